@@ -1,0 +1,53 @@
+"""The errors of the project: one family, so that a caller catches `Swin2SRError` and prints its sentence.
+
+Every message says what came, what was expected and what to do. `exit_code` is what the command
+line ends with: 1 failed while running, 2 bad arguments or input, 3 could not start, 130 interrupted.
+"""
+
+
+class Swin2SRError(Exception):
+    """Something went wrong that the text explains to a user; the base of all errors raised here."""
+
+    exit_code = 1
+
+
+class InputError(Swin2SRError):
+    """An argument or an input file is not what was expected."""
+
+    exit_code = 2
+
+
+class CheckpointError(InputError):
+    """A model file is damaged, unsafe, or holds another architecture."""
+
+
+class BudgetError(InputError):
+    """No plan fits into the memory budget; the text names the smallest budget that works."""
+
+
+class OutputExistsError(InputError):
+    """The output file is there already and may not be overwritten."""
+
+
+class ModelNotFoundError(Swin2SRError):
+    """No model of that name or path can be had."""
+
+    exit_code = 3
+
+
+class DeviceError(Swin2SRError):
+    """The asked-for device or precision does not exist on this machine."""
+
+    exit_code = 3
+
+
+class DownloadError(Swin2SRError):
+    """A checkpoint could not be downloaded whole and unchanged."""
+
+    exit_code = 3
+
+
+class Interrupted(Swin2SRError):
+    """`should_stop()` answered true: the work ended early, on request."""
+
+    exit_code = 130
