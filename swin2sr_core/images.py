@@ -62,7 +62,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 _ANIMATED = ("PNG", "WEBP", "GIF")
 _DAMAGE = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError),
-    *(AttributeError, RuntimeError, AssertionError, struct.error, zlib.error),
+    *(struct.error, zlib.error),
 )
 _pillow_settings = RLock()
 
@@ -188,7 +188,7 @@ def _reading(path: Path, max_pixels: int) -> Iterator[None]:
         except UnidentifiedImageError as error:
             formats = ", ".join(_FORMATS)
             raise InputError(
-                f"{path} is not a picture, or its head is damaged; expected one of {formats}"
+                f"{path} is not a picture of a kind that is read here ({formats}), or damaged"
             ) from error
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_large(path, "too many", max_pixels) from error

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BufferedWriter
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +26,12 @@ PLANAR, PREDICTOR, EXTRA_SAMPLES, SAMPLE_FORMAT, ICC = 284, 317, 338, 339, 34675
 
 _DEFLATE, _HORIZONTAL, _STRAIGHT_ALPHA = 8, 2, 2
 _LEVEL = 4
+_LONG, _UNDEFINED = 4, 7
+_STAND_IN = STRIP_OFFSETS + 2  # a number that no standard gives a meaning
 _STRIP_SAMPLES = 1 << 19
-_MAX_BYTES = 2**32 - 1
+_MAX_BYTES = 2**32 - 2**24  # the rest is for the directory and its profile
 _NATIVE = "16L" if sys.byteorder == "little" else "16B"
 _OTHER = {"16L": "16B", "16B": "16L"}
-
-
-class _RawModes(NamedTuple):
-    """How Pillow has to be told to unpack the high and the low bytes of 16-bit samples."""
-
-    high: str
-    low: str
 
 
 def bits_per_sample(image: Image.Image) -> int:
@@ -48,7 +43,8 @@ def bits_per_sample(image: Image.Image) -> int:
 def stored_size(image: Image.Image) -> tuple[int, int]:
     """Width and height before orientation is applied; Pillow's own `size` may be after."""
     width, height = _tag(image, WIDTH, image.width), _tag(image, HEIGHT, image.height)
-    assert isinstance(width, int) and isinstance(height, int)
+    if not isinstance(width, int) or not isinstance(height, int):
+        raise ValueError("width or height is not a number")
     return width, height
 
 
@@ -59,7 +55,7 @@ def white_is_zero(image: Image.Image) -> bool:
 
 def readable_at_16(image: Image.Image) -> bool:
     """Whether `decode_16` can read an opened image: a TIFF of 16-bit RGB, alpha or not."""
-    return _raw_modes(image) is not None
+    return _byte_order(image) is not None
 
 
 def decode_16(
@@ -70,12 +66,12 @@ def decode_16(
     Pillow undoes tiles and compression, but hands out one byte of each sample: which one depends
     on the byte order it is told, so a second look at the file (`reopen`) gives the other.
     """
-    modes = _raw_modes(image)
-    assert modes is not None
-    premultiplied = _unpacking(image).startswith("RGBa")
+    order = _byte_order(image)
+    assert order is not None
+    premultiplied = _tag(image, EXTRA_SAMPLES, 0) in (1, (1,))
     with reopen() as again:
-        high = _unpacked(image, modes.high)
-        low = _unpacked(again, modes.low)
+        high = _unpacked(image, order)
+        low = _unpacked(again, _OTHER[order])
     pixels = (high.astype(np.uint16) << np.uint16(8)) | low
     return _divided(pixels) if premultiplied else pixels
 
@@ -86,33 +82,43 @@ def _tag(image: Image.Image, number: int, default: int) -> int | tuple[int, ...]
     return image.tag_v2.get(number, default)
 
 
-def _unpacking(image: Image.Image) -> str:
-    """Pillow's raw mode for the pixels of a TIFF that is opened and not loaded."""
+def _unpacking(image: Image.Image) -> tuple[str, str]:
+    """How Pillow unpacks the pixels of a TIFF that is opened and not loaded: bands, byte order."""
     args = image.tile[0][3] if isinstance(image, TiffImageFile) and image.tile else None
-    return args[0] if isinstance(args, tuple) and isinstance(args[0], str) else ""
+    rawmode = args[0] if isinstance(args, tuple) and isinstance(args[0], str) else ""
+    bands, _, order = rawmode.partition(";")
+    return bands, _NATIVE if order == "16N" else order
 
 
-def _raw_modes(image: Image.Image) -> _RawModes | None:
-    mode, _, order = _unpacking(image).partition(";")
-    if mode not in ("RGB", "RGBX", "RGBA", "RGBa") or _tag(image, PLANAR, 1) != 1:
+def _byte_order(image: Image.Image) -> str | None:
+    """Which byte of each sample is the high one, "16L" or "16B"; None if `decode_16` cannot read.
+
+    Of planes that libtiff decompresses, it is always Pillow's own choice which byte comes out.
+    """
+    bands, order = _unpacking(image)
+    if not isinstance(image, TiffImageFile) or bits_per_sample(image) != 16:
         return None
-    order = _NATIVE if order == "16N" else order
-    if order not in _OTHER:
+    if _tag(image, PLANAR, 1) == 1:
+        return order if bands in ("RGB", "RGBX", "RGBA", "RGBa") and order in _OTHER else None
+    if bands != "R" or image.mode not in ("RGB", "RGBA"):
         return None
-    mode = "RGBA" if mode == "RGBa" else mode  # its own unpacking divides by 8 bits of alpha
-    return _RawModes(f"{mode};{order}", f"{mode};{_OTHER[order]}")
+    return "16L" if image.tag_v2.prefix == b"II" else "16B"
 
 
-def _unpacked(image: ImageFile.ImageFile, rawmode: str) -> NDArray[np.uint8]:
-    image.tile = [_replaced(tile, rawmode) for tile in image.tile]
+def _unpacked(image: ImageFile.ImageFile, order: str) -> NDArray[np.uint8]:
+    """The byte of each sample that is the high one in this byte order."""
+    image.tile = [_with_order(tile, order) for tile in image.tile]
     array = np.asarray(image)
-    return array[..., :3] if rawmode.startswith("RGBX") else array
+    return array[..., :3] if image.mode == "RGBX" else array
 
 
-def _replaced(tile: ImageFile._Tile, rawmode: str) -> ImageFile._Tile:
+def _with_order(tile: ImageFile._Tile, order: str) -> ImageFile._Tile:
     args = tile[3]
     assert isinstance(args, tuple)
-    parts = (*tile[:3], (rawmode, *args[1:]))
+    bands = args[0].partition(";")[0]
+    # "RGBa" would be divided by 8 bits of alpha
+    bands = "RGBA" if bands == "RGBa" else bands
+    parts = (*tile[:3], (f"{bands};{order}", *args[1:]))
     if type(tile) is tuple:  # before Pillow 11
         return cast("ImageFile._Tile", parts)
     return type(tile)(*parts)
@@ -135,24 +141,52 @@ def write_tiff(sink: BufferedWriter, frame: Frame, metadata: Metadata, bits: int
     if frame.channels == 2 and bits == 16:
         frame = Frame(frame.color.expand(-1, 3, -1, -1), frame.alpha)
     rows = max(1, _STRIP_SAMPLES // (frame.size[0] * frame.channels))
-    strips = [
-        zlib.compress(_differences(band[top : top + rows]), _LEVEL)
-        for band in pixel_bands(frame, bits)
-        for top in range(0, len(band), rows)
-    ]
-    if sum(map(len, strips)) > _MAX_BYTES - (1 << 24):
-        raise InputError(
-            f"{frame.size[0]} x {frame.size[1]} pixels do not fit into a TIFF file (4 GiB); "
-            "write a .png"
-        )
+    sink.write(b"II*\0\0\0\0\0")
+    offsets: list[int] = []
+    sizes: list[int] = []
+    for strip in _strips(frame, bits, rows):
+        offsets.append(sink.tell())
+        sizes.append(len(strip))
+        sink.write(strip + b"\0" * (len(strip) % 2))
+        if sink.tell() > _MAX_BYTES:
+            width, height = frame.size
+            raise InputError(
+                f"{width} x {height} pixels do not fit into a TIFF file (4 GiB); write a .png"
+            )
+    end = sink.tell()
     directory = _directory(frame, metadata, bits)
     directory[ROWS_PER_STRIP] = rows
-    directory[STRIP_BYTES] = tuple(map(len, strips))
-    ends = np.cumsum([0, *map(len, strips)])
-    directory[STRIP_OFFSETS] = tuple(map(int, ends[:-1]))  # counted from the directory's end
-    directory.save(sink)
-    for strip in strips:
-        sink.write(strip)
+    directory[STRIP_BYTES] = tuple(sizes)
+    sink.write(_serialised(directory, offsets, end))
+    sink.seek(4)
+    sink.write(end.to_bytes(4, "little"))
+
+
+def _strips(frame: Frame, bits: int, rows: int) -> Iterator[bytes]:
+    """Deflated strips of so many rows, and a last one of what is left."""
+    waiting = np.empty((0, frame.size[0], frame.channels), np.uint8 if bits == 8 else np.uint16)
+    for band in pixel_bands(frame, bits):
+        waiting = np.concatenate([waiting, band])
+        while len(waiting) >= rows:
+            yield zlib.compress(_differences(waiting[:rows]), _LEVEL)
+            waiting = waiting[rows:]
+    if len(waiting):
+        yield zlib.compress(_differences(waiting), _LEVEL)
+
+
+def _serialised(directory: ImageFileDirectory_v2, offsets: list[int], at: int) -> bytes:
+    """The directory as bytes that stand at `at`, with these absolute strip offsets.
+
+    Pillow would move StripOffsets by the directory's own size (and before Pillow 11 refuse more
+    than one), so they travel under the next number and get their own in the end.
+    """
+    directory.tagtype[_STAND_IN] = _LONG
+    directory[_STAND_IN] = tuple(offsets)
+    data = bytearray(directory.tobytes(at))
+    for entry in range(2, 2 + 12 * len(directory), 12):
+        if data[entry : entry + 2] == _STAND_IN.to_bytes(2, "little"):
+            data[entry : entry + 2] = STRIP_OFFSETS.to_bytes(2, "little")
+    return bytes(data)
 
 
 def _differences(rows: Pixels) -> bytes:
@@ -180,6 +214,6 @@ def _directory(frame: Frame, metadata: Metadata, bits: int) -> ImageFileDirector
     if frame.alpha is not None:
         directory[EXTRA_SAMPLES] = _STRAIGHT_ALPHA
     if metadata.icc_profile:
-        directory.tagtype[ICC] = 7  # undefined, i.e. bytes
+        directory.tagtype[ICC] = _UNDEFINED
         directory[ICC] = metadata.icc_profile
     return directory

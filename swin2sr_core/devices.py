@@ -1,0 +1,134 @@
+"""Which device computes, in which type, and how much of its memory is free."""
+
+from __future__ import annotations
+
+import platform
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from .errors import DeviceError, InputError
+
+PRECISIONS = ("auto", "fp32", "bf16")
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" is the best that is there.
+
+    Raises `DeviceError` when this machine has none of the kind, `InputError` for an unknown name.
+    """
+    if name == "auto":
+        return next(d for d in _candidates() if d is not None)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(
+            f"device must be auto, cpu, cuda, cuda:1, mps or xpu, got {name}"
+        ) from error
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "xpu": torch.xpu.is_available(),
+    }.get(device.type, True)
+    if not available:
+        raise DeviceError(f"this machine (or this torch) has no {device.type} device; use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s)"
+        )
+    return device
+
+
+def _candidates() -> list[torch.device | None]:
+    return [
+        torch.device("cuda") if torch.cuda.is_available() else None,
+        torch.device("xpu") if torch.xpu.is_available() else None,
+        torch.device("mps") if torch.backends.mps.is_available() else None,
+        torch.device("cpu"),
+    ]
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """fp32 or bf16; "auto" is bf16 where the hardware multiplies it natively, else fp32."""
+    if name not in PRECISIONS:
+        raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {name}")
+    if name != "auto":
+        return name
+    return "bf16" if has_native_bf16(device) else "fp32"
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether matrix products in bf16 run in hardware there, rather than being emulated in fp32."""
+    if device.type == "cuda":
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "xpu":
+        return True
+    return device.type == "cpu" and _cpu_has_bf16()
+
+
+@lru_cache(maxsize=1)
+def _cpu_has_bf16() -> bool:
+    """Reads the processor's own flags: AVX512-BF16 or AMX on x86, BF16 on Arm."""
+    flags = _cpu_flags()
+    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def _cpu_flags() -> set[str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.lower().startswith(("flags", "features")):
+                return set(line.partition(":")[2].split())
+    capabilities = getattr(torch.cpu, "get_capabilities", None)
+    # torch's own look at the flags, where there is no /proc. Apple's CPUs are left out: torch has
+    # no bf16 products for them that would be faster than fp32.
+    if capabilities is None or platform.system() == "Darwin":
+        return set()
+    return {name for name, value in capabilities().items() if value is True}
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Bytes that new tensors on `device` may take now; None where nobody tells."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return free + cached
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    if device.type == "cpu":
+        return _free_host_bytes()
+    return None
+
+
+def _free_host_bytes() -> int | None:
+    """What Linux calls available, within the control group's limit; None on other systems."""
+    limits = [_meminfo_available(), _cgroup_headroom()]
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else None
+
+
+def _meminfo_available() -> int | None:
+    try:
+        text = Path("/proc/meminfo").read_text()
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _cgroup_headroom() -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit = (folder / "memory.max").read_text().strip()
+        used = int((folder / "memory.current").read_text())
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return None
+    if limit == "max":
+        return None
+    return max(0, int(limit) - used + int(stat.get("inactive_file", 0)))

@@ -1,0 +1,211 @@
+"""A network prepared for inference: everything that depends on weights alone, computed once.
+
+Folded in: the position bias and its masks, the temperature, the 1x1 convolution behind each 3x3, and
+padding of the heads to a size the hardware likes. The padding of v carries a column of ones, so
+that the product with the attention weights also yields their sum, and softmax needs no pass of its
+own to normalise.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from .config import Swin2SRConfig
+from .heads import HEADS
+from .network import (
+    MAX_LOGIT_SCALE,
+    NORM_EPS,
+    Swin2SR,
+    SwinBlock,
+    WindowAttention,
+    image_mean,
+)
+from .windows import attention_masks, position_bias
+
+Affine = tuple[Tensor, Tensor]
+"""The (weight, bias) of a linear layer or a norm."""
+
+LOG2_E = math.log2(math.e)
+
+_EXPONENT_ROOM = 110.0
+"""Base-2 exponents within +-110 of zero keep fp32 and bf16 sums of 64 terms normal and finite."""
+
+
+def padded_head_dim(head_dim: int) -> int:
+    """Channels per head after padding: room for the column of ones, in whole vector registers."""
+    return -(-(head_dim + 1) // 4) * 4
+
+
+@dataclass(frozen=True)
+class FoldedAttention:
+    """Window attention: linear weights as in x C -> (three heads padded_dim), and back.
+
+    `bias` is kinds x heads x tokens x tokens, in units of log2, as is the temperature `q_scale`
+    (heads x 1 x 1). `bounded` tells that no logit can leave the range of exp2.
+    """
+
+    qkv: Affine
+    q_scale: Tensor
+    bias: Tensor
+    proj: Affine
+    heads: int
+    bounded: bool
+
+
+@dataclass(frozen=True)
+class FoldedBlock:
+    """One Swin V2 block; each pair is (weight, bias)."""
+
+    shifted: bool
+    attention: FoldedAttention
+    norm1: Affine
+    fc1: Affine
+    fc2: Affine
+    norm2: Affine
+
+
+@dataclass(frozen=True)
+class FoldedStage:
+    """The blocks of a stage, and its convolution with the 1x1 convolution behind it folded in."""
+
+    blocks: tuple[FoldedBlock, ...]
+    conv: nn.Module
+
+
+@dataclass(frozen=True)
+class FoldedNetwork:
+    """All that the engine needs to run one network in one type on one device."""
+
+    config: Swin2SRConfig
+    dtype: torch.dtype
+    device: torch.device
+    mean: Tensor
+    conv_first: nn.Module
+    embed: nn.Module
+    embed_norm: Affine
+    stages: tuple[FoldedStage, ...]
+    norm: Affine
+    conv_after_body: nn.Module
+    head: nn.Module
+
+
+def layer_norm(x: Tensor, affine: Affine) -> Tensor:
+    """LayerNorm over the last axis, with (weight, bias)."""
+    return F.layer_norm(x, x.shape[-1:], affine[0], affine[1], NORM_EPS)
+
+
+@torch.no_grad()
+def fold(network: Swin2SR, dtype: torch.dtype, device: torch.device) -> FoldedNetwork:
+    """Prepare `network` (fp32, any device) to run in `dtype` on `device`; it is not changed."""
+    network = copy.deepcopy(network).float().cpu()
+    config = network.config
+    to = _Placement(dtype, device)
+    head = nn.Module()
+    for name in HEADS[config.head].build(config):
+        head.add_module(name, getattr(network, name))
+    return FoldedNetwork(
+        config=config,
+        dtype=dtype,
+        device=device,
+        mean=image_mean(config).to(device),
+        conv_first=to.module(network.conv_first),
+        embed=to.module(_fold_1x1(network.conv_first, network.patch_embed.proj)),
+        embed_norm=to.pair(network.patch_embed.norm),
+        stages=tuple(
+            FoldedStage(
+                tuple(_fold_block(block, to) for block in stage.residual_group.blocks),
+                to.module(_fold_1x1(stage.conv, stage.patch_embed.proj)),
+            )
+            for stage in network.layers
+        ),
+        norm=to.pair(network.norm),
+        conv_after_body=to.module(network.conv_after_body),
+        head=to.module(head),
+    )
+
+
+@dataclass(frozen=True)
+class _Placement:
+    """Where and as what the folded tensors end up."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+    def tensor(self, tensor: Tensor) -> Tensor:
+        return tensor.detach().to(self.device, self.dtype).contiguous()
+
+    def pair(self, module: nn.Module) -> Affine:
+        return self.tensor(module.weight), self.tensor(module.bias)
+
+    def module(self, module: nn.Module) -> nn.Module:
+        module = module.to(self.device, self.dtype, memory_format=torch.channels_last)
+        return module.eval().requires_grad_(False)
+
+
+def _fold_1x1(conv: nn.Module, pointwise: nn.Conv2d) -> nn.Module:
+    """The convolution that equals `pointwise(conv(x))`: the 1x1 has only channels to mix."""
+    if isinstance(conv, nn.Sequential):
+        return nn.Sequential(*conv[:-1], _fold_1x1(conv[-1], pointwise))
+    mix = pointwise.weight[:, :, 0, 0].double()
+    folded = nn.Conv2d(conv.in_channels, pointwise.out_channels, 3, padding=1)
+    folded.weight.copy_(torch.einsum("om,mikl->oikl", mix, conv.weight.double()))
+    folded.bias.copy_(mix @ conv.bias.double() + pointwise.bias)
+    return folded
+
+
+def _fold_block(block: SwinBlock, to: _Placement) -> FoldedBlock:
+    return FoldedBlock(
+        shifted=block.shift > 0,
+        attention=_fold_attention(block.attn, block.shift, to),
+        norm1=to.pair(block.norm1),
+        fc1=to.pair(block.mlp.fc1),
+        fc2=to.pair(block.mlp.fc2),
+        norm2=to.pair(block.norm2),
+    )
+
+
+def _fold_attention(attention: WindowAttention, shift: int, to: _Placement) -> FoldedAttention:
+    heads, dim = attention.heads, attention.qkv.in_features
+    head_dim = dim // heads
+    padded = padded_head_dim(head_dim)
+    weight = torch.zeros(3, heads, padded, dim)
+    weight[:, :, :head_dim] = attention.qkv.weight.view(3, heads, head_dim, dim)
+    qkv_bias = torch.zeros(3, heads, padded)
+    qkv_bias[0, :, :head_dim] = attention.q_bias.view(heads, head_dim)
+    qkv_bias[2, :, :head_dim] = attention.v_bias.view(heads, head_dim)
+    qkv_bias[2, :, -1] = 1.0
+    proj = torch.zeros(dim, heads, padded)
+    proj[:, :, :head_dim] = attention.proj.weight.view(dim, heads, head_dim)
+    scale = attention.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
+    bias, bounded = _bias_in_log2(attention, scale, shift)
+    return FoldedAttention(
+        qkv=(to.tensor(weight.view(-1, dim)), to.tensor(qkv_bias.flatten())),
+        q_scale=to.tensor(scale * LOG2_E),
+        bias=to.tensor(bias),
+        proj=(to.tensor(rearrange(proj, "o h d -> o (h d)")), to.tensor(attention.proj.bias)),
+        heads=heads,
+        bounded=bounded,
+    )
+
+
+def _bias_in_log2(attention: WindowAttention, scale: Tensor, shift: int) -> tuple[Tensor, bool]:
+    """kinds x heads x tokens x tokens, shifted so that exp2 of a logit needs no running maximum.
+
+    A logit lies within +-scale of its bias, so its range is known from the weights. Softmax does not
+    change when all logits of a head are shifted: so the largest is put at zero where the smallest
+    stays representable then, or as near to zero as it allows. Second: whether the range fits at all.
+    """
+    bias = position_bias(attention.cpb_mlp, attention.window)
+    highest = (bias.amax((1, 2), keepdim=True) + scale) * LOG2_E
+    lowest = (bias.amin((1, 2), keepdim=True) - scale) * LOG2_E
+    bounded = bool(((highest - lowest) < 2 * _EXPONENT_ROOM).all())
+    bias = bias * LOG2_E - torch.minimum(highest, lowest + _EXPONENT_ROOM)
+    kinds = attention_masks(attention.window, shift) * LOG2_E if shift else torch.zeros(1, 1, 1)
+    return bias + kinds[:, None], bounded

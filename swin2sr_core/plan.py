@@ -1,0 +1,432 @@
+"""Everything that is decided before a tensor moves: strategy, bands, pieces, and the memory forecast.
+
+Pure functions of integers: (config, image size, budget) -> `Plan`. The forecast counts live tensor
+bytes, phase by phase as the engine runs them; the weights and the caller's input are not included.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from .bands import WorkspaceSizes
+from .config import Swin2SRConfig
+from .costs import block_work, conv_reach, conv_work, head_work, stage_margin
+from .errors import BudgetError, InputError
+from .heads import HEADS
+from .padding import round_up
+from .tiles import Box, split
+from .windows import MapRegion, axis_count
+
+STRATEGIES = ("auto", "whole", "staged")
+ELEMENT_BYTES = {"fp32": 4, "bf16": 2}
+FP32_BYTES = 4
+INDEX_BYTES = 4
+
+_CACHE_BYTES = 768 << 10
+"""Activations of a band on a CPU: with them, a block's temporaries still stay in L2 and L3."""
+
+_GPU_BAND_WINDOWS = 1024
+_CONV_SIDE = 128
+_STRIP_SIDE = 96
+_CALL_WORK = 20_000_000
+"""Floating-point operations that fit into the time of starting one band's or piece's calls."""
+
+Terms = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """How one pass of the network over a height x width image is cut up.
+
+    Sides are in LR pixels of this pass. `unified` tells that the compute device's memory is the
+    host's (a CPU), where the output and the image count too. Region sides matter to *staged* only.
+    """
+
+    config: Swin2SRConfig
+    height: int
+    width: int
+    precision: str
+    strategy: str
+    band_windows: int
+    conv_side: int
+    strip_side: int
+    region_side: int
+    unified: bool
+    other_bytes: int = 0
+
+    @property
+    def padded_height(self) -> int:
+        return round_up(self.height, self.config.window)
+
+    @property
+    def padded_width(self) -> int:
+        return round_up(self.width, self.config.window)
+
+    @property
+    def bounds(self) -> Box:
+        """The padded map."""
+        return Box(0, 0, self.padded_height, self.padded_width)
+
+    def regions(self) -> list[tuple[Box, MapRegion]]:
+        """The pieces of the map a stage is run on, each with the region that it needs around it."""
+        side = max(self.bounds.height, self.bounds.width)
+        side = self.region_side if self.strategy == "staged" else side
+        return [(box, self._region(box)) for box in split(self.bounds, side, side)]
+
+    def _region(self, box: Box) -> MapRegion:
+        margin = stage_margin(self.config)
+        top, height = _with_margin(box.y0, box.height, self.padded_height, margin)
+        left, width = _with_margin(box.x0, box.width, self.padded_width, margin)
+        return MapRegion(top, left, height, width, self.padded_height, self.padded_width)
+
+    # -- work, in floating-point operations ------------------------------------------------------
+
+    @property
+    def work(self) -> int:
+        """What the engine will report as done at the end of this pass."""
+        config, area = self.config, self.bounds.area
+        blocks = sum(
+            block_work(config) * self._block_pixels(region, shifted)
+            for _, region in self.regions()
+            for depth in config.depths
+            for shifted in (index % 2 == 1 for index in range(depth))
+        )
+        return blocks + (len(config.depths) * conv_work(config) + head_work(config)) * area
+
+    def _block_pixels(self, region: MapRegion, shifted: bool) -> int:
+        window, shift = self.config.window, self.config.shift if shifted else 0
+        rows = axis_count(region.height, region.map_height, window, shift)
+        columns = axis_count(region.width, region.map_width, window, shift)
+        return rows * columns * window**2
+
+    @property
+    def cost(self) -> int:
+        """`work`, and what the cutting itself costs: context computed twice, and calls."""
+        margin = 2 * (HEADS[self.config.head].reach + conv_reach(self.config))
+        again = (self.strip_side + margin) ** 2 / self.strip_side**2 - 1
+        again_conv = (self.conv_side + 2) ** 2 / self.conv_side**2 - 1
+        area, stages = self.bounds.area, len(self.config.depths)
+        extra = area * head_work(self.config) * again
+        extra += area * stages * conv_work(self.config) * again_conv
+        bands = sum(self.config.depths) * area / (self.band_windows * self.config.window**2)
+        pieces = area / self.strip_side**2 + stages * area / self.conv_side**2
+        return self.work + int(extra + (bands + pieces) * _CALL_WORK)
+
+    # -- memory ----------------------------------------------------------------------------------
+
+    @property
+    def forecast(self) -> Terms:
+        """What is live on the compute device at its fullest moment, by term, in bytes."""
+        return max((self._body_terms(), self._head_terms()), key=_total)
+
+    @property
+    def forecast_bytes(self) -> int:
+        return _total(self.forecast)
+
+    @property
+    def host_bytes(self) -> int:
+        """What is live in host memory besides `forecast_bytes`: with one memory, staged's maps."""
+        maps = 2 * self._map_bytes if self.strategy == "staged" else 0
+        return maps + (0 if self.unified else _total(self._picture_terms()))
+
+    @property
+    def _map_bytes(self) -> int:
+        return self.bounds.area * self.config.embed_dim * ELEMENT_BYTES[self.precision]
+
+    def _picture_terms(self) -> Terms:
+        channels, scale = self.config.in_channels, self.config.scale
+        output = self.height * self.width * channels * scale**2 * FP32_BYTES
+        return (
+            ("pictures", output + self.bounds.area * channels * FP32_BYTES + self.other_bytes),
+        )
+
+    def _resident(self) -> Terms:
+        return self._picture_terms() if self.unified else ()
+
+    def _body_terms(self) -> Terms:
+        size = ELEMENT_BYTES[self.precision]
+        regions = [region for _, region in self.regions()]
+        largest = max(region.height * region.width for region in regions)
+        conv_area = (self.conv_side + 2 * conv_reach(self.config)) ** 2
+        conv = min(conv_area, largest) * self.config.embed_dim * size
+        sizes = WorkspaceSizes.of(self.config, self.band_windows)
+        return (
+            *self._resident(),
+            ("feature maps", 2 * largest * self.config.embed_dim * size),
+            ("window indices", 2 * largest * INDEX_BYTES),
+            ("band", (sizes.total - sizes.normed) * size),
+            ("convolution", max(conv, sizes.normed * size)),
+        )
+
+    def _head_terms(self) -> Terms:
+        config, size = self.config, ELEMENT_BYTES[self.precision]
+        side = self.strip_side + 2 * (HEADS[config.head].reach + conv_reach(config))
+        context = min(side, self.padded_height) * min(side, self.padded_width)
+        image = config.in_channels * (0 if self.unified and size == FP32_BYTES else 1)
+        elements = config.embed_dim + image + max(HEADS[config.head].peak(config), config.embed_dim)
+        maps = self._map_bytes if self.strategy == "whole" else 0
+        return (
+            *self._resident(),
+            ("feature maps", maps),
+            ("head", context * elements * size),
+        )
+
+    def smaller(self) -> PassPlan | None:
+        """The same strategy with smaller bands and pieces; None when they are the smallest."""
+        window = self.config.window
+        least = replace(self, band_windows=1, conv_side=window, strip_side=window)
+        if self == least:
+            return None
+        return replace(
+            self,
+            band_windows=max(1, self.band_windows // 2),
+            conv_side=max(window, self.conv_side // 2),
+            strip_side=max(window, self.strip_side // 2),
+        )
+
+
+def _with_margin(start: int, size: int, full: int, margin: int) -> tuple[int, int]:
+    """Start and size of a span with `margin` on both sides, or the whole axis if that is no more."""
+    if size + 2 * margin >= full:
+        return 0, full
+    return start - margin, size + 2 * margin
+
+
+def _total(terms: Terms) -> int:
+    return sum(size for _, size in terms)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is decided about upscaling one image; `passes` are run one after the other.
+
+    `scale` is what the caller asked for; the passes make `network_scale` of it, and a difference is
+    reduced with antialiasing. Every frame of a batch runs the same plan.
+    """
+
+    passes: tuple[PassPlan, ...]
+    scale: float
+    output_height: int
+    output_width: int
+    budget_bytes: int | None = None
+
+    @property
+    def strategy(self) -> str:
+        return self.passes[-1].strategy
+
+    @property
+    def precision(self) -> str:
+        return self.passes[-1].precision
+
+    @property
+    def fullest(self) -> PassPlan:
+        """The pass with the highest forecast."""
+        return max(self.passes, key=lambda each: each.forecast_bytes)
+
+    @property
+    def forecast(self) -> dict[str, int]:
+        """Bytes on the compute device at the fullest moment, by term."""
+        return dict(self.fullest.forecast)
+
+    @property
+    def forecast_bytes(self) -> int:
+        """Peak live tensor bytes on the compute device, weights and input not included."""
+        return self.fullest.forecast_bytes
+
+    @property
+    def host_bytes(self) -> int:
+        """Peak bytes in host memory that `forecast_bytes` does not contain."""
+        return max(each.host_bytes for each in self.passes)
+
+    @property
+    def work(self) -> int:
+        """Floating-point operations of all passes."""
+        return sum(each.work for each in self.passes)
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON: plain numbers and strings."""
+        return {
+            "strategy": self.strategy,
+            "precision": self.precision,
+            "scale": self.scale,
+            "output_size": [self.output_width, self.output_height],
+            "forecast_bytes": self.forecast_bytes,
+            "host_bytes": self.host_bytes,
+            "forecast": self.forecast,
+            "work_gflop": round(self.work / 1e9, 3),
+            "passes": [
+                {
+                    "input_size": [each.width, each.height],
+                    "scale": each.config.scale,
+                    "strategy": each.strategy,
+                    "band_windows": each.band_windows,
+                    "conv_side": each.conv_side,
+                    "strip_side": each.strip_side,
+                    "region_side": each.region_side if each.strategy == "staged" else None,
+                    "forecast_bytes": each.forecast_bytes,
+                    "work_gflop": round(each.work / 1e9, 3),
+                }
+                for each in self.passes
+            ],
+        }
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.passes[0].width}x{self.passes[0].height} -> "
+            f"{self.output_width}x{self.output_height} in {len(self.passes)} pass(es), "
+            f"{self.precision}, {self.work / 1e12:.2f} TFLOP"
+        ]
+        for number, each in enumerate(self.passes, 1):
+            region = f", regions of {each.region_side} px" if each.strategy == "staged" else ""
+            lines.append(
+                f"  pass {number}: {each.strategy}, bands of {each.band_windows} windows, pieces of "
+                f"{each.conv_side} px, head pieces of {each.strip_side} px{region}"
+            )
+        lines.append("  memory at the fullest moment:")
+        lines += [f"    {name:<16}{format_bytes(size):>10}" for name, size in self.forecast.items()]
+        lines.append(f"    {'all':<16}{format_bytes(self.forecast_bytes):>10}")
+        if self.host_bytes:
+            lines.append(f"  and in host memory{format_bytes(self.host_bytes):>12}")
+        if self.budget_bytes is not None:
+            lines.append(f"  budget            {format_bytes(self.budget_bytes):>12}")
+        return "\n".join(lines)
+
+
+def plan_upscale(
+    config: Swin2SRConfig,
+    height: int,
+    width: int,
+    scale: float | None = None,
+    precision: str = "fp32",
+    budget_bytes: int | None = None,
+    strategy: str = "auto",
+    device_type: str = "cpu",
+    batch: int = 1,
+) -> Plan:
+    """The fastest plan for one height x width image that fits into `budget_bytes` (None: any).
+
+    `scale` is the whole enlargement (None: x4, or x1 for restoration networks). On a CPU the budget
+    covers all that is live, pictures and host maps included; elsewhere what is on the device.
+    Raises `InputError` for impossible values and `BudgetError`, naming the smallest budget that
+    works, when nothing fits.
+    """
+    if height < 1 or width < 1:
+        raise InputError(f"an image has at least 1x1 pixels, got {width}x{height}")
+    if precision not in ELEMENT_BYTES:
+        raise InputError(
+            f"precision must be one of {', '.join(ELEMENT_BYTES)} here, got {precision}"
+        )
+    if strategy not in STRATEGIES:
+        raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy}")
+    scale = (4 if config.scale > 1 else 1) if scale is None else scale
+    output = output_size(height, width, scale)
+    passes = []
+    unified = device_type == "cpu"
+    count = pass_count(config, scale)
+    final = output[0] * output[1] * config.in_channels * FP32_BYTES
+    for index in range(count):
+        grown = config.scale**index
+        last_size = (height * grown * config.scale, width * grown * config.scale)
+        # Pictures that live beside this pass: the batch's output, and what the pass before made.
+        # The last pass writes straight into the output unless it is to be reduced.
+        direct = index == count - 1 and last_size == output
+        before = height * width * grown**2 * config.in_channels * FP32_BYTES if index else 0
+        others = final * batch - (final if direct else 0) + before
+        passes.append(
+            _plan_pass(
+                PassPlan(
+                    config=config,
+                    height=height * grown,
+                    width=width * grown,
+                    precision=precision,
+                    strategy="whole",
+                    band_windows=_band_windows(config, precision, device_type),
+                    conv_side=_CONV_SIDE,
+                    strip_side=_STRIP_SIDE if unified else 2 * _STRIP_SIDE,
+                    region_side=0,
+                    unified=unified,
+                    other_bytes=others,
+                ),
+                budget_bytes,
+                strategy,
+            )
+        )
+    return Plan(tuple(passes), scale, *output, budget_bytes)
+
+
+def pass_count(config: Swin2SRConfig, scale: float) -> int:
+    """How often the network is applied: until its scale to that power reaches `scale`."""
+    if not 0 < scale <= 64 or not math.isfinite(scale):
+        raise InputError(f"scale must be over 0 and at most 64, got {scale:g}")
+    if config.scale == 1:
+        if scale > 1:
+            raise InputError(
+                f"this checkpoint restores at x1 and can't enlarge to x{scale:g}; use --scale 1 or "
+                "another model"
+            )
+        return 1
+    return max(1, math.ceil(math.log(scale, config.scale) - 1e-9))
+
+
+def output_size(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Output height and width: rounded to the nearest pixel, at least one."""
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _plan_pass(first: PassPlan, budget: int | None, strategy: str) -> PassPlan:
+    candidates = sorted(pass_candidates(first, strategy), key=lambda each: each.cost)
+    if budget is None:
+        return candidates[0]
+    for each in candidates:
+        if _charged(each) <= budget:
+            return each
+    least = min(_charged(each) for each in candidates)
+    raise BudgetError(
+        f"{first.width}x{first.height} in {first.precision} does not fit into "
+        f"{format_bytes(budget)}; the smallest budget that works is {format_bytes(least, up=True)}"
+    )
+
+
+def _charged(plan: PassPlan) -> int:
+    """The bytes of a pass that its budget has to cover."""
+    return plan.forecast_bytes + (plan.host_bytes if plan.unified else 0)
+
+
+def pass_candidates(first: PassPlan, strategy: str = "auto") -> Iterator[PassPlan]:
+    """Every way to run a pass that the planner considers, exact strategies only."""
+    if strategy in ("auto", "whole"):
+        yield from _shrinking(first)
+    if strategy in ("auto", "staged"):
+        window = first.config.window
+        longest = max(first.padded_height, first.padded_width)
+        for windows in (128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1):
+            side = windows * window
+            if side < longest or windows == 1:
+                yield from _shrinking(replace(first, strategy="staged", region_side=side))
+
+
+def _shrinking(plan: PassPlan | None) -> Iterator[PassPlan]:
+    while plan is not None:
+        yield plan
+        plan = plan.smaller()
+
+
+def _band_windows(config: Swin2SRConfig, precision: str, device_type: str) -> int:
+    """Windows per band when memory is no matter: what the caches of a CPU hold, or fills a GPU."""
+    if device_type != "cpu":
+        return _GPU_BAND_WINDOWS
+    window_bytes = config.window**2 * config.embed_dim * ELEMENT_BYTES[precision]
+    return max(1, _CACHE_BYTES // window_bytes)
+
+
+def format_bytes(size: int, up: bool = False) -> str:
+    """1.25 GB, 340 MB, 12 KB: three digits in powers of 1024; `up` rounds up instead of nearest."""
+    for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
+        if size >= unit:
+            digits = 2 if size < 10 * unit else 1 if size < 100 * unit else 0
+            value = size / unit
+            value = math.ceil(value * 10**digits) / 10**digits if up else value
+            return f"{value:.{digits}f} {name}"
+    return f"{size} B"

@@ -1,0 +1,69 @@
+"""Rectangles on the LR grid: cutting them up, giving them context, scaling them. Pure integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle `[y0, y1) x [x0, x1)` in LR pixels."""
+
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+
+    @property
+    def height(self) -> int:
+        return self.y1 - self.y0
+
+    @property
+    def width(self) -> int:
+        return self.x1 - self.x0
+
+    @property
+    def area(self) -> int:
+        return self.height * self.width
+
+    def grown(self, margin: int, bounds: Box) -> Box:
+        """This box with `margin` pixels on every side, cut off at `bounds`."""
+        return Box(
+            max(self.y0 - margin, bounds.y0),
+            max(self.x0 - margin, bounds.x0),
+            min(self.y1 + margin, bounds.y1),
+            min(self.x1 + margin, bounds.x1),
+        )
+
+    def relative_to(self, outer: Box) -> Box:
+        """The same pixels, counted from the top left of `outer`."""
+        return self.moved(-outer.y0, -outer.x0)
+
+    def moved(self, rows: int, columns: int) -> Box:
+        """This box shifted down and to the right."""
+        return Box(self.y0 + rows, self.x0 + columns, self.y1 + rows, self.x1 + columns)
+
+    def scaled(self, factor: int) -> Box:
+        """The same pixels on a grid that is `factor` times finer."""
+        return Box(self.y0 * factor, self.x0 * factor, self.y1 * factor, self.x1 * factor)
+
+    def clipped(self, bounds: Box) -> Box:
+        """The part of this box inside `bounds`."""
+        return self.grown(0, bounds)
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.y0, self.y1)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.x0, self.x1)
+
+
+def split(box: Box, rows: int, columns: int) -> list[Box]:
+    """Cut `box` into pieces of at most rows x columns, top to bottom, then left to right."""
+    return [
+        Box(y, x, min(y + rows, box.y1), min(x + columns, box.x1))
+        for y in range(box.y0, box.y1, rows)
+        for x in range(box.x0, box.x1, columns)
+    ]

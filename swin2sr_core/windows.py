@@ -1,0 +1,122 @@
+"""Windows on a feature map: partition and merge, which windows are shifted, masked, and their position bias.
+
+The map is a torus here: a shifted block rolls it by half a window, so its last window row holds
+the map's last rows and, wrapped around, its first. The same index arithmetic serves the whole map
+and a region cut from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+PLAIN, RIGHT, BOTTOM, CORNER = range(4)
+"""Kinds of shifted windows: which of the map's borders runs through the window's middle."""
+
+
+@dataclass(frozen=True)
+class MapRegion:
+    """A window-aligned rectangle of the (padded) feature map, in LR pixels; it may wrap around.
+
+    A region that spans an axis of the map owns the windows that wrap around on that axis; one that
+    does not span it has context on that axis instead, and its wrapped windows do not exist.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+    map_height: int
+    map_width: int
+
+    @classmethod
+    def whole(cls, height: int, width: int) -> MapRegion:
+        """The region that is the map itself."""
+        return cls(0, 0, height, width, height, width)
+
+
+def partition(feature_map: Tensor, window: int) -> Tensor:
+    """B H W C -> (B windows) tokens C; the inverse of `merge`."""
+    return rearrange(feature_map, "b (y h) (x w) c -> (b y x) (h w) c", h=window, w=window)
+
+
+def merge(windows: Tensor, window: int, height: int, width: int) -> Tensor:
+    """(B windows) tokens C -> B H W C; the inverse of `partition`."""
+    rows, columns = height // window, width // window
+    return rearrange(
+        windows, "(b y x) (h w) c -> b (y h) (x w) c", y=rows, x=columns, h=window, w=window
+    )
+
+
+def window_groups(region: MapRegion, window: int, shift: int) -> list[tuple[int, Tensor]]:
+    """The windows of one block on `region`, grouped by the mask they need.
+
+    Each item is (kind, index): index is int32, windows x tokens, and addresses the rows of the
+    region's map flattened to (height*width) x C. The windows of all groups are disjoint. Without a
+    shift every window is `PLAIN`.
+    """
+    rows, seam_row = _axis_windows(region.top, region.height, region.map_height, window, shift)
+    columns, seam_column = _axis_windows(
+        region.left, region.width, region.map_width, window, shift
+    )
+    index = rows[:, None, :, None] * region.width + columns[None, :, None, :]
+    index = rearrange(index, "y x h w -> y x (h w)")
+    kind = seam_row[:, None].int() * BOTTOM + seam_column[None, :].int() * RIGHT
+    groups = [(k, index[kind == k]) for k in (PLAIN, RIGHT, BOTTOM, CORNER)]
+    return [(k, group) for k, group in groups if len(group)]
+
+
+def axis_count(size: int, map_size: int, window: int, shift: int) -> int:
+    """Windows along one axis of a region; the wrapped one exists only where the region spans the map.
+
+    In a smaller region it would lie in the context, where nothing is kept.
+    """
+    return size // window - (1 if shift and size < map_size else 0)
+
+
+def _axis_windows(
+    start: int, size: int, map_size: int, window: int, shift: int
+) -> tuple[Tensor, Tensor]:
+    """Per window along one axis: its local coordinates (windows x window), and if the seam cuts it."""
+    count = axis_count(size, map_size, window, shift)
+    first = torch.arange(count, dtype=torch.int32) * window + shift
+    local = (first[:, None] + torch.arange(window, dtype=torch.int32)) % size
+    seam = (start + first + window - shift) % map_size == 0
+    return local, seam if shift else torch.zeros(count, dtype=torch.bool)
+
+
+def attention_masks(window: int, shift: int, offset: float = -100.0) -> Tensor:
+    """4 x tokens x tokens, indexed by kind: `offset` between pixels of unrelated regions, else 0."""
+    far = (torch.arange(window) >= window - shift).long()
+    row = far.repeat_interleave(window)
+    column = far.repeat(window)
+    labels = torch.stack([torch.zeros_like(row), column, 2 * row, 2 * row + column])
+    return offset * (labels[:, :, None] != labels[:, None, :]).float()
+
+
+def relative_coordinates(window: int) -> Tensor:
+    """(2*window-1)**2 x 2: log-spaced relative offsets in -1..1 times 8 (Swin V2, section 3.3)."""
+    steps = torch.arange(1 - window, window, dtype=torch.float32) / max(window - 1, 1) * 8
+    steps = steps.sign() * torch.log2(steps.abs() + 1) / math.log2(8)
+    return torch.cartesian_prod(steps, steps)
+
+
+def relative_index(window: int) -> Tensor:
+    """tokens x tokens: the row of `relative_coordinates` that belongs to each pair of tokens."""
+    row, column = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
+    token = torch.stack([row.flatten(), column.flatten()])
+    delta = token[:, :, None] - token[:, None, :] + window - 1
+    return delta[0] * (2 * window - 1) + delta[1]
+
+
+def position_bias(cpb_mlp: Callable[[Tensor], Tensor], window: int) -> Tensor:
+    """heads x tokens x tokens: 16 * sigmoid(cpb_mlp(offset)) (Swin V2, equation 3)."""
+    weight = next(cpb_mlp.parameters()) if isinstance(cpb_mlp, torch.nn.Module) else None
+    table = cpb_mlp(relative_coordinates(window).to(weight))
+    index = relative_index(window).to(table.device)
+    return 16 * torch.sigmoid(rearrange(table[index], "i j heads -> heads i j"))
