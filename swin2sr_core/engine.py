@@ -139,9 +139,9 @@ class Pass:
         x = network.conv_after_body(as_image(layer_norm(x, network.norm)))
         x += network.conv_first(image)
         out = head.run(network.head, x, image)
-        target = box.scaled(config.scale).clipped(Box(0, 0, *output.shape[-2:]))
+        target = box.scaled(config.scale).clipped(Box(0, 0, output.shape[-2], output.shape[-1]))
         source = target.relative_to(context.scaled(config.scale))
-        out = out[..., source.rows, source.columns].float() / config.img_range + network.mean
+        out = out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
         output[..., target.rows, target.columns] = out.to(output.device)
 
     # -- pieces --------------------------------------------------------------------------------
@@ -156,8 +156,7 @@ class Pass:
         return torch.empty(shape, dtype=self.network.dtype, device=device, pin_memory=pinned)
 
     def _image_at(self, box: Box) -> Tensor:
-        piece = self.image[..., box.rows, box.columns]
-        return piece.to(self.network.device, self.network.dtype)
+        return self.image[..., box.rows, box.columns].to(self.network.device)
 
     def _groups(self, region: MapRegion) -> WindowGroups:
         """The windows of plain and of shifted blocks, as indices on the compute device."""

@@ -101,23 +101,31 @@ def layer_norm(x: Tensor, affine: Affine) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], affine[0], affine[1], NORM_EPS)
 
 
+class PictureConv(nn.Module):
+    """A convolution from or to a picture: in float32 always, since bf16 has no 8 bits for a pixel."""
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        self.conv = conv.float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x.float())
+
+
 @torch.no_grad()
 def fold(network: Swin2SR, dtype: torch.dtype, device: torch.device) -> FoldedNetwork:
     """Prepare `network` (fp32, any device) to run in `dtype` on `device`; it is not changed."""
     network = copy.deepcopy(network).float().cpu()
     config = network.config
     to = _Placement(dtype, device)
-    head = nn.Module()
-    for name in HEADS[config.head].build(config):
-        head.add_module(name, getattr(network, name))
     return FoldedNetwork(
         config=config,
         dtype=dtype,
         device=device,
         mean=image_mean(config).to(device),
-        conv_first=to.module(network.conv_first),
-        embed=to.module(_fold_1x1(network.conv_first, network.patch_embed.proj)),
-        embed_norm=to.pair(network.patch_embed.norm),
+        conv_first=to.picture(network.conv_first),
+        embed=to.picture(_fold_1x1(network.conv_first, network.patch_embed.proj)),
+        embed_norm=_Placement(torch.float32, device).pair(network.patch_embed.norm),
         stages=tuple(
             FoldedStage(
                 tuple(_fold_block(block, to) for block in stage.residual_group.blocks),
@@ -127,7 +135,7 @@ def fold(network: Swin2SR, dtype: torch.dtype, device: torch.device) -> FoldedNe
         ),
         norm=to.pair(network.norm),
         conv_after_body=to.module(network.conv_after_body),
-        head=to.module(head),
+        head=_fold_head(network, to),
     )
 
 
@@ -144,9 +152,25 @@ class _Placement:
     def pair(self, module: nn.Module) -> Affine:
         return self.tensor(module.weight), self.tensor(module.bias)
 
+    def picture(self, conv: nn.Module) -> nn.Module:
+        conv = copy.deepcopy(conv).to(self.device, memory_format=torch.channels_last)
+        return PictureConv(conv).eval().requires_grad_(False)
+
     def module(self, module: nn.Module) -> nn.Module:
         module = module.to(self.device, self.dtype, memory_format=torch.channels_last)
         return module.eval().requires_grad_(False)
+
+
+def _fold_head(network: Swin2SR, to: _Placement) -> nn.Module:
+    definition = HEADS[network.config.head]
+    head = nn.Module()
+    for name in definition.build(network.config):
+        head.add_module(name, getattr(network, name))
+    final = to.picture(head.get_submodule(definition.final))
+    head = to.module(head)
+    parent, _, name = definition.final.rpartition(".")
+    setattr(head.get_submodule(parent), name, final)
+    return head
 
 
 def _fold_1x1(conv: nn.Module, pointwise: nn.Conv2d) -> nn.Module:

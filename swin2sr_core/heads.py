@@ -17,22 +17,28 @@ from torch import Tensor, nn
 from .config import HEAD_CHANNELS, Swin2SRConfig
 
 
+_FP32_BYTES = 4
+
+
 @dataclass(frozen=True)
 class Head:
     """One way of reconstruction.
 
     `build(config)` gives the modules by their official names. `run(modules, features, image)` maps
-    features (B embed_dim H W) and the normalised image (B C H W) to B C scale*H scale*W, still
-    normalised. `reach` is in LR pixels, the convolution after the body not counted. `work(config)`
-    is in floating-point operations per LR pixel; `peak(config)` is the most elements per LR pixel
-    that `run` holds at once, its arguments not counted.
+    features (B embed_dim H W, any float type) and the normalised image (B C H W, float32) to
+    B C scale*H scale*W, still normalised. `final` is the path of the last convolution, which stays in
+    float32 when the rest is narrower. `reach` is in LR pixels, the convolution after the body not
+    counted. Per LR pixel, `work(config)` is in floating-point operations, and `peak(config, size)`
+    is the most bytes that `run` holds at once, its arguments not counted, with features of `size`
+    bytes per element.
     """
 
     build: Callable[[Swin2SRConfig], dict[str, nn.Module]]
     run: Callable[[nn.Module, Tensor, Tensor], Tensor]
+    final: str
     reach: int
     work: Callable[[Swin2SRConfig], int]
-    peak: Callable[[Swin2SRConfig], int]
+    peak: Callable[[Swin2SRConfig, int], int]
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:
@@ -93,7 +99,8 @@ def _run_nearest(net: nn.Module, features: Tensor, image: Tensor) -> Tensor:
     x = net.conv_before_upsample(features)
     for conv in (net.conv_up1, net.conv_up2):
         x = F.leaky_relu(conv(F.interpolate(x, scale_factor=2, mode="nearest")), 0.2, inplace=True)
-    return net.conv_last(F.leaky_relu(net.conv_hr(x), 0.2, inplace=True))
+    x = F.leaky_relu(net.conv_hr(x), 0.2, inplace=True)
+    return net.conv_last(x)
 
 
 def _build_aux(config: Swin2SRConfig) -> dict[str, nn.Module]:
@@ -113,7 +120,7 @@ def _run_aux(net: nn.Module, features: Tensor, image: Tensor) -> Tensor:
     aux = net.conv_aux(net.conv_before_upsample(features))
     x = net.upsample(net.conv_after_aux(aux))
     bicubic = F.interpolate(image, size=x.shape[-2:], mode="bicubic", align_corners=False)
-    return net.conv_last(x.add_(net.conv_bicubic(bicubic)))
+    return net.conv_last(x.add_(net.conv_bicubic(bicubic.to(x.dtype))))
 
 
 def _build_none(config: Swin2SRConfig) -> dict[str, nn.Module]:
@@ -161,36 +168,54 @@ def _work_none(config: Swin2SRConfig) -> int:
     return _conv_work(config.embed_dim, config.in_channels)
 
 
-# What lives at the worst moment. pixelshuffle: the last shuffle's input and output, and the 64
-# channels that entered the steps. nearest: a x2 picture, its enlargement, and the convolved one.
-def _peak_pixelshuffle(config: Swin2SRConfig) -> int:
-    return HEAD_CHANNELS * (2 * config.scale**2 + 1)
+# What lives at the worst moment: a shuffle's input and output beside the 64 channels that entered
+# the steps, an enlargement beside what it is made of and what becomes of it, or the input of the
+# last convolution in both types and its output.
+def _final_bytes(channels: int, pixels: int, config: Swin2SRConfig, size: int) -> int:
+    widened = channels * pixels * _FP32_BYTES if size != _FP32_BYTES else 0
+    return widened + config.in_channels * pixels * _FP32_BYTES
 
 
-def _peak_direct(config: Swin2SRConfig) -> int:
-    return 2 * config.in_channels * config.scale**2
+def _peak_pixelshuffle(config: Swin2SRConfig, size: int) -> int:
+    hr = HEAD_CHANNELS * config.scale**2
+    final = hr * size + _final_bytes(HEAD_CHANNELS, config.scale**2, config, size)
+    return max((2 * hr + HEAD_CHANNELS) * size, final)
 
 
-def _peak_nearest(config: Swin2SRConfig) -> int:
-    return HEAD_CHANNELS * (4 + 16 + 16)
+def _peak_direct(config: Swin2SRConfig, size: int) -> int:
+    out = config.in_channels * config.scale**2 * _FP32_BYTES
+    widened = config.embed_dim * _FP32_BYTES if size != _FP32_BYTES else 0
+    return out + max(widened, out)
 
 
-def _peak_aux(config: Swin2SRConfig) -> int:
-    return HEAD_CHANNELS * (2 * config.scale**2 + 1) + config.in_channels * (config.scale**2 + 1)
+def _peak_nearest(config: Swin2SRConfig, size: int) -> int:
+    final = HEAD_CHANNELS * 16 * size + _final_bytes(HEAD_CHANNELS, 16, config, size)
+    return max(HEAD_CHANNELS * (4 + 16 + 16) * size, final)
 
 
-def _peak_none(config: Swin2SRConfig) -> int:
-    return 2 * config.in_channels
+def _peak_aux(config: Swin2SRConfig, size: int) -> int:
+    bicubic = config.in_channels * config.scale**2 * _FP32_BYTES
+    narrowed = config.in_channels * (config.scale**2 * size if size != _FP32_BYTES else 0)
+    hr = HEAD_CHANNELS * config.scale**2
+    final = hr * size + _final_bytes(HEAD_CHANNELS, config.scale**2, config, size)
+    aux = config.in_channels * size
+    return aux + max((2 * hr + HEAD_CHANNELS) * size, bicubic + max(2 * hr * size + narrowed, final))
+
+
+def _peak_none(config: Swin2SRConfig, size: int) -> int:
+    out = config.in_channels * _FP32_BYTES
+    widened = config.embed_dim * _FP32_BYTES if size != _FP32_BYTES else 0
+    return out + max(widened, out)
 
 
 # Reach: each 3x3 convolution looks one pixel of its own grid further. pixelshuffle: 1 (before) + 1
 # + 1/2 (steps) + 1/4 (last), rounded up; nearest: 1 + 1/2 + 3 * 1/4; aux: three more at LR size.
 HEADS: dict[str, Head] = {
     "pixelshuffle": Head(
-        _build_pixelshuffle, _run_pixelshuffle, 3, _work_pixelshuffle, _peak_pixelshuffle
+        _build_pixelshuffle, _run_pixelshuffle, "conv_last", 3, _work_pixelshuffle, _peak_pixelshuffle
     ),
-    "pixelshuffledirect": Head(_build_direct, _run_direct, 1, _work_direct, _peak_direct),
-    "nearest+conv": Head(_build_nearest, _run_nearest, 3, _work_nearest, _peak_nearest),
-    "pixelshuffle_aux": Head(_build_aux, _run_aux, 5, _work_aux, _peak_aux),
-    "none": Head(_build_none, _run_none, 1, _work_none, _peak_none),
+    "pixelshuffledirect": Head(_build_direct, _run_direct, "upsample.0", 1, _work_direct, _peak_direct),
+    "nearest+conv": Head(_build_nearest, _run_nearest, "conv_last", 3, _work_nearest, _peak_nearest),
+    "pixelshuffle_aux": Head(_build_aux, _run_aux, "conv_last", 5, _work_aux, _peak_aux),
+    "none": Head(_build_none, _run_none, "conv_last", 1, _work_none, _peak_none),
 }

@@ -164,13 +164,14 @@ class PassPlan:
         config, size = self.config, ELEMENT_BYTES[self.precision]
         side = self.strip_side + 2 * (HEADS[config.head].reach + conv_reach(config))
         context = min(side, self.padded_height) * min(side, self.padded_width)
-        image = config.in_channels * (0 if self.unified and size == FP32_BYTES else 1)
-        elements = config.embed_dim + image + max(HEADS[config.head].peak(config), config.embed_dim)
+        image = 0 if self.unified else config.in_channels * FP32_BYTES
+        features = config.embed_dim * size
+        peak = max(HEADS[config.head].peak(config, size), config.embed_dim * FP32_BYTES)
         maps = self._map_bytes if self.strategy == "whole" else 0
         return (
             *self._resident(),
             ("feature maps", maps),
-            ("head", context * elements * size),
+            ("head", context * (features + image + peak)),
         )
 
     def smaller(self) -> PassPlan | None:
