@@ -252,12 +252,12 @@ def _surveyed(
     grey, alpha, durations = True, False, []
     for number in numbers:
         pixels = _composited(image, number, image.size, max_pixels)
-        # GIF has no grey and no alpha to declare: its pixels tell
-        from_gif = image.format == "GIF"
-        plain = from_gif and bool((pixels[..., :1] == pixels[..., 1:3]).all())
+        # GIF has no grey to declare: its colours tell
+        plain = image.format == "GIF" and bool((pixels[..., :1] == pixels[..., 1:3]).all())
         grey &= pixels.shape[2] <= 2 or plain
+        # encoders declare alpha for their own use too: to leave pixels as they were before
         if pixels.shape[2] in (2, 4):
-            alpha |= not from_gif or bool((pixels[..., -1] == 0).any())
+            alpha |= bool((pixels[..., -1] < np.iinfo(pixels.dtype).max).any())
         durations.append(float(image.info.get("duration", DEFAULT_MS)))
     return _Layout(grey, alpha), tuple(durations)
 

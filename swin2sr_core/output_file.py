@@ -9,44 +9,39 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swin2sr_core.errors import InputError, OutputExistsError
 
-_FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_BUFFER_BYTES = 1 << 20
 
 
-class _Sink(io.BufferedWriter):
-    """A file to write to whose failures are told as InputError.
-
-    It hides its descriptor: given one, Pillow writes past Python and loses the reason of a failure.
-    """
+class _File(io.FileIO):
+    """A new file whose failing writes are told as InputError, whoever triggered them."""
 
     def __init__(self, temporary: Path, target: Path) -> None:
         self._target = target
-        self._file = io.FileIO(temporary, "xb")
-        super().__init__(self._file, 1 << 20)
+        super().__init__(temporary, "xb")
 
-    def fileno(self) -> int:
-        raise io.UnsupportedOperation("fileno")
-
-    def write(self, buffer: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]
+    def write(self, buffer: Buffer, /) -> int | None:
         try:
             return super().write(buffer)
         except OSError as error:
             raise _explained(error, self._target) from error
 
-    def finish(self) -> None:
-        """Have everything on the disk, and close."""
-        try:
-            self.flush()
-            os.fsync(self._file.fileno())
-            self.close()
-        except OSError as error:
-            raise _explained(error, self._target) from error
 
-    def abandon(self) -> None:
-        """Close without writing what is still in the buffer."""
-        self._file.close()
+class _Sink(io.BufferedWriter):
+    """A file to write to, without its descriptor.
+
+    Given one, Pillow writes past Python and loses the reason of a failure.
+    """
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
 
 
 @contextmanager
@@ -61,17 +56,20 @@ def output_file(path: Path, *, overwrite: bool = False) -> Iterator[io.BufferedW
     """
     _check_target(path, overwrite)
     temporary = path.with_name(f".swin2sr-{secrets.token_hex(8)}.tmp")
+    with _told(path):
+        file = _File(temporary, path)
     try:
-        sink = _Sink(temporary, path)
-    except OSError as error:
-        raise _explained(error, path) from error
-    try:
+        sink = _Sink(file, _BUFFER_BYTES)
         yield sink
-        sink.finish()
+        with _told(path):
+            sink.flush()
+            os.fsync(file.fileno())
+            sink.close()
         _check_target(path, overwrite)
-        _rename(temporary, path)
+        with _told(path):
+            temporary.replace(path)
     except BaseException:
-        sink.abandon()
+        file.close()  # and not the sink, which would try to write the rest
         temporary.unlink(missing_ok=True)
         raise
 
@@ -87,9 +85,10 @@ def _check_target(path: Path, overwrite: bool) -> None:
         raise InputError(f"the output folder {path.parent} does not exist; create it first")
 
 
-def _rename(temporary: Path, path: Path) -> None:
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
     try:
-        temporary.replace(path)
+        yield
     except OSError as error:
         raise _explained(error, path) from error
 

@@ -99,7 +99,14 @@ def _from_cmyk(image: Image.Image) -> Image.Image:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+        converted = ImageCms.profileToProfile(
+            image,
+            source,
+            target,
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
         logger.warning("the CMYK profile could not be used (%s); colours are approximate", error)
         return image.convert("RGB")
