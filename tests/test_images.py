@@ -167,6 +167,7 @@ def test_a_bomb(tmp_path, size):
     assert before == Image.MAX_IMAGE_PIXELS
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_limit_of_the_callers(tmp_path):
     Image.fromarray(noise()).save(tmp_path / "a.png")
     assert "has 40 x 30 pixels, and the limit is 1,199;" in said(
