@@ -27,8 +27,8 @@ def sharpen(image: Tensor, amount: float) -> Tensor:
     The detail (luma minus its blur of 1 pixel standard deviation) is added to every channel, and
     each pixel is then clamped to the least and greatest value of the 3 x 3 pixels around it in
     `image`. So nothing overshoots: a white halo beside a dark line would be a value that was not
-    there. Works in strips of rows, whose memory does not grow with the height. An amount of 0 returns
-    `image` itself. Raises InputError for an amount out of range.
+    there. Works in strips of rows, whose memory does not grow with the height. An amount of 0
+    returns `image` itself. Raises InputError for an amount out of range.
     """
     if not (math.isfinite(amount) and 0 <= amount <= MAX_AMOUNT):
         raise InputError(f"sharpen must be from 0 (off) to {MAX_AMOUNT:g}, got {amount:g}")
