@@ -127,9 +127,19 @@ class PassPlan:
 
     @property
     def host_bytes(self) -> int:
-        """What is live in host memory besides `forecast_bytes`: with one memory, staged's maps."""
-        maps = 2 * self._map_bytes if self.strategy == "staged" else 0
-        return maps + (0 if self.unified else _total(self._picture_terms()))
+        """The most that is live in host memory besides what the compute device holds."""
+        return max(self._host_bytes(2), self._host_bytes(1))
+
+    @property
+    def total_bytes(self) -> int:
+        """The most that is live on the device and the host together."""
+        body = _total(self._body_terms()) + self._host_bytes(2)
+        return max(body, _total(self._head_terms()) + self._host_bytes(1))
+
+    def _host_bytes(self, maps: int) -> int:
+        """*staged* has two maps in the host's memory, and one when only the head is left."""
+        staged = maps * self._map_bytes if self.strategy == "staged" else 0
+        return staged + (0 if self.unified else _total(self._picture_terms()))
 
     @property
     def _map_bytes(self) -> int:
@@ -147,10 +157,12 @@ class PassPlan:
 
     def _body_terms(self) -> Terms:
         size = ELEMENT_BYTES[self.precision]
-        regions = [region for _, region in self.regions()]
-        largest = max(region.height * region.width for region in regions)
-        conv_area = (self.conv_side + 2 * conv_reach(self.config)) ** 2
-        conv = min(conv_area, largest) * self.config.embed_dim * size
+        region = max((region for _, region in self.regions()), key=lambda r: r.height * r.width)
+        largest = region.height * region.width
+        side = self.conv_side + 2 * conv_reach(self.config)
+        conv = min(side, region.height) * min(side, region.width) * self.config.embed_dim * size
+        if self.conv_side < region.width:
+            conv *= 2  # a piece of a wider map is copied before it is convolved
         sizes = WorkspaceSizes.of(self.config, self.band_windows)
         return (
             *self._resident(),
@@ -381,18 +393,18 @@ def _plan_pass(first: PassPlan, budget: int | None, strategy: str) -> PassPlan:
     if budget is None:
         return candidates[0]
     for each in candidates:
-        if _charged(each) <= budget:
+        if charged_bytes(each) <= budget:
             return each
-    least = min(_charged(each) for each in candidates)
+    least = min(charged_bytes(each) for each in candidates)
     raise BudgetError(
         f"{first.width}x{first.height} in {first.precision} does not fit into "
         f"{format_bytes(budget)}; the smallest budget that works is {format_bytes(least, up=True)}"
     )
 
 
-def _charged(plan: PassPlan) -> int:
+def charged_bytes(plan: PassPlan) -> int:
     """The bytes of a pass that its budget has to cover."""
-    return plan.forecast_bytes + (plan.host_bytes if plan.unified else 0)
+    return plan.total_bytes if plan.unified else plan.forecast_bytes
 
 
 def pass_candidates(first: PassPlan, strategy: str = "auto") -> Iterator[PassPlan]:
