@@ -1,8 +1,8 @@
 """Swin2SR upscaling: exact at any size, within a memory budget.
 
-    import swin2sr_core as s2
-    model = s2.load_model("compact-x4")
-    result = s2.upscale(model, image)
+import swin2sr_core as s2
+model = s2.load_model("compact-x4")
+result = s2.upscale(model, image)
 """
 
 from .config import Swin2SRConfig

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .config import Swin2SRConfig
@@ -16,7 +15,7 @@ from .network import COSINE_EPS
 
 @dataclass(frozen=True)
 class WorkspaceSizes:
-    """Elements of each buffer that a band of windows needs. Pure integers: the plan adds them up."""
+    """Elements of each buffer that a band of windows needs; the plan adds them up."""
 
     windows: int
     wide: int
@@ -83,7 +82,7 @@ class Workspace:
 
 
 def run_block(block: FoldedBlock, x: Tensor, memory: Workspace) -> Tensor:
-    """Apply `block` in place to x, (windows tokens) x C, gathered from the map; bias is prepared."""
+    """Apply `block` in place to x, (windows tokens) x C from `gather`; the bias is prepared."""
     x += layer_norm(attend(block.attention, x, memory), block.norm1)
     rows, dim = x.shape
     hidden = linear(x, block.fc1, memory.take("wide", rows, len(block.fc1[1])))

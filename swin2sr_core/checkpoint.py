@@ -1,4 +1,4 @@
-"""Model files: .safetensors and .pth/.bin/.pt, official and transformers key names -> state dict and config.
+"""Model files, with official or transformers key names -> config and state dict.
 
 Nothing is ever unpickled beyond tensors: torch files are read with `weights_only=True`.
 """
@@ -23,9 +23,7 @@ StateDict = dict[str, Tensor]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
 # Buffers that official files carry: all follow from the config, and are computed instead of loaded.
-_BUFFERS = re.compile(
-    r"(relative_coords_table|relative_position_index|attn_mask|(^|\.)mean)$"
-)
+_BUFFERS = re.compile(r"(relative_coords_table|relative_position_index|attn_mask|(^|\.)mean)$")
 
 _FOREIGN = (
     (r"relative_position_bias_table$", "SwinIR or another Swin (V1) network"),
@@ -40,8 +38,8 @@ _TRANSFORMERS_NAMES = (
     (r"^swin2sr\.embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
     (r"^swin2sr\.embeddings\.patch_embeddings\.layernorm\.", "patch_embed.norm."),
     (r"^swin2sr\.encoder\.stages\.(\d+)\.layers\.(\d+)\.", r"layers.\1.residual_group.blocks.\2."),
-    (r"^swin2sr\.encoder\.stages\.(\d+)\.patch_embed\.projection\.", r"layers.\1.patch_embed.proj."),
-    (r"^swin2sr\.encoder\.stages\.(\d+)\.conv\.", r"layers.\1.conv."),
+    (r"^swin2sr\.encoder\.stages\.(\d+)\.", r"layers.\1."),
+    (r"\.patch_embed\.projection\.", ".patch_embed.proj."),
     (r"^swin2sr\.layernorm\.", "norm."),
     (r"^swin2sr\.conv_after_body\.", "conv_after_body."),
     (r"\.attention\.self\.continuous_position_bias_mlp\.", ".attn.cpb_mlp."),
@@ -82,7 +80,9 @@ def load_checkpoint(path: Path | str) -> tuple[Swin2SRConfig, StateDict]:
     return config, _checked_parameters(path, config, state)
 
 
-def save_checkpoint(path: Path | str, state: StateDict, metadata: dict[str, str] | None = None) -> None:
+def save_checkpoint(
+    path: Path | str, state: StateDict, metadata: dict[str, str] | None = None
+) -> None:
     """Write parameters as .safetensors; the inverse of `load_checkpoint` for official names."""
     save_file({k: v.contiguous() for k, v in state.items()}, str(path), metadata)
 

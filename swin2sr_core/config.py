@@ -125,7 +125,7 @@ def _infer_head(shapes: Shapes, in_channels: int) -> tuple[str, int]:
 
 
 def _pixelshuffle_scale(shapes: Shapes) -> int:
-    """Product of the pixel-shuffle steps: each convolution to 64 * s**2 channels is one x s step."""
+    """Product of the pixel-shuffle steps: a convolution to 64 * s**2 channels is one x s step."""
     scale = 1
     for index in range(0, 8, 2):
         name = f"upsample.{index}.weight"

@@ -34,7 +34,9 @@ def resolve_device(name: str = "auto") -> torch.device:
         "xpu": torch.xpu.is_available(),
     }.get(device.type, True)
     if not available:
-        raise DeviceError(f"this machine (or this torch) has no {device.type} device; use --device cpu")
+        raise DeviceError(
+            f"this machine (or this torch) has no {device.type} device; use --device cpu"
+        )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(
             f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s)"

@@ -78,17 +78,21 @@ class Pass:
     def _staged_body(self) -> Tensor:
         host = torch.device("cpu")
         x, following = self._embedded(host), self._empty_map(host)
+        memory = self._workspace()
         for stage in self.network.stages:
             for box, region in self.plan.regions():
-                following[box.rows, box.columns] = self._run_region(stage, x, box, region).to(host)
+                done = self._run_region(stage, x, box, region, memory)
+                following[box.rows, box.columns] = done.to(host)
             x, following = following, x
         return x
 
-    def _run_region(self, stage: FoldedStage, x: Tensor, box: Box, region: MapRegion) -> Tensor:
-        """The pixels of `box` (H W C) after `stage`; x is brought over with a margin around them."""
+    def _run_region(
+        self, stage: FoldedStage, x: Tensor, box: Box, region: MapRegion, memory: Workspace
+    ) -> Tensor:
+        """The pixels of `box` (H W C) after `stage`; x is brought over with a margin around it."""
         local = cyclic_crop(x, region).to(self.network.device)
         scratch = torch.empty_like(local)
-        self._run_blocks(stage, local, scratch, self._groups(region), self._workspace())
+        self._run_blocks(stage, local, scratch, self._groups(region), memory)
         inner = box.moved(-region.top, -region.left)
         bounds = self.plan.bounds.moved(-region.top, -region.left)
         self._add_conv(stage, local, scratch, inner, bounds)

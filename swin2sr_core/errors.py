@@ -1,7 +1,8 @@
-"""The errors of the project: one family, so that a caller catches `Swin2SRError` and prints its sentence.
+"""The errors of the project: one family; a caller catches `Swin2SRError` and prints its sentence.
 
 Every message says what came, what was expected and what to do. `exit_code` is what the command
-line ends with: 1 failed while running, 2 bad arguments or input, 3 could not start, 130 interrupted.
+line ends with: 1 failed while running, 2 bad arguments or input, 3 could not start,
+130 interrupted.
 """
 
 

@@ -1,7 +1,7 @@
 """A network prepared for inference: everything that depends on weights alone, computed once.
 
-Folded in: the position bias and its masks, the temperature, the 1x1 convolution behind each 3x3, and
-padding of the heads to a size the hardware likes. The padding of v carries a column of ones, so
+Folded in: the position bias and its masks, the temperature, the 1x1 convolution behind each 3x3,
+and padding of the heads to a size the hardware likes. The padding of v carries a column of ones, so
 that the product with the attention weights also yields their sum, and softmax needs no pass of its
 own to normalise.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,7 @@ from .heads import HEADS
 from .network import (
     MAX_LOGIT_SCALE,
     NORM_EPS,
+    Stage,
     Swin2SR,
     SwinBlock,
     WindowAttention,
@@ -93,7 +95,7 @@ class FoldedNetwork:
     stages: tuple[FoldedStage, ...]
     norm: Affine
     conv_after_body: nn.Module
-    head: nn.Module
+    head: dict[str, nn.Module]
 
 
 def layer_norm(x: Tensor, affine: Affine) -> Tensor:
@@ -102,7 +104,7 @@ def layer_norm(x: Tensor, affine: Affine) -> Tensor:
 
 
 class PictureConv(nn.Module):
-    """A convolution from or to a picture: in float32 always, since bf16 has no 8 bits for a pixel."""
+    """A convolution from or to a picture: always float32, since bf16 has no 8 bits for a pixel."""
 
     def __init__(self, conv: nn.Module) -> None:
         super().__init__()
@@ -125,14 +127,10 @@ def fold(network: Swin2SR, dtype: torch.dtype, device: torch.device) -> FoldedNe
         mean=image_mean(config).to(device),
         conv_first=to.picture(network.conv_first),
         embed=to.picture(_fold_1x1(network.conv_first, network.patch_embed.proj)),
-        embed_norm=_Placement(torch.float32, device).pair(network.patch_embed.norm),
-        stages=tuple(
-            FoldedStage(
-                tuple(_fold_block(block, to) for block in stage.residual_group.blocks),
-                to.module(_fold_1x1(stage.conv, stage.patch_embed.proj)),
-            )
-            for stage in network.layers
+        embed_norm=_Placement(torch.float32, device).pair(
+            cast(nn.LayerNorm, network.patch_embed.norm)
         ),
+        stages=tuple(_fold_stage(cast(Stage, stage), to) for stage in network.layers),
         norm=to.pair(network.norm),
         conv_after_body=to.module(network.conv_after_body),
         head=_fold_head(network, to),
@@ -149,38 +147,56 @@ class _Placement:
     def tensor(self, tensor: Tensor) -> Tensor:
         return tensor.detach().to(self.device, self.dtype).contiguous()
 
-    def pair(self, module: nn.Module) -> Affine:
+    def pair(self, module: nn.Linear | nn.LayerNorm) -> Affine:
         return self.tensor(module.weight), self.tensor(module.bias)
 
     def picture(self, conv: nn.Module) -> nn.Module:
-        conv = copy.deepcopy(conv).to(self.device, memory_format=torch.channels_last)
-        return PictureConv(conv).eval().requires_grad_(False)
+        return _channels_last(PictureConv(copy.deepcopy(conv)).to(self.device))
 
     def module(self, module: nn.Module) -> nn.Module:
-        module = module.to(self.device, self.dtype, memory_format=torch.channels_last)
-        return module.eval().requires_grad_(False)
+        return _channels_last(module.to(self.device, self.dtype))
 
 
-def _fold_head(network: Swin2SR, to: _Placement) -> nn.Module:
+def _channels_last(module: nn.Module) -> nn.Module:
+    """The module for inference, its convolutions' weights laid out as the maps are."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module.eval().requires_grad_(False)
+
+
+def _fold_head(network: Swin2SR, to: _Placement) -> dict[str, nn.Module]:
     definition = HEADS[network.config.head]
     head = nn.Module()
     for name in definition.build(network.config):
-        head.add_module(name, getattr(network, name))
+        head.add_module(name, network.get_submodule(name))
     final = to.picture(head.get_submodule(definition.final))
     head = to.module(head)
     parent, _, name = definition.final.rpartition(".")
     setattr(head.get_submodule(parent), name, final)
-    return head
+    return dict(head.named_children())
+
+
+def _fold_stage(stage: Stage, to: _Placement) -> FoldedStage:
+    blocks = (cast(SwinBlock, block) for block in stage.residual_group.blocks)
+    return FoldedStage(
+        tuple(_fold_block(block, to) for block in blocks),
+        to.module(_fold_1x1(stage.conv, stage.patch_embed.proj)),
+    )
 
 
 def _fold_1x1(conv: nn.Module, pointwise: nn.Conv2d) -> nn.Module:
     """The convolution that equals `pointwise(conv(x))`: the 1x1 has only channels to mix."""
     if isinstance(conv, nn.Sequential):
-        return nn.Sequential(*conv[:-1], _fold_1x1(conv[-1], pointwise))
+        layers = list(conv.children())
+        return nn.Sequential(*layers[:-1], _fold_1x1(layers[-1], pointwise))
+    conv = cast(nn.Conv2d, conv)
     mix = pointwise.weight[:, :, 0, 0].double()
+    weight = torch.einsum("om,mikl->oikl", mix, conv.weight.double())
+    bias = mix @ cast(Tensor, conv.bias).double() + cast(Tensor, pointwise.bias)
     folded = nn.Conv2d(conv.in_channels, pointwise.out_channels, 3, padding=1)
-    folded.weight.copy_(torch.einsum("om,mikl->oikl", mix, conv.weight.double()))
-    folded.bias.copy_(mix @ conv.bias.double() + pointwise.bias)
+    folded.weight = nn.Parameter(weight.float())
+    folded.bias = nn.Parameter(bias.float())
     return folded
 
 
@@ -222,9 +238,10 @@ def _fold_attention(attention: WindowAttention, shift: int, to: _Placement) -> F
 def _bias_in_log2(attention: WindowAttention, scale: Tensor, shift: int) -> tuple[Tensor, bool]:
     """kinds x heads x tokens x tokens, shifted so that exp2 of a logit needs no running maximum.
 
-    A logit lies within +-scale of its bias, so its range is known from the weights. Softmax does not
-    change when all logits of a head are shifted: so the largest is put at zero where the smallest
-    stays representable then, or as near to zero as it allows. Second: whether the range fits at all.
+    A logit lies within +-scale of its bias, so its range is known from the weights. Softmax does
+    not change when all logits of a head are shifted: so the largest is put at zero where the
+    smallest stays representable then, or as near to zero as it allows. The second result tells
+    whether the range fits at all.
     """
     bias = position_bias(attention.cpb_mlp, attention.window)
     highest = (bias.amax((1, 2), keepdim=True) + scale) * LOG2_E

@@ -8,7 +8,7 @@ upscaling can run it in strips: what it gets wrong near a cut is at most `reach`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from .config import HEAD_CHANNELS, Swin2SRConfig
 
+Modules = Mapping[str, nn.Module]
+"""The head's modules by their official names."""
 
 _FP32_BYTES = 4
 
@@ -26,15 +28,15 @@ class Head:
 
     `build(config)` gives the modules by their official names. `run(modules, features, image)` maps
     features (B embed_dim H W, any float type) and the normalised image (B C H W, float32) to
-    B C scale*H scale*W, still normalised. `final` is the path of the last convolution, which stays in
-    float32 when the rest is narrower. `reach` is in LR pixels, the convolution after the body not
-    counted. Per LR pixel, `work(config)` is in floating-point operations, and `peak(config, size)`
-    is the most bytes that `run` holds at once, its arguments not counted, with features of `size`
-    bytes per element.
+    B C scale*H scale*W, still normalised. `final` is the path of the last convolution, which stays
+    in float32 when the rest is narrower. `reach` is in LR pixels, the convolution after the body
+    not counted. Per LR pixel, `work(config)` is in floating-point operations, and
+    `peak(config, size)` is the most bytes that `run` holds at once, its arguments not counted, with
+    features of `size` bytes per element.
     """
 
     build: Callable[[Swin2SRConfig], dict[str, nn.Module]]
-    run: Callable[[nn.Module, Tensor, Tensor], Tensor]
+    run: Callable[[Modules, Tensor, Tensor], Tensor]
     final: str
     reach: int
     work: Callable[[Swin2SRConfig], int]
@@ -70,8 +72,8 @@ def _build_pixelshuffle(config: Swin2SRConfig) -> dict[str, nn.Module]:
     }
 
 
-def _run_pixelshuffle(net: nn.Module, features: Tensor, image: Tensor) -> Tensor:
-    return net.conv_last(net.upsample(net.conv_before_upsample(features)))
+def _run_pixelshuffle(net: Modules, features: Tensor, image: Tensor) -> Tensor:
+    return net["conv_last"](net["upsample"](net["conv_before_upsample"](features)))
 
 
 def _build_direct(config: Swin2SRConfig) -> dict[str, nn.Module]:
@@ -81,8 +83,8 @@ def _build_direct(config: Swin2SRConfig) -> dict[str, nn.Module]:
     }
 
 
-def _run_direct(net: nn.Module, features: Tensor, image: Tensor) -> Tensor:
-    return net.upsample(features)
+def _run_direct(net: Modules, features: Tensor, image: Tensor) -> Tensor:
+    return net["upsample"](features)
 
 
 def _build_nearest(config: Swin2SRConfig) -> dict[str, nn.Module]:
@@ -95,12 +97,12 @@ def _build_nearest(config: Swin2SRConfig) -> dict[str, nn.Module]:
     }
 
 
-def _run_nearest(net: nn.Module, features: Tensor, image: Tensor) -> Tensor:
-    x = net.conv_before_upsample(features)
-    for conv in (net.conv_up1, net.conv_up2):
+def _run_nearest(net: Modules, features: Tensor, image: Tensor) -> Tensor:
+    x = net["conv_before_upsample"](features)
+    for conv in (net["conv_up1"], net["conv_up2"]):
         x = F.leaky_relu(conv(F.interpolate(x, scale_factor=2, mode="nearest")), 0.2, inplace=True)
-    x = F.leaky_relu(net.conv_hr(x), 0.2, inplace=True)
-    return net.conv_last(x)
+    x = F.leaky_relu(net["conv_hr"](x), 0.2, inplace=True)
+    return net["conv_last"](x)
 
 
 def _build_aux(config: Swin2SRConfig) -> dict[str, nn.Module]:
@@ -116,19 +118,19 @@ def _build_aux(config: Swin2SRConfig) -> dict[str, nn.Module]:
     }
 
 
-def _run_aux(net: nn.Module, features: Tensor, image: Tensor) -> Tensor:
-    aux = net.conv_aux(net.conv_before_upsample(features))
-    x = net.upsample(net.conv_after_aux(aux))
+def _run_aux(net: Modules, features: Tensor, image: Tensor) -> Tensor:
+    aux = net["conv_aux"](net["conv_before_upsample"](features))
+    x = net["upsample"](net["conv_after_aux"](aux))
     bicubic = F.interpolate(image, size=x.shape[-2:], mode="bicubic", align_corners=False)
-    return net.conv_last(x.add_(net.conv_bicubic(bicubic.to(x.dtype))))
+    return net["conv_last"](x.add_(net["conv_bicubic"](bicubic.to(x.dtype))))
 
 
 def _build_none(config: Swin2SRConfig) -> dict[str, nn.Module]:
     return {"conv_last": _conv(config.embed_dim, config.in_channels)}
 
 
-def _run_none(net: nn.Module, features: Tensor, image: Tensor) -> Tensor:
-    return image + net.conv_last(features)
+def _run_none(net: Modules, features: Tensor, image: Tensor) -> Tensor:
+    return image + net["conv_last"](features)
 
 
 def _conv_work(inputs: int, outputs: int, pixels: int = 1) -> int:
@@ -199,7 +201,9 @@ def _peak_aux(config: Swin2SRConfig, size: int) -> int:
     hr = HEAD_CHANNELS * config.scale**2
     final = hr * size + _final_bytes(HEAD_CHANNELS, config.scale**2, config, size)
     aux = config.in_channels * size
-    return aux + max((2 * hr + HEAD_CHANNELS) * size, bicubic + max(2 * hr * size + narrowed, final))
+    return aux + max(
+        (2 * hr + HEAD_CHANNELS) * size, bicubic + max(2 * hr * size + narrowed, final)
+    )
 
 
 def _peak_none(config: Swin2SRConfig, size: int) -> int:
@@ -212,10 +216,19 @@ def _peak_none(config: Swin2SRConfig, size: int) -> int:
 # + 1/2 (steps) + 1/4 (last), rounded up; nearest: 1 + 1/2 + 3 * 1/4; aux: three more at LR size.
 HEADS: dict[str, Head] = {
     "pixelshuffle": Head(
-        _build_pixelshuffle, _run_pixelshuffle, "conv_last", 3, _work_pixelshuffle, _peak_pixelshuffle
+        _build_pixelshuffle,
+        _run_pixelshuffle,
+        "conv_last",
+        3,
+        _work_pixelshuffle,
+        _peak_pixelshuffle,
     ),
-    "pixelshuffledirect": Head(_build_direct, _run_direct, "upsample.0", 1, _work_direct, _peak_direct),
-    "nearest+conv": Head(_build_nearest, _run_nearest, "conv_last", 3, _work_nearest, _peak_nearest),
+    "pixelshuffledirect": Head(
+        _build_direct, _run_direct, "upsample.0", 1, _work_direct, _peak_direct
+    ),
+    "nearest+conv": Head(
+        _build_nearest, _run_nearest, "conv_last", 3, _work_nearest, _peak_nearest
+    ),
     "pixelshuffle_aux": Head(_build_aux, _run_aux, "conv_last", 5, _work_aux, _peak_aux),
     "none": Head(_build_none, _run_none, "conv_last", 1, _work_none, _peak_none),
 }

@@ -1,10 +1,9 @@
-"""Live tensor bytes, counted exactly: every storage that is made while a meter runs, until it dies."""
+"""Live tensor bytes, counted exactly: every storage made while a meter runs, until it dies."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -16,8 +15,8 @@ class PeakMeter(TorchDispatchMode):
     """Counts the bytes of the tensors that are created inside its `with` block, on any device.
 
     `live` is what exists now, `peak` the most that existed at once. Views count once, tensors that
-    were there before not at all. `exclude_hosts=True` leaves out CPU tensors, which are the host's
-    when the work is done on another device. Each operation costs some microseconds of bookkeeping.
+    were there before not at all. `device_type` ("cuda") counts that kind of device alone. Each
+    operation costs some microseconds of bookkeeping.
     """
 
     def __init__(self, device_type: str | None = None) -> None:
@@ -26,7 +25,6 @@ class PeakMeter(TorchDispatchMode):
         self.live = 0
         self.peak = 0
         self._sizes: dict[int, int] = {}
-        self._known_before: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
 
     def __torch_dispatch__(
         self,
@@ -62,11 +60,3 @@ class PeakMeter(TorchDispatchMode):
 
     def _forget(self, key: int) -> None:
         self.live -= self._sizes.pop(key, 0)
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        super().__exit__(exc_type, exc_value, traceback)

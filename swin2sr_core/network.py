@@ -1,7 +1,7 @@
-"""The Swin2SR network as the paper draws it (arXiv 2209.11345): readable, differentiable, whole image.
+"""The Swin2SR network as the paper draws it (arXiv 2209.11345): readable and differentiable.
 
-Parameter names are the authors'. This is what training trains and what tests compare with; upscaling
-runs the same weights through `engine.py`, in a fraction of the time and memory.
+Parameter names are the authors'. This is what training trains and what tests compare with;
+upscaling runs the same weights through `engine.py`, in a fraction of the time and memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COSINE_EPS = 1e-12
 
 
 class WindowAttention(nn.Module):
-    """Scaled cosine attention within windows (Swin V2, equation 2), with continuous position bias."""
+    """Scaled cosine attention within windows, with continuous position bias (Swin V2, 3.2-3.3)."""
 
     def __init__(self, dim: int, heads: int, window: int) -> None:
         super().__init__()
@@ -182,7 +182,11 @@ class Swin2SR(nn.Module):
         shallow = self.conv_first(x)
         deep = self.norm(self.layers(self.patch_embed(shallow)))
         features = self.conv_after_body(rearrange(deep, "b h w c -> b c h w")) + shallow
-        out = HEADS[self.config.head].run(self, features, x) / self.config.img_range + mean
+        out = (
+            HEADS[self.config.head].run(dict(self.named_children()), features, x)
+            / self.config.img_range
+            + mean
+        )
         return crop(out, height * self.config.scale, width * self.config.scale)
 
 

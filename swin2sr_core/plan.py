@@ -1,4 +1,4 @@
-"""Everything that is decided before a tensor moves: strategy, bands, pieces, and the memory forecast.
+"""Everything that is decided before a tensor moves: strategy, bands, pieces, memory forecast.
 
 Pure functions of integers: (config, image size, budget) -> `Plan`. The forecast counts live tensor
 bytes, phase by phase as the engine runs them; the weights and the caller's input are not included.
@@ -16,10 +16,11 @@ from .costs import block_work, conv_reach, conv_work, head_work, stage_margin
 from .errors import BudgetError, InputError
 from .heads import HEADS
 from .padding import round_up
-from .tiles import Box, split
+from .tiles import Box, TileAxis, longest_piece
 from .windows import MapRegion, axis_count
 
-STRATEGIES = ("auto", "whole", "staged")
+STRATEGIES = ("auto", "whole", "staged", "tiled")
+BLENDS = ("gaussian", "cosine", "linear")
 ELEMENT_BYTES = {"fp32": 4, "bf16": 2}
 FP32_BYTES = 4
 INDEX_BYTES = 4
@@ -29,6 +30,9 @@ _CACHE_BYTES = 768 << 10
 
 _GPU_BAND_WINDOWS = 1024
 _CONV_SIDE = 128
+_TILE = 384
+_OVERLAP = 32
+_TILE_SIDES = (768, 512, 384, 256, 192, 128, 96)
 _STRIP_SIDE = 96
 _CALL_WORK = 20_000_000
 """Floating-point operations that fit into the time of starting one band's or piece's calls."""
@@ -41,7 +45,8 @@ class PassPlan:
     """How one pass of the network over a height x width image is cut up.
 
     Sides are in LR pixels of this pass. `unified` tells that the compute device's memory is the
-    host's (a CPU), where the output and the image count too. Region sides matter to *staged* only.
+    host's (a CPU), where the output and the image count too. Region sides matter to *staged* only,
+    tiles, their overlap and the `blend` of it to *tiled* only.
     """
 
     config: Swin2SRConfig
@@ -55,6 +60,9 @@ class PassPlan:
     region_side: int
     unified: bool
     other_bytes: int = 0
+    tile_side: int = 0
+    overlap: int = 0
+    blend: str = "gaussian"
 
     @property
     def padded_height(self) -> int:
@@ -71,34 +79,72 @@ class PassPlan:
 
     def regions(self) -> list[tuple[Box, MapRegion]]:
         """The pieces of the map a stage is run on, each with the region that it needs around it."""
-        side = max(self.bounds.height, self.bounds.width)
-        side = self.region_side if self.strategy == "staged" else side
-        return [(box, self._region(box)) for box in split(self.bounds, side, side)]
+        height, width = self.padded_height, self.padded_width
+        return [
+            (Box(y0, x0, y1, x1), MapRegion(top, left, rows, columns, height, width))
+            for (y0, y1), (top, rows) in self._spans(height)
+            for (x0, x1), (left, columns) in self._spans(width)
+        ]
 
-    def _region(self, box: Box) -> MapRegion:
+    @property
+    def tile_rows(self) -> TileAxis:
+        """The tiles from top to bottom."""
+        window = self.config.window
+        return TileAxis.cover(self.padded_height, self.tile_side, self.overlap, window)
+
+    @property
+    def tile_columns(self) -> TileAxis:
+        """The tiles from left to right."""
+        window = self.config.window
+        return TileAxis.cover(self.padded_width, self.tile_side, self.overlap, window)
+
+    @property
+    def tile_plan(self) -> PassPlan:
+        """How each tile is run: an image of its own, whose pictures are on the device."""
+        return replace(
+            self,
+            strategy="whole",
+            height=self.tile_rows.size,
+            width=self.tile_columns.size,
+            unified=True,
+            other_bytes=0,
+        )
+
+    def _spans(self, full: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """Along one axis: (start, end) of each piece, and (start, size) with its margin."""
+        side = self.region_side if self.strategy == "staged" else full
         margin = stage_margin(self.config)
-        top, height = _with_margin(box.y0, box.height, self.padded_height, margin)
-        left, width = _with_margin(box.x0, box.width, self.padded_width, margin)
-        return MapRegion(top, left, height, width, self.padded_height, self.padded_width)
+        ends = [(start, min(start + side, full)) for start in range(0, full, side)]
+        return [(span, _with_margin(*span, full, margin)) for span in ends]
+
+    @property
+    def _largest_region(self) -> tuple[int, int]:
+        """Height and width of the largest region; no region is higher or wider."""
+        rows = max(size for _, (_, size) in self._spans(self.padded_height))
+        return rows, max(size for _, (_, size) in self._spans(self.padded_width))
 
     # -- work, in floating-point operations ------------------------------------------------------
 
     @property
     def work(self) -> int:
         """What the engine will report as done at the end of this pass."""
+        if self.strategy == "tiled":
+            tiles = len(self.tile_rows.starts) * len(self.tile_columns.starts)
+            return tiles * self.tile_plan.work
         config, area = self.config, self.bounds.area
-        blocks = sum(
-            block_work(config) * self._block_pixels(region, shifted)
-            for _, region in self.regions()
-            for depth in config.depths
-            for shifted in (index % 2 == 1 for index in range(depth))
-        )
-        return blocks + (len(config.depths) * conv_work(config) + head_work(config)) * area
+        shifted = sum(depth // 2 for depth in config.depths)
+        plain = sum(config.depths) - shifted
+        pixels = plain * self._block_pixels(0) + shifted * self._block_pixels(config.shift)
+        stages = len(config.depths) * conv_work(config) + head_work(config)
+        return pixels * block_work(config) + stages * area
 
-    def _block_pixels(self, region: MapRegion, shifted: bool) -> int:
-        window, shift = self.config.window, self.config.shift if shifted else 0
-        rows = axis_count(region.height, region.map_height, window, shift)
-        columns = axis_count(region.width, region.map_width, window, shift)
+    def _block_pixels(self, shift: int) -> int:
+        """Pixels in the windows of all regions in one block, context included."""
+        window = self.config.window
+        rows, columns = (
+            sum(axis_count(size, full, window, shift) for _, (_, size) in self._spans(full))
+            for full in (self.padded_height, self.padded_width)
+        )
         return rows * columns * window**2
 
     @property
@@ -119,6 +165,9 @@ class PassPlan:
     @property
     def forecast(self) -> Terms:
         """What is live on the compute device at its fullest moment, by term, in bytes."""
+        if self.strategy == "tiled":
+            tile = tuple((f"tile: {name}", size) for name, size in self.tile_plan.forecast)
+            return (*self._resident(), *tile)
         return max((self._body_terms(), self._head_terms()), key=_total)
 
     @property
@@ -133,6 +182,8 @@ class PassPlan:
     @property
     def total_bytes(self) -> int:
         """The most that is live on the device and the host together."""
+        if self.strategy == "tiled":
+            return self.forecast_bytes + self.host_bytes
         body = _total(self._body_terms()) + self._host_bytes(2)
         return max(body, _total(self._head_terms()) + self._host_bytes(1))
 
@@ -148,20 +199,20 @@ class PassPlan:
     def _picture_terms(self) -> Terms:
         channels, scale = self.config.in_channels, self.config.scale
         output = self.height * self.width * channels * scale**2 * FP32_BYTES
-        return (
-            ("pictures", output + self.bounds.area * channels * FP32_BYTES + self.other_bytes),
-        )
+        return (("pictures", output + self.bounds.area * channels * FP32_BYTES + self.other_bytes),)
 
     def _resident(self) -> Terms:
         return self._picture_terms() if self.unified else ()
 
     def _body_terms(self) -> Terms:
         size = ELEMENT_BYTES[self.precision]
-        region = max((region for _, region in self.regions()), key=lambda r: r.height * r.width)
-        largest = region.height * region.width
-        side = self.conv_side + 2 * conv_reach(self.config)
-        conv = min(side, region.height) * min(side, region.width) * self.config.embed_dim * size
-        if self.conv_side < region.width:
+        height, width = self._largest_region
+        largest = height * width
+        reach = conv_reach(self.config)
+        rows = longest_piece(height, self.conv_side, reach)
+        columns = longest_piece(width, self.conv_side, reach)
+        conv = rows * columns * self.config.embed_dim * size
+        if self.conv_side < width:
             conv *= 2  # a piece of a wider map is copied before it is convolved
         sizes = WorkspaceSizes.of(self.config, self.band_windows)
         return (
@@ -174,8 +225,9 @@ class PassPlan:
 
     def _head_terms(self) -> Terms:
         config, size = self.config, ELEMENT_BYTES[self.precision]
-        side = self.strip_side + 2 * (HEADS[config.head].reach + conv_reach(config))
-        context = min(side, self.padded_height) * min(side, self.padded_width)
+        reach = HEADS[config.head].reach + conv_reach(config)
+        rows = longest_piece(self.padded_height, self.strip_side, reach)
+        context = rows * longest_piece(self.padded_width, self.strip_side, reach)
         image = 0 if self.unified else config.in_channels * FP32_BYTES
         features = config.embed_dim * size
         peak = max(HEADS[config.head].peak(config, size), config.embed_dim * FP32_BYTES)
@@ -200,11 +252,10 @@ class PassPlan:
         )
 
 
-def _with_margin(start: int, size: int, full: int, margin: int) -> tuple[int, int]:
-    """Start and size of a span with `margin` on both sides, or the whole axis if that is no more."""
-    if size + 2 * margin >= full:
-        return 0, full
-    return start - margin, size + 2 * margin
+def _with_margin(start: int, end: int, full: int, margin: int) -> tuple[int, int]:
+    """Start and size of a span with `margin` on both sides, or of the whole axis if no more."""
+    size = end - start + 2 * margin
+    return (0, full) if size >= full else (start - margin, size)
 
 
 def _total(terms: Terms) -> int:
@@ -224,6 +275,7 @@ class Plan:
     output_height: int
     output_width: int
     budget_bytes: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def strategy(self) -> str:
@@ -269,6 +321,7 @@ class Plan:
             "host_bytes": self.host_bytes,
             "forecast": self.forecast,
             "work_gflop": round(self.work / 1e9, 3),
+            "notes": list(self.notes),
             "passes": [
                 {
                     "input_size": [each.width, each.height],
@@ -278,6 +331,8 @@ class Plan:
                     "conv_side": each.conv_side,
                     "strip_side": each.strip_side,
                     "region_side": each.region_side if each.strategy == "staged" else None,
+                    "tile_side": each.tile_side if each.strategy == "tiled" else None,
+                    "overlap": each.overlap if each.strategy == "tiled" else None,
                     "forecast_bytes": each.forecast_bytes,
                     "work_gflop": round(each.work / 1e9, 3),
                 }
@@ -292,10 +347,13 @@ class Plan:
             f"{self.precision}, {self.work / 1e12:.2f} TFLOP"
         ]
         for number, each in enumerate(self.passes, 1):
-            region = f", regions of {each.region_side} px" if each.strategy == "staged" else ""
+            region = {
+                "staged": f", regions of {each.region_side} px",
+                "tiled": f", tiles of {each.tile_side} px that overlap by {each.overlap}",
+            }.get(each.strategy, "")
             lines.append(
-                f"  pass {number}: {each.strategy}, bands of {each.band_windows} windows, pieces of "
-                f"{each.conv_side} px, head pieces of {each.strip_side} px{region}"
+                f"  pass {number}: {each.strategy}, bands of {each.band_windows} windows, "
+                f"pieces of {each.conv_side} px, head pieces of {each.strip_side} px{region}"
             )
         lines.append("  memory at the fullest moment:")
         lines += [f"    {name:<16}{format_bytes(size):>10}" for name, size in self.forecast.items()]
@@ -304,6 +362,7 @@ class Plan:
             lines.append(f"  and in host memory{format_bytes(self.host_bytes):>12}")
         if self.budget_bytes is not None:
             lines.append(f"  budget            {format_bytes(self.budget_bytes):>12}")
+        lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -317,13 +376,19 @@ def plan_upscale(
     strategy: str = "auto",
     device_type: str = "cpu",
     batch: int = 1,
+    tile: int = 0,
+    overlap: int | None = None,
+    blend: str = "gaussian",
 ) -> Plan:
     """The fastest plan for one height x width image that fits into `budget_bytes` (None: any).
 
     `scale` is the whole enlargement (None: x4, or x1 for restoration networks). On a CPU the budget
     covers all that is live, pictures and host maps included; elsewhere what is on the device.
-    Raises `InputError` for impossible values and `BudgetError`, naming the smallest budget that
-    works, when nothing fits.
+    `auto` prefers the exact strategies and tiles only what fits in no other way. `tile` and
+    `overlap` (LR pixels, 0 or None: chosen) are for *tiled* and are rounded to the window, with a
+    note.
+    `blend` is gaussian, cosine or linear. Raises `InputError` for impossible values and
+    `BudgetError`, naming the smallest budget that works, when nothing fits.
     """
     if height < 1 or width < 1:
         raise InputError(f"an image has at least 1x1 pixels, got {width}x{height}")
@@ -335,6 +400,9 @@ def plan_upscale(
         raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy}")
     scale = (4 if config.scale > 1 else 1) if scale is None else scale
     output = output_size(height, width, scale)
+    tile, overlap, notes = _rounded_tile(config, tile, overlap)
+    if blend not in BLENDS:
+        raise InputError(f"blend must be one of {', '.join(BLENDS)}, got {blend}")
     passes = []
     unified = device_type == "cpu"
     count = pass_count(config, scale)
@@ -361,12 +429,15 @@ def plan_upscale(
                     region_side=0,
                     unified=unified,
                     other_bytes=others,
+                    tile_side=tile,
+                    overlap=overlap,
+                    blend=blend,
                 ),
                 budget_bytes,
                 strategy,
             )
         )
-    return Plan(tuple(passes), scale, *output, budget_bytes)
+    return Plan(tuple(passes), scale, *output, budget_bytes, notes)
 
 
 def pass_count(config: Swin2SRConfig, scale: float) -> int:
@@ -388,8 +459,34 @@ def output_size(height: int, width: int, scale: float) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+def _rounded_tile(
+    config: Swin2SRConfig, tile: int, overlap: int | None
+) -> tuple[int, int, tuple[str, ...]]:
+    """Tile side (0: the planner's choice) and overlap on the window grid, with notes on changes."""
+    window = config.window
+    asked = overlap
+    overlap = round_up(_OVERLAP if overlap is None else overlap, window)
+    if tile < 0 or overlap < 0:
+        raise InputError(f"tile and overlap can't be negative, got {tile} and {asked}")
+    notes = []
+    if asked is not None and asked != overlap:
+        notes.append(f"overlap {asked} became {overlap}, a multiple of the window ({window})")
+    if tile == 0:
+        return 0, overlap, tuple(notes)
+    rounded = max(round_up(tile, window), overlap + 2 * window)
+    if rounded != tile:
+        notes.append(
+            f"tile {tile} became {rounded}: a multiple of the window ({window}) that leaves room "
+            f"beside an overlap of {overlap}"
+        )
+    return rounded, overlap, tuple(notes)
+
+
 def _plan_pass(first: PassPlan, budget: int | None, strategy: str) -> PassPlan:
-    candidates = sorted(pass_candidates(first, strategy), key=lambda each: each.cost)
+    """The cheapest candidate that fits; exact ones before tiled ones."""
+    candidates = sorted(
+        pass_candidates(first, strategy), key=lambda each: (each.strategy == "tiled", each.cost)
+    )
     if budget is None:
         return candidates[0]
     for each in candidates:
@@ -408,7 +505,7 @@ def charged_bytes(plan: PassPlan) -> int:
 
 
 def pass_candidates(first: PassPlan, strategy: str = "auto") -> Iterator[PassPlan]:
-    """Every way to run a pass that the planner considers, exact strategies only."""
+    """Every way to run a pass that the planner considers."""
     if strategy in ("auto", "whole"):
         yield from _shrinking(first)
     if strategy in ("auto", "staged"):
@@ -418,6 +515,13 @@ def pass_candidates(first: PassPlan, strategy: str = "auto") -> Iterator[PassPla
             side = windows * window
             if side < longest or windows == 1:
                 yield from _shrinking(replace(first, strategy="staged", region_side=side))
+    if strategy in ("auto", "tiled"):
+        least = first.overlap + 2 * first.config.window
+        chosen = (_TILE if strategy == "tiled" else 0, *_TILE_SIDES, least)
+        for side in (first.tile_side,) if first.tile_side else chosen:
+            if side >= least:
+                side = round_up(side, first.config.window)
+                yield from _shrinking(replace(first, strategy="tiled", tile_side=side))
 
 
 def _shrinking(plan: PassPlan | None) -> Iterator[PassPlan]:

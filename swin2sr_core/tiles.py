@@ -1,4 +1,4 @@
-"""Rectangles on the LR grid: cutting them up, giving them context, scaling them. Pure integers."""
+"""Rectangles on the LR grid: cutting them up, giving them context, tiling an axis."""
 
 from __future__ import annotations
 
@@ -67,3 +67,32 @@ def split(box: Box, rows: int, columns: int) -> list[Box]:
         for y in range(box.y0, box.y1, rows)
         for x in range(box.x0, box.x1, columns)
     ]
+
+
+def longest_piece(size: int, side: int, margin: int) -> int:
+    """The longest span that cutting `size` into `side` gives, each grown by `margin` within it."""
+    starts = (0, side, (size - 1) // side * side)
+    return max(min(y + side + margin, size) - max(y - margin, 0) for y in starts if y < size)
+
+
+@dataclass(frozen=True)
+class TileAxis:
+    """Equal tiles along one axis: all start and end on the window grid, neighbours overlap."""
+
+    size: int
+    starts: tuple[int, ...]
+
+    @classmethod
+    def cover(cls, full: int, tile: int, overlap: int, window: int) -> TileAxis:
+        """Tiles of at most `tile` pixels over `full` pixels; all arguments multiples of `window`.
+
+        How many there must be is decided first, then how large they need to be, so that no tile
+        is a sliver. Neighbours overlap by at least `overlap`.
+        """
+        if full <= tile:
+            return cls(full, (0,))
+        count = -(-(full - overlap) // (tile - overlap))
+        size = -(-(full + (count - 1) * overlap) // (count * window)) * window
+        room = full - size
+        starts = (index * room // (count - 1) // window * window for index in range(count))
+        return cls(size, tuple(starts))

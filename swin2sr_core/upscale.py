@@ -15,6 +15,7 @@ from .errors import InputError, Interrupted
 from .model import Model
 from .plan import Plan, plan_upscale
 from .resize import resize
+from .tiling import run_tiles
 
 Progress = Callable[[int, int], None]
 ShouldStop = Callable[[], bool]
@@ -44,7 +45,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Result:
-    """The upscaled `image`, B C h w float32 in 0..1 on the input's device, and how it came about."""
+    """The upscaled `image`, B C h w float32 in 0..1 where the input is, and how it came about."""
 
     image: Tensor
     report: Report
@@ -102,6 +103,9 @@ def make_plan(
     budget_bytes: int | None = None,
     batch: int = 1,
     strategy: str = "auto",
+    tile: int = 0,
+    overlap: int | None = None,
+    blend: str = "gaussian",
 ) -> Plan:
     """The plan for this model and image size; without a budget, for the memory that is free now."""
     if budget_bytes is None:
@@ -117,6 +121,9 @@ def make_plan(
         strategy,
         model.device.type,
         batch,
+        tile,
+        overlap,
+        blend,
     )
 
 
@@ -129,7 +136,10 @@ def _upscale_one(
         last = index == len(plan.passes) - 1
         direct = last and size == tuple(output.shape[-2:])
         target = output if direct else output.new_empty((1, output.shape[1], *size))
-        Pass.prepare(model.network, step, image, counter.advance).run(target)
+        if step.strategy == "tiled":
+            run_tiles(model.network, step, image, target, counter.advance)
+        else:
+            Pass.prepare(model.network, step, image, counter.advance).run(target)
         image = target.clamp_(0, 1)
         if last and not direct:
             output.copy_(resize(image, plan.output_height, plan.output_width).clamp_(0, 1))

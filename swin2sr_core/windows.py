@@ -1,4 +1,4 @@
-"""Windows on a feature map: partition and merge, which windows are shifted, masked, and their position bias.
+"""Windows on a feature map: partition and merge, shift and masks, relative position bias.
 
 The map is a torus here: a shifted block rolls it by half a window, so its last window row holds
 the map's last rows and, wrapped around, its first. The same index arithmetic serves the whole map
@@ -8,12 +8,11 @@ and a region cut from it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 PLAIN, RIGHT, BOTTOM, CORNER = range(4)
 """Kinds of shifted windows: which of the map's borders runs through the window's middle."""
@@ -61,9 +60,7 @@ def window_groups(region: MapRegion, window: int, shift: int) -> list[tuple[int,
     shift every window is `PLAIN`.
     """
     rows, seam_row = _axis_windows(region.top, region.height, region.map_height, window, shift)
-    columns, seam_column = _axis_windows(
-        region.left, region.width, region.map_width, window, shift
-    )
+    columns, seam_column = _axis_windows(region.left, region.width, region.map_width, window, shift)
     index = rows[:, None, :, None] * region.width + columns[None, :, None, :]
     index = rearrange(index, "y x h w -> y x (h w)")
     kind = seam_row[:, None].int() * BOTTOM + seam_column[None, :].int() * RIGHT
@@ -72,7 +69,7 @@ def window_groups(region: MapRegion, window: int, shift: int) -> list[tuple[int,
 
 
 def axis_count(size: int, map_size: int, window: int, shift: int) -> int:
-    """Windows along one axis of a region; the wrapped one exists only where the region spans the map.
+    """Windows along one axis of a region; a wrapped one exists only where it spans the map.
 
     In a smaller region it would lie in the context, where nothing is kept.
     """
@@ -82,7 +79,7 @@ def axis_count(size: int, map_size: int, window: int, shift: int) -> int:
 def _axis_windows(
     start: int, size: int, map_size: int, window: int, shift: int
 ) -> tuple[Tensor, Tensor]:
-    """Per window along one axis: its local coordinates (windows x window), and if the seam cuts it."""
+    """Per window along one axis: its local coordinates, and whether the seam cuts it."""
     count = axis_count(size, map_size, window, shift)
     first = torch.arange(count, dtype=torch.int32) * window + shift
     local = (first[:, None] + torch.arange(window, dtype=torch.int32)) % size
@@ -91,7 +88,7 @@ def _axis_windows(
 
 
 def attention_masks(window: int, shift: int, offset: float = -100.0) -> Tensor:
-    """4 x tokens x tokens, indexed by kind: `offset` between pixels of unrelated regions, else 0."""
+    """4 x tokens x tokens, by kind: `offset` between pixels of unrelated regions, else 0."""
     far = (torch.arange(window) >= window - shift).long()
     row = far.repeat_interleave(window)
     column = far.repeat(window)
@@ -114,9 +111,8 @@ def relative_index(window: int) -> Tensor:
     return delta[0] * (2 * window - 1) + delta[1]
 
 
-def position_bias(cpb_mlp: Callable[[Tensor], Tensor], window: int) -> Tensor:
+def position_bias(cpb_mlp: nn.Module, window: int) -> Tensor:
     """heads x tokens x tokens: 16 * sigmoid(cpb_mlp(offset)) (Swin V2, equation 3)."""
-    weight = next(cpb_mlp.parameters()) if isinstance(cpb_mlp, torch.nn.Module) else None
-    table = cpb_mlp(relative_coordinates(window).to(weight))
+    table = cpb_mlp(relative_coordinates(window).to(next(cpb_mlp.parameters())))
     index = relative_index(window).to(table.device)
     return 16 * torch.sigmoid(rearrange(table[index], "i j heads -> heads i j"))
