@@ -1,0 +1,48 @@
+"""Swin2SR models that another node has loaded, made ours."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from ..swin2sr_core.checkpoint import official_names
+from ..swin2sr_core.config import infer_config
+from ..swin2sr_core.devices import resolve_precision
+from ..swin2sr_core.errors import CheckpointError
+from ..swin2sr_core.model import build_model
+from . import host
+from .managed import UpscaleModel
+
+_adopted: WeakKeyDictionary[nn.Module, UpscaleModel] = WeakKeyDictionary()
+"""What was made of a module, for as long as the module lives."""
+
+
+def as_swin2sr(model: object) -> UpscaleModel:
+    """`model` itself if it is ours, else ours with the weights of a Swin2SR that spandrel loaded.
+
+    Raises CheckpointError for other architectures and for what is no upscaling model.
+    """
+    if isinstance(model, UpscaleModel):
+        return model
+    module = getattr(model, "model", None)
+    if not isinstance(module, nn.Module):
+        raise CheckpointError(
+            f"model is a {type(model).__name__}, expected a Swin2SR; connect Load Swin2SR"
+        )
+    architecture = getattr(getattr(model, "architecture", None), "id", "Swin2SR")
+    if architecture != "Swin2SR":
+        raise CheckpointError(
+            f"the model is of the architecture {architecture}, and only Swin2SR runs here; use "
+            "Load Swin2SR, or Upscale Image (using Model) for this one"
+        )
+    if module not in _adopted:
+        _adopted[module] = _built(module)
+    return _adopted[module]
+
+
+def _built(module: nn.Module) -> UpscaleModel:
+    state = official_names({name: t.detach().cpu() for name, t in module.state_dict().items()})
+    config = infer_config({name: tuple(tensor.shape) for name, tensor in state.items()})
+    precision = resolve_precision("auto", host.compute_device())
+    return UpscaleModel(build_model("Swin2SR", config, state, precision, host.offload_device()))

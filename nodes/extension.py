@@ -1,0 +1,18 @@
+"""What ComfyUI asks the pack for: the list of its nodes."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import host
+from .load import Swin2SRLoad
+from .tiled_upscale import Swin2SRTiledUpscale
+
+
+class Swin2SRExtension(ComfyExtension):
+    """The nodes of this pack."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """The node classes; the model folder is known from here on."""
+        host.register_model_folder()
+        return [Swin2SRLoad, Swin2SRTiledUpscale]

@@ -1,0 +1,115 @@
+"""The entries of Load Swin2SR's list, and which file or download each of them means."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+from ..swin2sr_core.catalog import CATALOG, CatalogEntry, by_hand, locate, models_dir
+from ..swin2sr_core.checkpoint import SUFFIXES
+from ..swin2sr_core.errors import ModelNotFoundError
+from . import host
+
+logger = logging.getLogger(__name__)
+
+DEFAULT = "compact-x4"
+DOWNLOAD = " (download)"
+"""Follows the name of an official checkpoint that is not on this machine yet."""
+
+# Only Swin2SR has blocks with these names, in the authors' files and in those of transformers.
+_MARKS = (b"residual_group.blocks.0.attn.logit_scale", b"swin2sr.encoder.stages.0.layers.0")
+_LARGEST_HEADER = 8 << 20
+
+_UPSCALERS = tuple(entry for entry in CATALOG if entry.kind == "upscaler")
+
+
+def choices() -> list[str]:
+    """The bundled model, the Swin2SR files of the model folders, and what can be downloaded."""
+    own, shared = (host.model_files(kind) for kind in host.MODEL_FOLDERS)
+    files = dict.fromkeys([*own, *(name for name in shared if _is_swin2sr(name))])
+    listed = {Path(name).name for name in files}
+    first = [entry.name for entry in _UPSCALERS if entry.bundled]
+    others = []
+    for entry in _UPSCALERS:
+        path = None if entry.bundled else _on_disk(entry)
+        if path is None and not entry.bundled:
+            others.append(entry.name + DOWNLOAD)
+        elif path is not None and path.name not in listed:
+            others.append(entry.name)
+    return [*first, *files, *others]
+
+
+def find(choice: str) -> Path | CatalogEntry:
+    """The file that an entry of the list means, or the catalog's entry if it is to be downloaded.
+
+    An entry keeps its meaning when the list changes: a saved workflow that downloaded its model
+    finds it here later. Raises ModelNotFoundError for a file that is gone and for unknown names.
+    """
+    name = choice.removesuffix(DOWNLOAD)
+    if path := host.model_file(name):
+        return path
+    entry = next((e for e in _UPSCALERS if name in (e.name, e.file_name)), None)
+    if entry is None:
+        raise ModelNotFoundError(
+            f"there is no model file {name} in {_folders()}; put it there, or choose another model"
+        )
+    path = _on_disk(entry)
+    if path is None and not choice.endswith(DOWNLOAD):
+        raise ModelNotFoundError(
+            f"{name} is not on this machine: choose {entry.name}{DOWNLOAD}, or, offline, "
+            f"{by_hand(entry, host.download_folder())}"
+        )
+    return path or entry
+
+
+def _on_disk(entry: CatalogEntry) -> Path | None:
+    """The entry's file in ComfyUI's folders, or where the command line downloads to."""
+    return locate(entry, host.download_folder(), [*host.model_folders(), *_command_line_folder()])
+
+
+def _command_line_folder() -> list[Path]:
+    try:
+        return [models_dir()]
+    except ModelNotFoundError:  # this system has no home folder
+        return []
+
+
+def _folders() -> str:
+    return " or ".join(str(folder) for folder in host.model_folders())
+
+
+def _is_swin2sr(name: str) -> bool:
+    path = host.model_file(name)
+    if path is None or path.suffix.lower() not in SUFFIXES:
+        return False
+    try:
+        stat = path.stat()
+        return _has_marks(path, stat.st_mtime_ns, stat.st_size)
+    except OSError as error:
+        logger.warning("%s is left out of the list of models: %s", path, error)
+        return False
+
+
+@lru_cache(maxsize=1024)
+def _has_marks(path: Path, _mtime: int, _size: int) -> bool:
+    """Whether a model file's table of contents names Swin2SR's tensors. Nothing is unpickled."""
+    contents = _table_of_contents(path)
+    return any(mark in contents for mark in _MARKS)
+
+
+def _table_of_contents(path: Path) -> bytes:
+    """The part of a model file that holds the names of its tensors; empty where there is none."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        if path.suffix.lower() == ".safetensors":
+            return file.read(min(int.from_bytes(start, "little"), _LARGEST_HEADER))
+        if not start.startswith(b"PK"):  # torch's format before 1.6: the names come first
+            return start + file.read(_LARGEST_HEADER)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            pickles = [n for n in archive.namelist() if n.endswith("/data.pkl")]
+            return b"".join(archive.read(n) for n in pickles[:1])
+    except (zipfile.BadZipFile, OSError, RuntimeError):
+        return b""

@@ -1,0 +1,95 @@
+"""ComfyUI's pictures, B H W C, as the core's frames and back; what is no picture is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..swin2sr_core.errors import InputError
+from ..swin2sr_core.frame import Frame
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A batch: `image` is B H W C, C = 1 (grey), 3 (RGB) or 4 (RGBA); `alpha` is B|1 H W or None.
+
+    All values are finite; alpha 1 is opaque.
+    """
+
+    image: Tensor
+    alpha: Tensor | None
+
+    def __len__(self) -> int:
+        return self.image.shape[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.image.shape[1], self.image.shape[2]
+
+    @property
+    def output_channels(self) -> int:
+        return 3 if self.alpha is None else 4
+
+    def frame(self, index: int) -> Frame:
+        """One picture; what has three equal channels is grey, and stays so."""
+        color = self.image[index : index + 1, ..., :3].movedim(-1, 1).float().contiguous()
+        if color.shape[1] == 3 and bool((color[:, :1] == color[:, 1:]).all()):
+            color = color[:, :1].contiguous()
+        if self.alpha is None:
+            return Frame(color)
+        alpha = self.alpha[min(index, len(self.alpha) - 1)]
+        return Frame(color, alpha[None, None].float().clamp(0, 1).contiguous().to(color.device))
+
+
+def take(image: Tensor, mask: Tensor | None) -> Pictures:
+    """The batch of the node's inputs. `mask` (B|1 H W) is what Load Image gives: 1 is transparent.
+
+    A mask without any transparency is none: Load Image makes one for every picture.
+    Raises InputError for shapes that are no picture, and names a pixel that is not finite.
+    """
+    if image.dim() != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
+        raise InputError(
+            "an image is a batch of B x H x W x C with C = 1, 3 or 4 channels, got "
+            f"{' x '.join(str(n) for n in image.shape)}"
+        )
+    _check_finite(image, "image")
+    alpha = image[..., 3] if image.shape[-1] == 4 else None
+    if mask is not None and bool(mask.any()):
+        alpha = 1 - _fitting(mask, image)
+    return Pictures(image, alpha)
+
+
+def put(frame: Frame, target: Tensor) -> None:
+    """Write a frame into `target`, H W 3|4; the inverse of `Pictures.frame`. Grey becomes RGB."""
+    target[..., :3].copy_(frame.color[0].movedim(0, -1).expand(*target.shape[:2], 3))
+    if frame.alpha is not None:
+        target[..., 3].copy_(frame.alpha[0, 0])
+
+
+def _fitting(mask: Tensor, image: Tensor) -> Tensor:
+    mask = mask[None] if mask.dim() == 2 else mask
+    frames, height, width = image.shape[:3]
+    if mask.dim() != 3 or mask.shape[0] not in (1, frames) or mask.shape[1:] != (height, width):
+        raise InputError(
+            f"the mask is {' x '.join(str(n) for n in mask.shape)}, expected {frames} (or 1) x "
+            f"{height} x {width} like the image; resize the mask first"
+        )
+    _check_finite(mask, "mask")
+    return mask
+
+
+def _check_finite(values: Tensor, name: str) -> None:
+    for number, frame in enumerate(values):
+        finite = torch.isfinite(frame)
+        if not bool(finite.all()):
+            y, x, *channel = (int(i) for i in (~finite).nonzero()[0])
+            where = f"x={x}, y={y} of picture {number + 1}" + (
+                f", channel {channel[0]}," if channel else ""
+            )
+            raise InputError(
+                f"the {name} has a pixel that is no number: {where} is "
+                f"{frame[(y, x, *channel)].item()}; find the node before this one that makes it"
+            )

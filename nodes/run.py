@@ -1,0 +1,110 @@
+"""A run of Tiled Upscale x4: frame by frame, each at its output size before it is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch import Tensor
+
+from ..swin2sr_core import Report, upscale
+from ..swin2sr_core.alpha import upscale_frame
+from ..swin2sr_core.frame import Frame
+from ..swin2sr_core.sharpen import sharpen
+from . import host, pictures, seamless
+from .job import Job, Settings, make_job
+from .managed import UpscaleModel
+from .pictures import Pictures
+from .report import Summary
+
+_STEPS = 1000
+"""Steps of the progress bar per call of the network."""
+
+
+def run(
+    model: UpscaleModel, image: Tensor, mask: Tensor | None, settings: Settings
+) -> tuple[Tensor, Summary]:
+    """Upscale B H W C -> B h w 3|4 on ComfyUI's intermediate device, and tell how it went.
+
+    `mask`, B|1 H W, is 1 where the picture is transparent. Raises InputError, BudgetError, and
+    ComfyUI's own exception when the user cancels.
+    """
+    batch = pictures.take(image, mask)
+    job = make_job(model, *batch.size, len(batch), settings)
+    host.load(model.patcher, job.plan.forecast_bytes)
+    started = time.perf_counter()
+    output = host.output_tensor(len(batch), job.height, job.width, batch.output_channels)
+    worker = _Worker(model, job, settings.sharpen, batch, output)
+    for index in range(len(batch)):
+        worker.do(index)
+    host.release_cache()
+    return output, worker.summary(time.perf_counter() - started)
+
+
+class _Worker:
+    """Upscales the frames of one batch into `output`, and keeps the count."""
+
+    def __init__(
+        self, model: UpscaleModel, job: Job, amount: float, batch: Pictures, output: Tensor
+    ) -> None:
+        self.model, self.job, self.amount = model, job, amount
+        self.batch, self.output = batch, output
+        self.reports: list[Report] = []
+        self.memory = host.ResidentMemory()
+        self.progress = host.Progress()
+        self.index = self.calls = 0
+
+    def do(self, index: int) -> None:
+        """Fill frame `index` of the output."""
+        self.index, self.calls = index, 0
+        margin, frame = self.job.margin, self.batch.frame(index)
+        if margin:
+            frame = _mapped(frame, lambda plane: seamless.wrap_pad(plane, margin))
+        frame = upscale_frame(frame, self._upscale)
+        if margin:
+            frame = _mapped(frame, self._unwrapped)
+        pictures.put(replace(frame, color=self._sharpened(frame.color)), self.output[index])
+
+    def _upscale(self, planes: Tensor) -> Tensor:
+        """1 C H W -> 1 C h w, through the network as planned; one channel at a time if need be."""
+        swap = self.model.config.in_channels == 1
+        result = upscale(
+            self.model.core,
+            planes.transpose(0, 1) if swap else planes,
+            plan=self.job.plan,
+            progress=self._advance,
+        )
+        self.calls += 1
+        self.reports.append(result.report)
+        return result.image.transpose(0, 1) if swap else result.image
+
+    def _unwrapped(self, plane: Tensor) -> Tensor:
+        plane = seamless.wrap_crop(plane, self.job.margin, self.job.factor)
+        return seamless.wrap_resize(plane, self.job.height, self.job.width).clamp(0, 1)
+
+    def _sharpened(self, color: Tensor) -> Tensor:
+        if not self.job.margin:
+            return sharpen(color, self.amount)
+        reach = seamless.CONTEXT
+        padded = seamless.wrap_pad(color, reach)
+        return sharpen(padded, self.amount)[..., reach:-reach, reach:-reach]
+
+    def _advance(self, done: int, total: int) -> None:
+        self.memory.sample()
+        calls_per_frame = 1 if self.batch.alpha is None else 2
+        step = (self.index * calls_per_frame + self.calls) * _STEPS + _STEPS * done // total
+        self.progress(step, len(self.batch) * calls_per_frame * _STEPS, self._picture)
+
+    def _picture(self) -> Tensor:
+        """To look at meanwhile, 3 H W: the last finished frame, or the first one as it came."""
+        shown = self.output[self.index - 1] if self.index else self.batch.image[0]
+        return shown[..., :3].movedim(-1, 0).expand(3, -1, -1)
+
+    def summary(self, seconds: float) -> Summary:
+        """What happened, once all frames are done."""
+        return Summary(self.job, len(self.batch), seconds, self.reports, self.memory.growth)
+
+
+def _mapped(frame: Frame, function: Callable[[Tensor], Tensor]) -> Frame:
+    return Frame(function(frame.color), None if frame.alpha is None else function(frame.alpha))

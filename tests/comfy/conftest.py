@@ -1,0 +1,196 @@
+"""The node pack, loaded as ComfyUI loads it: on the stand-in, or on a real ComfyUI.
+
+With COMFYUI_DIR set to a ComfyUI checkout, and this Python having what it needs, the same tests run
+against that. Everything of the project is reached through the pack, under whose name it is loaded:
+`pack("nodes.load")` is the module; the repository need not be on sys.path.
+"""
+
+import asyncio
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+ROOT = Path(__file__).resolve().parents[2]
+COMFYUI_DIR = os.environ.get("COMFYUI_DIR")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small networks on many cores wait for one another more than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ComfyUI's base directory: models, input, output."""
+    folder = tmp_path_factory.mktemp("comfy")
+    for name in ("custom_nodes", "input", "output", "models/swin2sr", "models/upscale_models"):
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def host(base: Path) -> Iterator[SimpleNamespace]:
+    """`name` of the loaded pack, and `real`: whether it is on a real ComfyUI."""
+    if COMFYUI_DIR:
+        yield SimpleNamespace(name=_load_into_comfyui(Path(COMFYUI_DIR), base), real=True)
+        return
+    name = "a node pack"  # nobody may rely on the folder's name
+    package = ModuleType(name)
+    package.__path__ = [str(ROOT)]
+    sys.modules[name] = package
+    stub = importlib.import_module(f"{name}.swin2sr_core.headless.comfy_stub")
+    with stub.installed(base):
+        _execute(name)
+        yield SimpleNamespace(name=name, real=False)
+
+
+def _execute(name: str) -> None:
+    spec = importlib.util.spec_from_file_location(
+        name, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+def _load_into_comfyui(checkout: Path, base: Path) -> str:
+    sys.path.insert(0, str(checkout))
+    sys.argv = [
+        *("main.py", "--cpu", "--disable-all-custom-nodes", "--disable-api-nodes"),
+        *("--base-directory", str(base), "--database-url", "sqlite:///:memory:"),
+    ]
+    import comfy.options
+
+    comfy.options.enable_args_parsing()
+    import nodes
+
+    asyncio.run(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
+    assert asyncio.run(nodes.load_custom_node(str(ROOT), module_parent="custom_nodes"))
+    return str(ROOT).replace(".", "_x_")
+
+
+@pytest.fixture(scope="session")
+def pack(host: SimpleNamespace):
+    """("nodes.load") -> that module of the loaded pack."""
+    return lambda module: importlib.import_module(f"{host.name}.{module}")
+
+
+@pytest.fixture(scope="session")
+def node_list(host: SimpleNamespace) -> list[type]:
+    """The node classes, as the extension lists them."""
+
+    async def ask() -> list[type]:
+        extension = await sys.modules[host.name].comfy_entrypoint()
+        return await extension.get_node_list()
+
+    return asyncio.run(ask())
+
+
+@pytest.fixture(scope="session")
+def load(node_list):
+    """(model, precision) -> what Load Swin2SR gives."""
+    return lambda model="compact-x4", precision="fp32": node_list[0].EXECUTE_NORMALIZED(
+        model=model, precision=precision
+    )[0]
+
+
+DEFAULTS = {
+    "scale": 4.0,
+    "longest_side": 0,
+    "sharpen": 0.0,
+    "edge": "reflect",
+    "strategy": "auto",
+    "tile_size": 0,
+    "overlap": 0,
+    "max_memory": 0.0,
+}
+
+
+@pytest.fixture(scope="session")
+def upscale(node_list):
+    """(image, model, **widgets) -> image and report of Tiled Upscale x4."""
+
+    def run(image, model, **widgets):
+        output = node_list[1].EXECUTE_NORMALIZED(image=image, model=model, **(DEFAULTS | widgets))
+        return output[0], output[1]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def compact(load):
+    """The bundled model in fp32."""
+    return load()
+
+
+@pytest.fixture(scope="session")
+def make_picture():
+    """(height, width, channels, batch, seed) -> B H W C of noise in 0..1."""
+
+    def make(height, width, channels=3, batch=1, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        return torch.rand(batch, height, width, channels, generator=generator)
+
+    return make
+
+
+@pytest.fixture
+def put_model(pack, base: Path):
+    """(name, folder, **config) -> a file there of a tiny random network, gone after the test."""
+    made = []
+
+    def put(name, folder="swin2sr", seed=0, **changes):
+        config = pack("swin2sr_core.config").Swin2SRConfig(**{**TINY, **changes})
+        torch.manual_seed(seed)
+        network = pack("swin2sr_core.network").Swin2SR(config)
+        path = base / "models" / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".safetensors":
+            save_file(network.state_dict(), path)
+        else:
+            torch.save({"params": network.state_dict()}, path)
+        made.append(path)
+        return path
+
+    yield put
+    for path in made:
+        path.unlink(missing_ok=True)
+
+
+TINY = {
+    "in_channels": 3,
+    "embed_dim": 12,
+    "depths": (2,),
+    "num_heads": (2,),
+    "window": 8,
+    "mlp_dim": 24,
+    "scale": 2,
+    "head": "pixelshuffledirect",
+    "residual": "1conv",
+    "img_range": 1.0,
+}
+
+
+@pytest.fixture
+def bar_steps(pack) -> Iterator[list]:
+    """Every step of the progress bars meanwhile: value, total, preview."""
+    import comfy.utils
+
+    steps = []
+    comfy.utils.set_progress_bar_global_hook(
+        lambda value, total, preview, **_: steps.append((value, total, preview))
+    )
+    yield steps
+    comfy.utils.set_progress_bar_global_hook(None)
