@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..swin2sr_core import BudgetError, InputError, Plan, plan_upscale
-from ..swin2sr_core.plan import STRATEGIES, output_size, pass_count
+from ..swin2sr_core.plan import output_size, pass_count
 from . import host, seamless
 from .managed import UpscaleModel
 
@@ -33,12 +33,6 @@ class Settings:
             raise InputError(f"edge must be one of {', '.join(EDGES)}, got {self.edge}")
         if self.longest_side == 0 and not 0.25 <= self.scale <= 4:
             raise InputError(f"scale must be from 0.25 to 4, got {self.scale:g}")
-        tiles = self.strategy == "tiled" or self.tile_size or self.overlap
-        if tiles and "tiled" not in STRATEGIES:
-            raise InputError(
-                "this version has no tiles yet: set tile_size and overlap to 0 and strategy to "
-                "auto, which is exact and keeps within max_memory, too"
-            )
 
 
 @dataclass(frozen=True)
@@ -87,7 +81,8 @@ def _plan(
             settings.strategy,
             device.type,
             batch=3 if model.config.in_channels == 1 else 1,
-            **_tiles(settings),
+            tile=settings.tile_size,
+            overlap=settings.overlap or None,
         )
 
     if settings.max_memory > 0:
@@ -103,11 +98,6 @@ def _plan(
     except BudgetError:
         return most
     return modest if _cost(modest) <= _SLOWER * _cost(most) else most
-
-
-def _tiles(settings: Settings) -> dict[str, int]:
-    given = {"tile": settings.tile_size, "overlap": settings.overlap}
-    return {name: size for name, size in given.items() if size}
 
 
 def _cost(plan: Plan) -> int:

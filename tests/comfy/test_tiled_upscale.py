@@ -185,12 +185,20 @@ def test_impossible_settings_are_told(widgets, message, compact, errors, upscale
         upscale(make_picture(64, 64), compact, **widgets)
 
 
-def test_tiles_are_refused_where_the_core_has_none(compact, errors, pack, upscale, make_picture):
-    if "tiled" in pack("swin2sr_core.plan").STRATEGIES:
-        pytest.skip("this core has tiles")
-    for widgets in ({"strategy": "tiled"}, {"tile_size": 256}, {"overlap": 16}):
-        with pytest.raises(errors.InputError, match="no tiles yet"):
-            upscale(make_picture(8, 8), compact, **widgets)
+def test_tiles_on_request(compact, upscale, make_picture):
+    image = make_picture(96, 120)
+    exact, _ = upscale(image, compact)
+    result, report = upscale(image, compact, strategy="tiled", tile_size=64, overlap=32)
+    assert "tiled" in report
+    assert "64" in report
+    difference = (result - exact).abs()
+    assert 0 < float(difference.max()) < 2 / 255
+
+
+def test_sizes_of_tiles_are_left_alone_by_the_exact_strategies(compact, upscale, make_picture):
+    image = make_picture(48, 48)
+    expected, _ = upscale(image, compact)
+    assert torch.equal(upscale(image, compact, tile_size=24, overlap=8)[0], expected)
 
 
 def test_max_memory_is_kept(compact, pack, upscale, make_picture):
