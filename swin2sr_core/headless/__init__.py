@@ -1,0 +1,1 @@
+"""The core without ComfyUI: the `swin2sr` command."""

@@ -1,0 +1,130 @@
+"""What the command writes where: results to standard output, all else to standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+PROGRAM = "swin2sr"
+
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left{postfix}"
+_BYTES_BAR = "{desc}: {n_fmt}/{total_fmt} |{bar}| {rate_fmt}, {remaining} left"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended, and what it has to tell with --json (None: help and the like)."""
+
+    exit_code: int
+    document: dict[str, object] | None
+
+
+class Bar:
+    """A progress bar with the time left, or nothing where nobody would see it."""
+
+    def __init__(self, bar: tqdm[NoReturn]) -> None:
+        self._bar = bar
+
+    def to(self, done: float, total: float = 0) -> None:
+        """Move to `done`; `total`, if not 0, replaces what was expected."""
+        if total:
+            self._bar.total = total
+        self._bar.update(max(0, done - self._bar.n))
+
+    def tell(self, text: str) -> None:
+        """Show a few words behind the bar."""
+        self._bar.set_postfix_str(text, refresh=False)
+
+
+class Console:
+    """The command's voice. `json` tells that standard output belongs to one JSON object."""
+
+    def __init__(self, json: bool = False, progress: bool = False) -> None:
+        self.json = json
+        self.progress = progress
+
+    def show(self, text: str) -> None:
+        """A result for people; with --json the document has it already."""
+        if not self.json:
+            _write(sys.stdout, text)
+
+    def note(self, text: str) -> None:
+        """Something on the way that is no result."""
+        _write(sys.stderr, text)
+
+    def error(self, sentence: str) -> None:
+        self.note(f"{PROGRAM}: error: {sentence}")
+
+    def finish(self, document: dict[str, object]) -> None:
+        """The one JSON object, if it was asked for."""
+        if self.json:
+            # ASCII only: it must survive any terminal's encoding and any file name
+            _write(sys.stdout, json.dumps(document, indent=2))
+
+    @contextmanager
+    def bar(self, label: str, total: float | None, *, of_bytes: bool = False) -> Iterator[Bar]:
+        """A bar on standard error: on a terminal, or where --progress asks for it."""
+        from tqdm import tqdm
+
+        with tqdm(
+            desc=label,
+            total=total,
+            file=sys.stderr,
+            disable=not (self.progress or sys.stderr.isatty()),
+            leave=False,
+            dynamic_ncols=True,
+            unit="B" if of_bytes else "it",
+            unit_scale=of_bytes,
+            unit_divisor=1024,
+            bar_format=_BYTES_BAR if of_bytes else _BAR,
+        ) as bar:
+            yield Bar(bar)
+
+    @contextmanager
+    def warnings_shown(self) -> Iterator[None]:
+        """Send the core's logged warnings to standard error, as lines of this command."""
+        logger, handler = logging.getLogger("swin2sr_core"), _WarningLines(logging.WARNING)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+
+class _WarningLines(logging.Handler):
+    """Log records as lines that do not tear a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        line = f"{PROGRAM}: {record.levelname.lower()}: {record.getMessage()}"
+        tqdm.write(_printable(line, sys.stderr), file=sys.stderr)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines of aligned columns; the first row is the heading."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(_printable(text, stream) + "\n")
+    stream.flush()
+
+
+def _printable(text: str, stream: TextIO) -> str:
+    """The text with escapes for what the stream's encoding lacks: file names may hold anything."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,0 +1,238 @@
+"""One picture from file to file: the model loaded once, one plan per size, frames one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from swin2sr_core.encoders import DEEP, format_of, save_picture
+from swin2sr_core.errors import InputError
+from swin2sr_core.frame import Frame, Pixels, from_pixels, over_white, to_pixels
+from swin2sr_core.images import Picture, open_picture, upscale_frame
+from swin2sr_core.metadata import Metadata
+from swin2sr_core.model import Model
+from swin2sr_core.plan import Plan
+from swin2sr_core.upscale import Report, make_plan, upscale
+
+from .comparison import side_by_side
+from .output import Bar, Console
+from .process_memory import peak_process_bytes
+from .stopping import StopSwitch
+from .targets import Target, folder_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for, for all pictures. None: the scale, budget, depth that suit."""
+
+    scale: float | None
+    budget_bytes: int | None
+    strategy: str
+    bits: int | None
+    quality: int | None
+    overwrite: bool
+    max_pixels: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished picture. `peak_of` tells whose `peak_bytes` are: "device" or "process"."""
+
+    target: Target
+    input_size: tuple[int, int]
+    frames: int
+    reports: tuple[Report, ...]
+    peak_bytes: int | None
+    peak_of: str
+
+    @property
+    def report(self) -> Report:
+        return self.reports[0]
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        return self.report.plan.output_width, self.report.plan.output_height
+
+    @property
+    def seconds(self) -> float:
+        """In the network; files and colours are not counted."""
+        return sum(each.seconds for each in self.reports)
+
+    @property
+    def strategy(self) -> str:
+        return self.report.strategy
+
+    @property
+    def fallbacks(self) -> list[str]:
+        return list(dict.fromkeys(each for report in self.reports for each in report.fallbacks))
+
+    def to_dict(self) -> dict[str, object]:
+        peak, comparison = self.peak_bytes, self.target.comparison
+        return {
+            "status": "ok",
+            "input": str(self.target.source),
+            "output": str(self.target.output),
+            "comparison": None if comparison is None else str(comparison),
+            "input_size": list(self.input_size),
+            "output_size": list(self.output_size),
+            "frames": self.frames,
+            "model": self.report.model,
+            "precision": self.report.precision,
+            "device": self.report.device,
+            "strategy": self.strategy,
+            "inference_time_ms": round(self.seconds * 1000, 1),
+            "peak_memory_gb": None if peak is None else round(peak / 2**30, 4),
+            "peak_memory_of": self.peak_of,
+            "fallbacks": self.fallbacks,
+            "plan": self.report.plan.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Upscaler:
+    """Upscales picture files with one model."""
+
+    model: Model
+    settings: Settings
+    console: Console
+    stop: StopSwitch
+    _plans: dict[tuple[int, int, bool], Plan] = field(default_factory=dict)
+
+    def run(self, target: Target, label: str) -> Done:
+        """Write the target's files; `label` names the picture beside its progress bar.
+
+        Raises a Swin2SRError; what was begun has vanished then.
+        """
+        with (
+            open_picture(target.source, self.settings.max_pixels) as picture,
+            self.console.bar(label, picture.frame_count) as bar,
+            folder_of(target.output),
+        ):
+            work = _PictureWork(self, picture, bar, keep_first=target.comparison is not None)
+            save_picture(
+                target.output,
+                work.frames(),
+                picture.metadata,
+                bits=self._bits(picture, target),
+                quality=self.settings.quality,
+                overwrite=self.settings.overwrite,
+            )
+            self._compare(target, work, picture.metadata)
+        peaks = [each.peak_bytes for each in work.reports if each.peak_bytes is not None]
+        return Done(
+            target=target,
+            input_size=picture.size,
+            frames=picture.frame_count,
+            reports=tuple(work.reports),
+            peak_bytes=max(peaks) if peaks else peak_process_bytes(),
+            peak_of="device" if peaks else "process",
+        )
+
+    def plan_for(self, frame: Frame) -> Plan:
+        width, height = frame.size
+        alpha = frame.alpha is not None
+        if (height, width, alpha) not in self._plans:
+            self._plans[height, width, alpha] = make_plan(
+                self.model,
+                height,
+                width,
+                self.settings.scale,
+                self.settings.budget_bytes,
+                # the colours wait while alpha is upscaled: two outputs have to fit
+                batch=2 if alpha else 1,
+                strategy=self.settings.strategy,
+            )
+        return self._plans[height, width, alpha]
+
+    def _bits(self, picture: Picture, target: Target) -> int:
+        """What was asked for, else the source's depth where the output's format has it."""
+        if self.settings.bits is not None:
+            return self.settings.bits
+        deep = picture.metadata.bits == 16 and format_of(target.output) in DEEP
+        return 16 if deep else 8
+
+    def _compare(self, target: Target, work: _PictureWork, metadata: Metadata) -> None:
+        if target.comparison is None or work.first is None:
+            return
+        pixels = side_by_side(*work.first, self.model.name)
+        metadata = Metadata(icc_profile=metadata.icc_profile, png_color=metadata.png_color)
+        save_picture(
+            target.comparison,
+            [from_pixels(pixels)],
+            metadata,
+            overwrite=self.settings.overwrite,
+        )
+
+
+@dataclass
+class _PictureWork:
+    """The frames of one picture on their way, and what is known about them afterwards."""
+
+    upscaler: Upscaler
+    picture: Picture
+    bar: Bar
+    keep_first: bool
+    reports: list[Report] = field(default_factory=list)
+    first: tuple[Pixels, Pixels] | None = None
+    _done: float = 0
+
+    def frames(self) -> Iterator[Frame]:
+        """Upscaled frames, made as they are asked for."""
+        count = self.picture.frame_count
+        for number, frame in enumerate(self.picture.frames()):
+            if count > 1:
+                self.bar.tell(f"frame {number + 1} of {count}")
+            yield self._upscaled(number, frame)
+            self.bar.to(number + 1)
+
+    def _upscaled(self, number: int, frame: Frame) -> Frame:
+        self._check_channels(frame)
+        self._done = number
+        result = upscale_frame(frame, _Network(self, frame))
+        if self.keep_first and number == 0:
+            self.first = to_pixels(over_white(frame)), to_pixels(over_white(result))
+        return result
+
+    def apply(self, image: Tensor, plan: Plan, share: float) -> Tensor:
+        """Run the network on 1 x C x H x W; it is this `share` of the frame's work."""
+        start, stop = self._done, self.upscaler.stop
+        with stop.polled():
+            result = upscale(
+                self.upscaler.model,
+                image,
+                plan=plan,
+                progress=lambda done, total: self.bar.to(start + share * done / total),
+                should_stop=stop,
+            )
+        self._done += share
+        self.reports.append(result.report)
+        return result.image
+
+    def _check_channels(self, frame: Frame) -> None:
+        model = self.upscaler.model
+        if model.config.in_channels == 1 and frame.color.shape[1] == 3:
+            raise InputError(
+                f"{self.picture.path} is in colour, and {model.name} takes grey pictures only; "
+                "convert it to grey first, or choose another --model"
+            )
+
+
+class _Network:
+    """What `upscale_frame` calls, once or twice per frame: 1 x 3 x H x W -> 1 x 3 x h x w."""
+
+    def __init__(self, work: _PictureWork, frame: Frame) -> None:
+        self.work = work
+        self.plan = work.upscaler.plan_for(frame)
+        self.grey = work.upscaler.model.config.in_channels == 1
+        alpha = frame.alpha
+        flat = alpha is None or bool(torch.all(alpha == alpha[0, 0, 0, 0]))
+        self.share = 1.0 if flat else 0.5
+
+    def __call__(self, image: Tensor) -> Tensor:
+        if self.grey:  # three times the same, of which the network takes one
+            one = self.work.apply(image[:, :1], self.plan, self.share)
+            return one.expand(-1, 3, -1, -1)
+        return self.work.apply(image, self.plan, self.share)
