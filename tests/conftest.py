@@ -6,6 +6,10 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+# One thread, here and in the processes that tests start: on tensors this small a second one costs
+# more than it gives, and on a busy machine each of its barriers waits for the scheduler.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 from hypothesis import settings
