@@ -21,7 +21,7 @@ from swin2sr_core.checkpoint import official_names
 from swin2sr_core.config import infer_config
 from swin2sr_core.headless.matrix_products import MatrixProducts
 from swin2sr_core.model import Model, build_model
-from swin2sr_core.upscale import upscale
+from swin2sr_core.upscaling import upscale
 
 
 def official_network(depths: list[int]) -> torch.nn.Module:

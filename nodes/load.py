@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from ..swin2sr_core.catalog import CatalogEntry
 from ..swin2sr_core.checkpoint import load_checkpoint
 from ..swin2sr_core.devices import resolve_precision
-from ..swin2sr_core.download import download
+from ..swin2sr_core.downloading.download import download
 from ..swin2sr_core.errors import Interrupted, Swin2SRError
 from ..swin2sr_core.model import build_model
 from . import host, model_choice

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..swin2sr_core.errors import InputError
-from ..swin2sr_core.frame import Frame
+from ..swin2sr_core.images.frame import Frame
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from ..swin2sr_core import Report, upscale
-from ..swin2sr_core.alpha import upscale_frame
-from ..swin2sr_core.frame import Frame
+from ..swin2sr_core.images.alpha import upscale_frame
+from ..swin2sr_core.images.frame import Frame
 from ..swin2sr_core.sharpen import sharpen
 from . import host, pictures, seamless
 from .job import Job, Settings, make_job

@@ -1,11 +1,17 @@
 """Swin2SR upscaling: exact at any size, within a memory budget.
 
-import swin2sr_core as s2
-model = s2.load_model("compact-x4")
-result = s2.upscale(model, image)
+    import swin2sr_core as s2
+    model = s2.load_model("compact-x4")
+    result = s2.upscale(model, image)
+
+What needs torch is imported when it is first used, so that the command line answers at once.
 """
 
-from .config import Swin2SRConfig
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from .errors import (
     BudgetError,
     CheckpointError,
@@ -17,9 +23,12 @@ from .errors import (
     OutputExistsError,
     Swin2SRError,
 )
-from .model import Model, load_model
-from .plan import Plan, plan_upscale
-from .upscale import Report, Result, make_plan, upscale
+
+if TYPE_CHECKING:
+    from .config import Swin2SRConfig
+    from .model import Model, build_model, load_model
+    from .plan import Plan, plan_upscale
+    from .upscaling import Report, Result, make_plan, upscale
 
 __version__ = "0.1.0"
 
@@ -38,8 +47,30 @@ __all__ = [
     "Result",
     "Swin2SRConfig",
     "Swin2SRError",
+    "build_model",
     "load_model",
     "make_plan",
     "plan_upscale",
     "upscale",
 ]
+
+_HOMES = {
+    "Swin2SRConfig": "config",
+    "Model": "model",
+    "build_model": "model",
+    "load_model": "model",
+    "Plan": "plan",
+    "plan_upscale": "plan",
+    "Report": "upscaling",
+    "Result": "upscaling",
+    "make_plan": "upscaling",
+    "upscale": "upscaling",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value

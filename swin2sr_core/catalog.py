@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .checksums import recorded_sha256, sha256_of
+from .downloading.checksums import recorded_sha256, sha256_of
 from .errors import ModelNotFoundError
 
 MODEL_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".onnx")

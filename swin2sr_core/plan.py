@@ -399,13 +399,13 @@ def plan_upscale(
     if strategy not in STRATEGIES:
         raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy}")
     scale = (4 if config.scale > 1 else 1) if scale is None else scale
+    count = pass_count(config, scale)
     output = output_size(height, width, scale)
     tile, overlap, notes = _rounded_tile(config, tile, overlap)
     if blend not in BLENDS:
         raise InputError(f"blend must be one of {', '.join(BLENDS)}, got {blend}")
     passes = []
     unified = device_type == "cpu"
-    count = pass_count(config, scale)
     final = output[0] * output[1] * config.in_channels * FP32_BYTES
     for index in range(count):
         grown = config.scale**index
@@ -442,7 +442,7 @@ def plan_upscale(
 
 def pass_count(config: Swin2SRConfig, scale: float) -> int:
     """How often the network is applied: until its scale to that power reaches `scale`."""
-    if not 0 < scale <= 64 or not math.isfinite(scale):
+    if not 0 < scale <= 64:
         raise InputError(f"scale must be over 0 and at most 64, got {scale:g}")
     if config.scale == 1:
         if scale > 1:

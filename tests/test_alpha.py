@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swin2sr_core.alpha import bleed, upscale_frame
-from swin2sr_core.frame import Frame
+from swin2sr_core.images.alpha import bleed, upscale_frame
+from swin2sr_core.images.frame import Frame
 
 
 class Bicubic:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from swin2sr_core.animation import Box, changed_box, ticks
 from swin2sr_core.errors import InputError
-from swin2sr_core.frame import Frame, from_pixels, to_pixels
 from swin2sr_core.images import open_picture, save_picture
-from swin2sr_core.metadata import Metadata
+from swin2sr_core.images.animation import Box, changed_box, ticks
+from swin2sr_core.images.frame import Frame, from_pixels, to_pixels
+from swin2sr_core.images.metadata import Metadata
 
 FORMATS = pytest.mark.parametrize("suffix", ["png", "webp", "gif"])
 PALETTE = np.array(

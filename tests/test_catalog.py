@@ -20,7 +20,7 @@ from swin2sr_core.catalog import (
     resolve_model,
     verify,
 )
-from swin2sr_core.checksums import RECORD_NAME, record_sha256, recorded_sha256
+from swin2sr_core.downloading.checksums import RECORD_NAME, record_sha256, recorded_sha256
 from swin2sr_core.errors import InputError, ModelNotFoundError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -286,7 +286,7 @@ def test_importing_opens_no_connection():
         "package = types.ModuleType('swin2sr_core')\n"
         f"package.__path__ = [{str(ROOT / 'swin2sr_core')!r}]\n"
         "sys.modules['swin2sr_core'] = package\n"
-        "import swin2sr_core.catalog, swin2sr_core.download\n"
+        "import swin2sr_core.catalog, swin2sr_core.downloading.download\n"
         "print('quiet')\n"
     )
     done = subprocess.run(

@@ -178,7 +178,7 @@ def test_a_reader_that_leaves_is_no_error_to_shout_about(environment):
 
 LIMITED = """
 import resource, sys
-import swin2sr_core.upscale
+import swin2sr_core.upscaling
 from swin2sr_core.headless.cli import main
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + (150 << 20)

@@ -9,8 +9,8 @@ from PIL import Image
 
 import swin2sr_core as s2
 from swin2sr_core.checkpoint import save_checkpoint
-from swin2sr_core.frame import Frame, from_pixels, to_pixels
 from swin2sr_core.headless.cli import main
+from swin2sr_core.images.frame import Frame, from_pixels, to_pixels
 from swin2sr_core.network import Swin2SR
 
 

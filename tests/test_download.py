@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from swin2sr_core.catalog import CatalogEntry, find_entry, resolve_model, verify
-from swin2sr_core.checksums import RECORD_NAME
-from swin2sr_core.download import download
+from swin2sr_core.downloading.checksums import RECORD_NAME
+from swin2sr_core.downloading.download import download
+from swin2sr_core.downloading.filelock import held
 from swin2sr_core.errors import DownloadError, Interrupted
-from swin2sr_core.filelock import held
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "weights.pth"
@@ -654,7 +654,7 @@ package = types.ModuleType("swin2sr_core")  # a stub: these files are enough
 package.__path__ = [{str(ROOT / "swin2sr_core")!r}]
 sys.modules["swin2sr_core"] = package
 from swin2sr_core.catalog import CatalogEntry
-from swin2sr_core.download import download
+from swin2sr_core.downloading.download import download
 url, folder, sha256 = sys.argv[1:]
 entry = CatalogEntry("weights-x4", {FILE!r}, url, None, sha256 or None, "CC0-1.0", "tests", 4)
 print(download(entry, Path(folder)))
@@ -740,7 +740,7 @@ def test_waiting_for_a_lock_can_be_given_up(tmp_path: Path):
 
 def test_a_process_that_dies_leaves_no_lock(tmp_path: Path):
     script = CHILD.split("from swin2sr_core.catalog")[0] + (
-        "from swin2sr_core.filelock import held\n"
+        "from swin2sr_core.downloading.filelock import held\n"
         "with held(Path(sys.argv[1]), lambda: None):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"

@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from swin2sr_core.encoders import FORMATS, save_picture
 from swin2sr_core.errors import InputError, OutputExistsError
-from swin2sr_core.frame import Frame, from_pixels, to_pixels
 from swin2sr_core.images import open_picture
-from swin2sr_core.metadata import Metadata
+from swin2sr_core.images.encoders import FORMATS, save_picture
+from swin2sr_core.images.frame import Frame, from_pixels, to_pixels
+from swin2sr_core.images.metadata import Metadata
 
 RNG = np.random.default_rng(0)
 ALL = pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif"])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swin2sr_core.errors import InputError
-from swin2sr_core.frame import Frame, from_pixels, over_white, pixel_bands, to_pixels
+from swin2sr_core.images.frame import Frame, from_pixels, over_white, pixel_bands, to_pixels
 
 
 @pytest.mark.parametrize("bits", [8, 16])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from swin2sr_core.errors import InputError
-from swin2sr_core.input_paths import expand_inputs
+from swin2sr_core.images.input_paths import expand_inputs
 
 
 @pytest.fixture

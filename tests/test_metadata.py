@@ -6,9 +6,9 @@ import torch
 from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 
-from swin2sr_core.frame import Frame, from_pixels, to_pixels
 from swin2sr_core.images import open_picture, save_picture
-from swin2sr_core.metadata import (
+from swin2sr_core.images.frame import Frame, from_pixels, to_pixels
+from swin2sr_core.images.metadata import (
     EXIF_IFD,
     GPS_IFD,
     ORIENTATION,

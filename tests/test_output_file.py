@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swin2sr_core.errors import InputError, OutputExistsError
-from swin2sr_core.output_file import output_file
+from swin2sr_core.images.output_file import output_file
 
 
 def names(folder):
@@ -103,7 +103,7 @@ def test_an_interrupted_process_leaves_nothing(tmp_path):
         pytest.skip("no SIGINT to another process on Windows")
     code = (
         "import sys, time, pathlib\n"
-        "from swin2sr_core.output_file import output_file\n"
+        "from swin2sr_core.images.output_file import output_file\n"
         "with output_file(pathlib.Path(sys.argv[1])) as sink:\n"
         "    sink.write(b'x' * 5_000_000)\n"
         "    print('writing', flush=True)\n"

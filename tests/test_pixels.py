@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from swin2sr_core.pixels import to_array
+from swin2sr_core.images.pixels import to_array
 
 RNG = np.random.default_rng(0)
 GREYS = RNG.integers(0, 256, (4, 6)).astype(np.uint8)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from swin2sr_core.errors import InputError
-from swin2sr_core.frame import Frame, from_pixels, to_pixels
 from swin2sr_core.images import open_picture, save_picture
-from swin2sr_core.metadata import Metadata
+from swin2sr_core.images.frame import Frame, from_pixels, to_pixels
+from swin2sr_core.images.metadata import Metadata
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from swin2sr_core.frame import from_pixels, to_pixels
 from swin2sr_core.images import open_picture, save_picture
+from swin2sr_core.images.frame import from_pixels, to_pixels
 
 RNG = np.random.default_rng(0)
 ORDERS = pytest.mark.parametrize("order", ["<", ">"])

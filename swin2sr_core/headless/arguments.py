@@ -12,8 +12,7 @@ import re
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
-from swin2sr_core.errors import InputError
-
+from ..errors import InputError
 from .output import Console, Outcome
 from .stopping import StopSwitch
 

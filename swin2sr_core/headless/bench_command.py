@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from swin2sr_core.errors import InputError
-
+from ..errors import InputError
 from .arguments import (
     PRECISIONS,
     STRATEGIES,
@@ -87,9 +86,8 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     """Time all combinations, taking turns."""
     import torch
 
-    from swin2sr_core.devices import resolve_device, resolve_precision
-    from swin2sr_core.model import load_model
-
+    from ..devices import resolve_device, resolve_precision
+    from ..model import load_model
     from .benchmark import make_cases, take_turns
 
     device = resolve_device(args.device)
@@ -121,7 +119,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def _as_table(cases: list[Case]) -> str:
-    from swin2sr_core.plan import format_bytes
+    from ..plan import format_bytes
 
     rows = [("input", "precision", "strategy", "seconds", "range", "products", "ratio", "memory")]
     for case in cases:

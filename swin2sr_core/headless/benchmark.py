@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from swin2sr_core.model import Model
-from swin2sr_core.plan import Plan
-from swin2sr_core.upscale import make_plan, upscale
-
+from ..model import Model
+from ..plan import Plan
+from ..upscaling import make_plan, upscale
 from .matrix_products import MatrixProducts
 
 Progress = Callable[[int, int], None]

@@ -7,8 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from swin2sr_core import __version__
-
+from .. import __version__
 from . import bench_command, models_command, plan_command, upscale_command
 from .arguments import Parser
 from .failures import debugging, report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from swin2sr_core.frame import Pixels
+from ..images.frame import Pixels
 
 _DIVIDER = 2
 _PAPER = (24, 24, 24)

@@ -7,8 +7,7 @@ import re
 import traceback
 from dataclasses import dataclass
 
-from swin2sr_core.errors import Swin2SRError
-
+from ..errors import Swin2SRError
 from .output import Console, Outcome
 
 INTERRUPTED = 130

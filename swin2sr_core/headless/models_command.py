@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from swin2sr_core.catalog import (
+from ..catalog import (
     CatalogEntry,
     ModelRow,
     Verification,
@@ -14,7 +14,6 @@ from swin2sr_core.catalog import (
     resolve_model,
     verify,
 )
-
 from .arguments import Command, Commands, Parser, add_command, add_json
 from .output import Console, Outcome, table
 from .stopping import StopSwitch
@@ -68,7 +67,7 @@ def run_list(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Ou
 
 def run_download(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """One model, resumed where an earlier download broke off."""
-    from swin2sr_core.download import download
+    from ..downloading.download import download
 
     entry = find_entry(args.name)
     with console.bar(entry.name, _size(entry), of_bytes=True) as bar, stop.polled():

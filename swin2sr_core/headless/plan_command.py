@@ -28,9 +28,9 @@ def register(commands: Commands[Parser]) -> None:
 
 def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """Make the plan that `upscale` would run, now, with the same options."""
-    from swin2sr_core.images import open_picture
-    from swin2sr_core.model import load_model
-    from swin2sr_core.upscale import make_plan
+    from ..images import open_picture
+    from ..model import load_model
+    from ..upscaling import make_plan
 
     size = parse_size(args.input)
     if size is None:

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from swin2sr_core.encoders import FORMATS, format_of
-from swin2sr_core.errors import InputError, OutputExistsError
+from ..errors import InputError, OutputExistsError
+from ..images.encoders import FORMATS, format_of
 
 FALLBACK_SUFFIX = ".png"
 

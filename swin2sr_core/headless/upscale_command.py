@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swin2sr_core.errors import Interrupted
-from swin2sr_core.input_paths import expand_inputs
-
+from ..errors import Interrupted
+from ..images.input_paths import expand_inputs
 from .arguments import Commands, Parser, add_command, add_json, add_running, whole_number
 from .failures import INTERRUPTED, Failure, report
 from .output import Console, Outcome
@@ -104,8 +103,7 @@ def _prepared(
     stop: StopSwitch,
 ) -> tuple[Upscaler, list[Target]]:
     """The loaded model with its settings, and what to do with it."""
-    from swin2sr_core.model import load_model
-
+    from ..model import load_model
     from .targets import plan_targets
     from .upscaler import Settings, Upscaler
 
@@ -201,7 +199,7 @@ class _Batch:
 
 
 def _summary(done: Done) -> str:
-    from swin2sr_core.plan import format_bytes
+    from ..plan import format_bytes
 
     (width, height), (out_width, out_height) = done.input_size, done.output_size
     frames = f", {done.frames} frames" if done.frames > 1 else ""

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from swin2sr_core.encoders import DEEP, format_of, save_picture
-from swin2sr_core.errors import InputError
-from swin2sr_core.frame import Frame, Pixels, from_pixels, over_white, to_pixels
-from swin2sr_core.images import Picture, open_picture, upscale_frame
-from swin2sr_core.metadata import Metadata
-from swin2sr_core.model import Model
-from swin2sr_core.plan import Plan
-from swin2sr_core.upscale import Report, make_plan, upscale
-
+from ..errors import InputError
+from ..images import Picture, open_picture, upscale_frame
+from ..images.encoders import DEEP, format_of, save_picture
+from ..images.frame import Frame, Pixels, from_pixels, over_white, to_pixels
+from ..images.metadata import Metadata
+from ..model import Model
+from ..plan import Plan
+from ..upscaling import Report, make_plan, upscale
 from .comparison import side_by_side
 from .output import Bar, Console
 from .process_memory import peak_process_bytes

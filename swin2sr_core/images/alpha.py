@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from swin2sr_core.frame import Frame
+from .frame import Frame
 
 Upscale = Callable[[Tensor], Tensor]
 """1 x 3 x H x W in 0..1 -> 1 x 3 x h x w."""

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from swin2sr_core.errors import InputError
-from swin2sr_core.frame import Frame, Pixels, over_white, to_pixels
-from swin2sr_core.gif import write_gif
-from swin2sr_core.metadata import Metadata, profile_fits
-from swin2sr_core.output_file import output_file
-from swin2sr_core.png import write_apng, write_png
-from swin2sr_core.tiff import write_tiff
-from swin2sr_core.webp import write_webp, write_webp_animation
+from ..errors import InputError
+from .frame import Frame, Pixels, over_white, to_pixels
+from .gif import write_gif
+from .metadata import Metadata, profile_fits
+from .output_file import output_file
+from .png import write_apng, write_png
+from .tiff import write_tiff
+from .webp import write_webp, write_webp_animation
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .catalog import CatalogEntry, by_hand, locate, models_dir
+from ..catalog import CatalogEntry, by_hand, locate, models_dir
+from ..errors import DownloadError, Interrupted, ModelNotFoundError
 from .checksums import RECORD_NAME, record_sha256, recorded_sha256, sha256_of
-from .errors import DownloadError, Interrupted, ModelNotFoundError
 from .filelock import held
 from .partfile import PartFile
 from .transfer import POLL_SECONDS, ConnectionBroken, Reply, fetch

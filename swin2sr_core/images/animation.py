@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
-from swin2sr_core.frame import Pixels
+from .frame import Pixels
 
 DEFAULT_MS = 100.0
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .errors import InputError, Interrupted
+from ..errors import InputError, Interrupted
 from .filelock import held
 
 RECORD_NAME = "checksums.json"

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
-from swin2sr_core.errors import InputError
-from swin2sr_core.frame import Frame, Pixels, pixel_bands
-from swin2sr_core.metadata import EXIF_IFD, GPS_IFD, Metadata, parse_exif, with_dpi
+from ..errors import InputError
+from .frame import Frame, Pixels, pixel_bands
+from .metadata import EXIF_IFD, GPS_IFD, Metadata, parse_exif, with_dpi
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES = 273, 277, 278, 279

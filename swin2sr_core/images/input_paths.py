@@ -6,7 +6,7 @@ import glob
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from swin2sr_core.errors import InputError
+from ..errors import InputError
 
 PICTURE_SUFFIXES = frozenset(
     (".png", ".apng", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")

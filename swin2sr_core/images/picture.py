@@ -20,14 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from swin2sr_core import png, tiff
-from swin2sr_core.alpha import bleed, upscale_frame
-from swin2sr_core.animation import DEFAULT_MS
-from swin2sr_core.encoders import save_picture
-from swin2sr_core.errors import InputError
-from swin2sr_core.frame import Frame, Pixels, from_pixels, to_pixels
-from swin2sr_core.input_paths import PICTURE_SUFFIXES, expand_inputs
-from swin2sr_core.metadata import (
+from ..errors import InputError
+from . import png, tiff
+from .animation import DEFAULT_MS
+from .frame import Frame, Pixels, from_pixels
+from .metadata import (
     Metadata,
     carried_exif,
     orientation,
@@ -36,22 +33,7 @@ from swin2sr_core.metadata import (
     read_dpi,
     read_exif,
 )
-from swin2sr_core.pixels import is_deep, is_grey, to_array
-
-__all__ = [
-    "MAX_PIXELS",
-    "PICTURE_SUFFIXES",
-    "Frame",
-    "Metadata",
-    "Picture",
-    "bleed",
-    "expand_inputs",
-    "from_pixels",
-    "open_picture",
-    "save_picture",
-    "to_pixels",
-    "upscale_frame",
-]
+from .pixels import is_deep, is_grey, to_array
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from swin2sr_core.animation import Box, changed_box, ticks
-from swin2sr_core.errors import InputError
-from swin2sr_core.frame import Pixels
-from swin2sr_core.metadata import Metadata
+from ..errors import InputError
+from .animation import Box, changed_box, ticks
+from .frame import Pixels
+from .metadata import Metadata
 
 MAX_SIDE = 65535
 

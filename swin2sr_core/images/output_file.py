@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swin2sr_core.errors import InputError, OutputExistsError
+from ..errors import InputError, OutputExistsError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

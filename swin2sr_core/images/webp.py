@@ -14,10 +14,10 @@ from io import BufferedWriter
 import numpy as np
 from PIL import Image
 
-from swin2sr_core.animation import Box, changed_box, ticks
-from swin2sr_core.errors import InputError
-from swin2sr_core.frame import Pixels
-from swin2sr_core.metadata import Metadata, exif_block, parse_exif, with_dpi
+from ..errors import InputError
+from .animation import Box, changed_box, ticks
+from .frame import Pixels
+from .metadata import Metadata, exif_block, parse_exif, with_dpi
 
 MAX_SIDE = 16383
 

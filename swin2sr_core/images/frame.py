@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from swin2sr_core.errors import InputError
+from ..errors import InputError
 
 Pixels = NDArray[np.uint8 | np.uint16]
 """H x W x C, C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha); alpha is straight."""

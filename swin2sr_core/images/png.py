@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from swin2sr_core.animation import Box, changed_box, frame_durations
-from swin2sr_core.errors import InputError
-from swin2sr_core.frame import Frame, Pixels, pixel_bands
-from swin2sr_core.metadata import Metadata
+from ..errors import InputError
+from .animation import Box, changed_box, frame_durations
+from .frame import Frame, Pixels, pixel_bands
+from .metadata import Metadata
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_CHUNKS = (b"cICP", b"cHRM", b"gAMA", b"sRGB")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from swin2sr_core import tiff
-from swin2sr_core.frame import Pixels
+from . import tiff
+from .frame import Pixels
 
 logger = logging.getLogger(__name__)
 
