@@ -31,7 +31,7 @@ def test_every_head_of_the_goldens_is_there():
 def test_output_is_scale_times_the_features(tiny_config, make_network, make_image):
     head, network = HEADS[tiny_config.head], make_network(tiny_config)
     features, image = features_of(tiny_config, make_image, height=5, width=9)
-    out = head.run(network, features, image)
+    out = head.run(dict(network.named_children()), features, image)
     scale = tiny_config.scale
     assert out.shape == (1, tiny_config.in_channels, 5 * scale, 9 * scale)
 
@@ -41,7 +41,7 @@ def test_features_and_image_are_left_as_they_are(tiny_config, make_network, make
     head, network = HEADS[tiny_config.head], make_network(tiny_config)
     features, image = features_of(tiny_config, make_image)
     before = features.clone(), image.clone()
-    head.run(network, features, image)
+    head.run(dict(network.named_children()), features, image)
     assert torch.equal(features, before[0]) and torch.equal(image, before[1])
 
 
@@ -58,9 +58,9 @@ def cropped_difference(config, network, features, image, margin: int) -> float:
     start, end = 8 - margin, 16 + margin
     cut = (..., slice(start, end), slice(start, end))
     inside = slice(margin * scale, (margin + 8) * scale)
-    piece = head.run(network, features[cut], image[cut])[..., inside, inside]
+    piece = head.run(dict(network.named_children()), features[cut], image[cut])[..., inside, inside]
     middle = slice(8 * scale, 16 * scale)
-    whole = head.run(network, features, image)[..., middle, middle]
+    whole = head.run(dict(network.named_children()), features, image)[..., middle, middle]
     return (piece - whole).abs().max().item()
 
 
@@ -75,7 +75,7 @@ def test_work_is_what_torch_counts(tiny_config, make_network, make_image):
     network, head = make_network(tiny_config), HEADS[tiny_config.head]
     features, image = features_of(tiny_config, make_image)
     with FlopCounterMode(display=False) as counter:
-        head.run(network, features, image)
+        head.run(dict(network.named_children()), features, image)
     assert head.work(tiny_config) * SIDE**2 == counter.get_total_flops()
 
 
