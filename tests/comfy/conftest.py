@@ -6,10 +6,12 @@ against that. Everything of the project is reached through the pack, under whose
 """
 
 import asyncio
+import copy
 import importlib
 import importlib.util
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -194,3 +196,51 @@ def bar_steps(pack) -> Iterator[list]:
     )
     yield steps
     comfy.utils.set_progress_bar_global_hook(None)
+
+
+# -- a real ComfyUI ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def executor(host):
+    """ComfyUI's own executor, without a server around it."""
+    if not host.real:
+        pytest.skip("no real ComfyUI: set COMFYUI_DIR")
+    import execution
+
+    server = SimpleNamespace(
+        client_id=None,
+        last_node_id=None,
+        last_prompt_id=None,
+        sockets_metadata={},
+        send_sync=lambda *_args, **_kwargs: None,
+    )
+    return execution.PromptExecutor(server)
+
+
+@pytest.fixture
+def queue(executor):
+    """(workflow in API format) -> what the nodes made, and which of them ran."""
+    import execution
+
+    def run(workflow):
+        workflow = copy.deepcopy(workflow)  # the executor writes into it
+        prompt_id = uuid.uuid4().hex
+        valid, error, outputs, node_errors = asyncio.run(
+            execution.validate_prompt(prompt_id, workflow, None)
+        )
+        if not valid or node_errors:
+            return SimpleNamespace(status="refused", error=str(node_errors or error), ran=set())
+        executor.execute(workflow, prompt_id, {}, outputs)
+        kinds = dict(executor.status_messages)
+        cached = set(kinds["execution_cached"]["nodes"])
+        failed = kinds.get("execution_error", {})
+        return SimpleNamespace(
+            status=next(k for k in kinds if k not in ("execution_start", "execution_cached")),
+            error=failed.get("exception_message", "").strip(),
+            node=failed.get("node_id"),
+            ran=set(workflow) - cached,
+            outputs=executor.history_result["outputs"],
+        )
+
+    return run
