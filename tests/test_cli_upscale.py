@@ -319,3 +319,16 @@ def test_warnings_are_lines_of_the_command(tmp_path, run):
     code, _, err = run("upscale", source, "-o", tmp_path / "a.jpg")
     assert code == 0
     assert err == "swin2sr: warning: JPEG has no transparency; a.jpg is laid on white\n"
+
+
+def test_tiles_of_an_odd_size_are_rounded_and_told(tmp_path, capsys):
+    source = tmp_path / "in.png"
+    Image.new("RGB", (70, 50), (90, 120, 30)).save(source)
+    options = ["--strategy", "tiled", "--tile", "45", "--overlap", "12"]
+    assert main(["upscale", str(source), *options]) == 0
+    told = capsys.readouterr()
+    assert "tiled" in told.out + told.err
+    assert "overlap 12 became 16" in told.out + told.err
+    assert "tile 45 became 48" in told.out + told.err
+    with Image.open(tmp_path / "in_x4.png") as result:
+        assert result.size == (280, 200)

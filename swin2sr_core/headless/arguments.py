@@ -115,6 +115,19 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         "auto, the fastest exact one that fits into memory)",
     )
     parser.add_argument(
+        "--tile",
+        type=whole_number(0, 1 << 16),
+        default=0,
+        metavar="N",
+        help="with --strategy tiled: side of a tile in input pixels (default: 0, chosen)",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=whole_number(0, 1 << 12),
+        metavar="N",
+        help="with --strategy tiled: input pixels that neighbouring tiles share (default: 32)",
+    )
+    parser.add_argument(
         "--max-memory",
         type=parse_bytes,
         metavar="SIZE",

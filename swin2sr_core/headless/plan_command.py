@@ -38,7 +38,16 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
             size = picture.size[1], picture.size[0]
     height, width = size
     model = load_model(args.model, args.precision, args.device)
-    plan = make_plan(model, height, width, args.scale, args.max_memory, strategy=args.strategy)
+    plan = make_plan(
+        model,
+        height,
+        width,
+        args.scale,
+        args.max_memory,
+        strategy=args.strategy,
+        tile=args.tile,
+        overlap=args.overlap,
+    )
     console.show(str(plan))
     document: dict[str, object] = {
         "status": "ok",

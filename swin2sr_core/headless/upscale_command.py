@@ -121,6 +121,8 @@ def _prepared(
         scale=scale,
         budget_bytes=args.max_memory,
         strategy=args.strategy,
+        tile=args.tile,
+        overlap=args.overlap,
         bits=args.bits,
         quality=args.quality,
         overwrite=args.overwrite,
@@ -206,7 +208,7 @@ def _summary(done: Done) -> str:
     peak = ""
     if done.peak_bytes is not None:
         peak = f", peak memory {format_bytes(done.peak_bytes)} ({done.peak_of})"
-    fallbacks = "".join(f"; {each}" for each in done.fallbacks)
+    fallbacks = "".join(f"; {each}" for each in (*done.report.plan.notes, *done.fallbacks))
     return (
         f"{done.target.output}: {width}x{height} -> {out_width}x{out_height}{frames}, "
         f"{done.report.model}, {done.report.device}, {done.report.precision}, {done.strategy}, "

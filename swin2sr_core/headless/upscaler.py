@@ -30,6 +30,8 @@ class Settings:
     scale: float | None
     budget_bytes: int | None
     strategy: str
+    tile: int
+    overlap: int | None
     bits: int | None
     quality: int | None
     overwrite: bool
@@ -143,6 +145,8 @@ class Upscaler:
                 # the colours wait while alpha is upscaled: two outputs have to fit
                 batch=2 if alpha else 1,
                 strategy=self.settings.strategy,
+                tile=self.settings.tile,
+                overlap=self.settings.overlap,
             )
         return self._plans[height, width, alpha]
 
