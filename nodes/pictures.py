@@ -10,6 +10,8 @@ from torch import Tensor
 from ..swin2sr_core.errors import InputError
 from ..swin2sr_core.images.frame import Frame
 
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -58,7 +60,7 @@ def take(image: Tensor, mask: Tensor | None) -> Pictures:
     _check_finite(image, "image")
     alpha = image[..., 3] if image.shape[-1] == 4 else None
     if mask is not None and bool(mask.any()):
-        alpha = 1 - _fitting(mask, image)
+        alpha = _opposite(_fitting(mask, image))
     return Pictures(image, alpha)
 
 
@@ -67,6 +69,13 @@ def put(frame: Frame, target: Tensor) -> None:
     target[..., :3].copy_(frame.color[0].movedim(0, -1).expand(*target.shape[:2], 3))
     if frame.alpha is not None:
         target[..., 3].copy_(frame.alpha[0, 0])
+
+
+def _opposite(mask: Tensor) -> Tensor:
+    """1 - mask, without the rounding of Load Image's own 1 - alpha, so that 8 bits stay 8 bits."""
+    alpha = 1 - mask.float()
+    steps = (alpha * 255).round() / 255
+    return torch.where((alpha - steps).abs() < _ROUNDING, steps, alpha)
 
 
 def _fitting(mask: Tensor, image: Tensor) -> Tensor:

@@ -1,11 +1,18 @@
 """Tiled Upscale x4: what comes out, for pictures of every kind; sizes, memory, cancelling."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -31,6 +38,27 @@ def test_it_is_what_the_core_makes(compact, core, upscale, make_picture):
     result, _ = upscale(image, compact)
     assert result.shape == (1, 84, 136, 3)
     assert torch.equal(planes(result), core.upscale(compact.core, planes(image)).image)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_it_is_what_the_command_line_makes(mode, load, upscale, tmp_path):
+    """To the bit, at 8 bits, of the same file; the picture is taken in as Load Image does it."""
+    channels = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
+    noise = np.random.default_rng(0).integers(0, 256, (19, 30, channels), np.uint8)
+    Image.fromarray(noise[..., 0] if mode == "L" else noise).save(tmp_path / "in.png")
+    command = [sys.executable, "-m", "swin2sr_core", "upscale", str(tmp_path / "in.png")]
+    options = ["-o", str(tmp_path / "out.png"), "--model", "compact-x4", "--precision", "auto"]
+    subprocess.run([*command, *options], check=True, capture_output=True, cwd=ROOT)
+    with Image.open(tmp_path / "out.png") as image:
+        expected = np.asarray(image.convert("RGBA" if mode == "RGBA" else "RGB"))
+    with Image.open(tmp_path / "in.png") as image:
+        pixels = np.array(image.convert("RGB")).astype(np.float32) / 255.0
+        mask = None
+        if mode == "RGBA":
+            mask = 1.0 - torch.from_numpy(np.array(image.getchannel("A")).astype(np.float32) / 255)
+    image = torch.from_numpy(pixels)[None]
+    result, _ = upscale(image, load(precision="auto"), mask=mask)
+    assert np.array_equal((result[0] * 255).round().to(torch.uint8).numpy(), expected)
 
 
 @pytest.mark.parametrize("strategy", ["whole", "staged"])
