@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py [--blocks 1] [--json]
     python benchmarks/memory.py --fit
+    python benchmarks/memory.py --staged 614
 
 The feature maps of a network of few blocks are as large as those of the whole one, so --blocks
 (per stage; the classical network has 6) shortens the run without changing the peak.
@@ -62,6 +63,29 @@ def measure(model: Model, size: int, strategy: str) -> dict[str, object]:
     }
 
 
+def staged_on_a_device(mib: int, sizes: tuple[int, ...] = (512, 1024, 1536)) -> None:
+    """What *staged* holds on a device with `mib` MiB to give, as planned for a GPU.
+
+    Everything is in one memory here, so the host's part of the plan is subtracted.
+    """
+    model = random_model(fewer_blocks(CLASSICAL, 1, 1), "bf16")
+    for size in sizes:
+        step = plan_upscale(
+            model.config, size, size, 4, "bf16", mib << 20, "staged", device_type="cuda"
+        ).passes[0]
+        image = torch.rand(1, 3, size, size)
+        with PeakMeter() as meter:
+            output = torch.empty(1, 3, size * 4, size * 4)
+            Pass.prepare(model.network, step, image, lambda work: None).run(output)
+        print(
+            f"{size:>5} px, regions of {step.region_side}: {meter.peak / 2**20:8.1f} MiB in all, "
+            f"{step.host_bytes / 2**20:8.1f} on the host, so "
+            f"{(meter.peak - step.host_bytes) / 2**20:7.1f} on the device; forecast "
+            f"{step.forecast_bytes / 2**20:7.1f}",
+            flush=True,
+        )
+
+
 def fewer_blocks(config: Swin2SRConfig, stages: int, blocks: int) -> Swin2SRConfig:
     """The same network with `blocks` blocks in each of `stages` stages."""
     return replace(config, depths=(blocks,) * stages, num_heads=config.num_heads[:stages])
@@ -107,7 +131,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--blocks", type=int, default=1)
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--staged", type=int, metavar="MIB")
     args = parser.parse_args()
+    if args.staged:
+        staged_on_a_device(args.staged)
+        return
     if args.fit:
         fit()
         return

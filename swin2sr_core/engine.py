@@ -81,8 +81,10 @@ class Pass:
         memory = self._workspace()
         for stage in self.network.stages:
             for box, region in self.plan.regions():
-                done = self._run_region(stage, x, box, region, memory)
-                following[box.rows, box.columns] = done.to(host)
+                # No name for the result: it would keep this region's map alive in the next one.
+                following[box.rows, box.columns] = self._run_region(
+                    stage, x, box, region, memory
+                ).to(host)
             x, following = following, x
         return x
 

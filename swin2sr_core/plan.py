@@ -33,7 +33,7 @@ _CONV_SIDE = 128
 _TILE = 384
 _OVERLAP = 32
 _TILE_SIDES = (768, 512, 384, 256, 192, 128, 96)
-_STRIP_SIDE = 96
+_STRIP_SIDE = 64
 _CALL_WORK = 20_000_000
 """Floating-point operations that fit into the time of starting one band's or piece's calls."""
 
