@@ -95,13 +95,13 @@ class Swin2SRLoad(io.ComfyNode):
     def execute(cls, model: str, precision: str) -> io.NodeOutput:
         found = model_choice.find(model)
         path = found if isinstance(found, Path) else _downloaded(found)
-        device = host.compute_device()
-        precision = resolve_precision(precision, device)
+        precision = resolve_precision(precision, host.compute_device())
         key = (str(path), *_version(path), precision)
         loaded = _alive.get(key)
         if loaded is None:
             config, state = load_checkpoint(path)
-            core = build_model(path.stem, config, state, precision, host.offload_device())
+            name, device = model_choice.name_of(path), host.offload_device()
+            core = build_model(name, config, state, precision, device)
             loaded = _alive[key] = UpscaleModel(core)
         return io.NodeOutput(loaded)
 

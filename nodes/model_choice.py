@@ -64,6 +64,11 @@ def find(choice: str) -> Path | CatalogEntry:
     return path or entry
 
 
+def name_of(path: Path) -> str:
+    """What a model is called in reports: the catalog's name for files that it knows."""
+    return next((e.name for e in _UPSCALERS if e.file_name == path.name), path.stem)
+
+
 def _on_disk(entry: CatalogEntry) -> Path | None:
     """The entry's file in ComfyUI's folders, or where the command line downloads to."""
     return locate(entry, host.download_folder(), [*host.model_folders(), *_command_line_folder()])

@@ -295,7 +295,7 @@ def test_interruption_is_asked_for_in_every_band(compact, pack, make_picture, up
 def test_the_report_tells_what_happened(compact, upscale, make_picture):
     _, report = upscale(make_picture(16, 24), compact)
     for text in (
-        *("compact_x4 on cpu: 1 picture to 96x64 in ", "24x16 -> 96x64", "feature maps"),
+        *("compact-x4 on cpu: 1 picture to 96x64 in ", "24x16 -> 96x64", "feature maps"),
         *("budget", "measured peak: ", "fallbacks: none"),
     ):
         assert text in report, report
