@@ -114,7 +114,7 @@ def _read_torch_file(path: Path) -> dict[str, object]:
             f"{path.name} holds more than tensors, or is damaged: loading it could run code, so it "
             "is refused; use a .safetensors file or download it again"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # a damaged file makes torch and pickle raise almost anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             f"{path.name} is truncated or no torch file ({reason}); download or copy it again"
@@ -137,7 +137,7 @@ def unwrap(content: dict[str, object]) -> StateDict:
     return {
         name.removeprefix("module."): value
         for name, value in content.items()
-        if isinstance(value, Tensor)
+        if isinstance(name, str) and isinstance(value, Tensor)
     }
 
 
@@ -156,10 +156,14 @@ def _from_transformers(state: StateDict) -> StateDict:
         renamed[name] = value
     for name in [n for n in renamed if n.endswith(".attn.query.weight")]:
         prefix = name.removesuffix("query.weight")
-        parts = [renamed.pop(f"{prefix}{part}.weight") for part in ("query", "key", "value")]
-        renamed[f"{prefix}qkv.weight"] = torch.cat(parts)
-        renamed[f"{prefix}q_bias"] = renamed.pop(f"{prefix}query.bias")
-        renamed[f"{prefix}v_bias"] = renamed.pop(f"{prefix}value.bias")
+        needed = ("query.weight", "key.weight", "value.weight", "query.bias", "value.bias")
+        lacking = [f"{prefix}{part}" for part in needed if f"{prefix}{part}" not in renamed]
+        if lacking:
+            raise CheckpointError(f"`{lacking[0]}` is missing, so this is no whole checkpoint")
+        *weights, q_bias, v_bias = (renamed.pop(f"{prefix}{part}") for part in needed)
+        renamed[f"{prefix}qkv.weight"] = torch.cat(weights)
+        renamed[f"{prefix}q_bias"] = q_bias
+        renamed[f"{prefix}v_bias"] = v_bias
         renamed.pop(f"{prefix}key.bias", None)
     for name in [n for n in renamed if n.startswith("upsample.convolution_")]:
         step, kind = name.removeprefix("upsample.convolution_").split(".")
@@ -181,19 +185,26 @@ def _checked_parameters(path: Path, config: Swin2SRConfig, state: StateDict) -> 
         raise CheckpointError(
             f"{path.name} {what}{others}; it is incomplete or another architecture"
         )
+    parameters: StateDict = {}
     for name, parameter in expected.items():
         value = state[name]
+        if value.layout is not torch.strided or value.is_meta or value.is_quantized:
+            raise CheckpointError(
+                f"`{name}` in {path.name} is not a plain tensor (sparse, quantized or without "
+                "data); save the network's state dict with ordinary float tensors"
+            )
         if value.shape != parameter.shape:
             raise CheckpointError(
                 f"`{name}` in {path.name} has shape {tuple(value.shape)}, expected "
                 f"{tuple(parameter.shape)}; the file is damaged or another architecture"
             )
-        if not bool(torch.isfinite(value).all()):
+        parameters[name] = value.float()
+        if not bool(torch.isfinite(parameters[name]).all()):
             raise CheckpointError(
                 f"`{name}` in {path.name} holds NaN or infinite values; the file is damaged, "
                 "download or export it again"
             )
-    return {name: state[name].float() for name in expected}
+    return parameters
 
 
 def _foreign_architecture(state: StateDict) -> str | None:

@@ -151,4 +151,6 @@ def _shape(shapes: Shapes, name: str, dims: int) -> tuple[int, ...]:
         raise CheckpointError(f"`{name}` is missing, so this is no whole Swin2SR checkpoint")
     if len(shape) != dims:
         raise CheckpointError(f"`{name}` should have {dims} dimensions, got shape {shape}")
+    if min(shape) < 1:
+        raise CheckpointError(f"`{name}` is empty, its shape is {shape}; the file is damaged")
     return tuple(shape)

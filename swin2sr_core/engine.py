@@ -54,7 +54,8 @@ class Pass:
     def run(self, output: Tensor) -> None:
         """Fill `output` (1 x C x scale*H x scale*W, float32, any device), roughly in 0..1."""
         features = self._staged_body() if self.plan.strategy == "staged" else self._whole_body()
-        for box in split(self.plan.bounds, self.plan.strip_side, self.plan.strip_side):
+        picture = Box(0, 0, self.plan.height, self.plan.width)
+        for box in split(picture, self.plan.strip_side, self.plan.strip_side):
             self._head_piece(features, box, output)
             self.advance(head_work(self.config) * box.area)
 
@@ -145,7 +146,7 @@ class Pass:
         x = network.conv_after_body(as_image(layer_norm(x, network.norm)))
         x += network.conv_first(image)
         out = head.run(network.head, x, image)
-        target = box.scaled(config.scale).clipped(Box(0, 0, output.shape[-2], output.shape[-1]))
+        target = box.scaled(config.scale)
         source = target.relative_to(context.scaled(config.scale))
         out = out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
         output[..., target.rows, target.columns] = out.to(output.device)

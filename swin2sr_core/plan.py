@@ -135,8 +135,9 @@ class PassPlan:
         shifted = sum(depth // 2 for depth in config.depths)
         plain = sum(config.depths) - shifted
         pixels = plain * self._block_pixels(0) + shifted * self._block_pixels(config.shift)
-        stages = len(config.depths) * conv_work(config) + head_work(config)
-        return pixels * block_work(config) + stages * area
+        convs = len(config.depths) * conv_work(config) * area
+        head = head_work(config) * self.height * self.width
+        return pixels * block_work(config) + convs + head
 
     def _block_pixels(self, shift: int) -> int:
         """Pixels in the windows of all regions in one block, context included."""
@@ -209,8 +210,8 @@ class PassPlan:
         height, width = self._largest_region
         largest = height * width
         reach = conv_reach(self.config)
-        rows = longest_piece(height, self.conv_side, reach)
-        columns = longest_piece(width, self.conv_side, reach)
+        rows = longest_piece(height, self.conv_side, reach, height)
+        columns = longest_piece(width, self.conv_side, reach, width)
         conv = rows * columns * self.config.embed_dim * size
         if self.conv_side < width:
             conv *= 2  # a piece of a wider map is copied before it is convolved
@@ -226,8 +227,8 @@ class PassPlan:
     def _head_terms(self) -> Terms:
         config, size = self.config, ELEMENT_BYTES[self.precision]
         reach = HEADS[config.head].reach + conv_reach(config)
-        rows = longest_piece(self.padded_height, self.strip_side, reach)
-        context = rows * longest_piece(self.padded_width, self.strip_side, reach)
+        rows = longest_piece(self.height, self.strip_side, reach, self.padded_height)
+        context = rows * longest_piece(self.width, self.strip_side, reach, self.padded_width)
         image = 0 if self.unified else config.in_channels * FP32_BYTES
         features = config.embed_dim * size
         peak = max(HEADS[config.head].peak(config, size), config.embed_dim * FP32_BYTES)

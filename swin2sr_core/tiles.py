@@ -69,10 +69,14 @@ def split(box: Box, rows: int, columns: int) -> list[Box]:
     ]
 
 
-def longest_piece(size: int, side: int, margin: int) -> int:
-    """The longest span that cutting `size` into `side` gives, each grown by `margin` within it."""
+def longest_piece(size: int, side: int, margin: int, bound: int) -> int:
+    """The longest span of those that cutting `size` into `side` gives, grown by `margin`.
+
+    A span grows to 0 and to `bound` at most.
+    """
     starts = (0, side, (size - 1) // side * side)
-    return max(min(y + side + margin, size) - max(y - margin, 0) for y in starts if y < size)
+    ends = ((y, min(y + side, size)) for y in starts if y < size)
+    return max(min(end + margin, bound) - max(start - margin, 0) for start, end in ends)
 
 
 @dataclass(frozen=True)

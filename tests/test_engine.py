@@ -100,9 +100,6 @@ def test_regions_smaller_than_the_map_leave_no_seam(tiny_configs, make_network, 
     assert difference(run(folded, plan, image), network(image)) <= TOLERANCE
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a head piece of 12 px that lies in the padding alone can't be written"
-)
 @pytest.mark.parametrize("strategy", ["whole", "staged"])
 @pytest.mark.parametrize("size", [(9, 25), (33, 17)], ids=str)
 def test_every_candidate_of_the_planner_is_exact(
