@@ -95,7 +95,7 @@ class UpscaleModel:
 
 
 def moved(value: T, device: torch.device) -> T:
-    """`value`, nested dataclasses and tuples of tensors and modules, with all of it on `device`.
+    """`value` with all of it on `device`: nested dataclasses, tuples, dicts, tensors, modules.
 
     Modules are moved in place, everything else is made anew.
     """
@@ -105,6 +105,8 @@ def moved(value: T, device: torch.device) -> T:
         return cast(T, device)
     if isinstance(value, tuple):
         return cast(T, tuple(moved(each, device) for each in value))
+    if isinstance(value, dict):
+        return cast(T, {key: moved(each, device) for key, each in value.items()})
     if is_dataclass(value) and not isinstance(value, type):
         return replace(
             value, **{f.name: moved(getattr(value, f.name), device) for f in fields(value)}
@@ -117,8 +119,8 @@ def _tensors(value: object) -> Iterator[Tensor]:
         yield value
     elif isinstance(value, nn.Module):
         yield from value.state_dict().values()
-    elif isinstance(value, tuple):
-        for each in value:
+    elif isinstance(value, tuple | dict):
+        for each in value.values() if isinstance(value, dict) else value:
             yield from _tensors(each)
     elif is_dataclass(value) and not isinstance(value, type):
         for each in fields(value):

@@ -43,6 +43,8 @@ def tensors(value):
             queue += [*item.parameters(), *item.buffers()]
         elif isinstance(item, tuple | list):
             queue += item
+        elif isinstance(item, dict):
+            queue += item.values()
         elif hasattr(item, "__dict__"):
             queue += vars(item).values()
     return found
