@@ -11,6 +11,8 @@ from swin2sr_core.plan import plan_upscale
 
 CONFIG = s2.Swin2SRConfig(3, 12, (1, 2), (2, 3), 8, 24, 2, "pixelshuffledirect", "1conv", 1.0)
 
+CONFIG_X4 = dataclasses.replace(CONFIG, scale=4)
+
 
 @pytest.fixture
 def model(make_model, make_network):
@@ -146,3 +148,99 @@ def test_plans_are_values():
 def test_impossible_plans_are_refused(change):
     with pytest.raises(s2.InputError):
         plan_upscale(**{"config": CONFIG, "height": 64, "width": 48, **change})
+
+
+def test_a_network_that_is_exact_reaches_the_output_unchanged(model, make_network):
+    """One pass at the network's own scale is the network, clamped: nothing is resized."""
+    image = picture(13, 10)
+    expected = make_network(CONFIG)(image).clamp(0, 1)
+    assert (s2.upscale(model, image, 2).image - expected).abs().max() <= 1e-5
+
+
+def test_a_smaller_scale_is_the_networks_picture_reduced(model):
+    """Antialiased: a reduced picture keeps the mean of the one it comes from."""
+    image = picture(24, 32)
+    large, small = s2.upscale(model, image, 2).image, s2.upscale(model, image, 0.5).image
+    blocks = torch.nn.functional.avg_pool2d(large, 4)
+    assert (small.mean((2, 3)) - blocks.mean((2, 3))).abs().max() < 0.01
+    assert small.std() < large.std()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_any_float_type_comes_in_and_float32_goes_out(model, dtype):
+    image = picture(9, 11).to(dtype)
+    result = s2.upscale(model, image, 2).image
+    assert result.dtype == torch.float32
+    assert torch.equal(result, s2.upscale(model, image.float(), 2).image)
+
+
+def test_the_layout_in_memory_does_not_matter(model):
+    image = picture(12, 10)
+    expected = s2.upscale(model, image, 2).image
+    channels_last = image.to(memory_format=torch.channels_last)
+    mirrored = image.flip(-1).contiguous().flip(-1)
+    for same in (channels_last, mirrored, image.transpose(2, 3).contiguous().transpose(2, 3)):
+        assert torch.equal(s2.upscale(model, same, 2).image, expected)
+
+
+def test_no_gradient_is_kept(model):
+    image = picture(8, 8).requires_grad_()
+    with torch.enable_grad():
+        for scale in (1.5, 2, 4):
+            assert not s2.upscale(model, image, scale).image.requires_grad
+
+
+def test_pixels_outside_the_range_are_computed_and_the_output_is_clamped(model):
+    result = s2.upscale(model, picture(8, 8) * 5 - 2, 2).image
+    assert float(result.min()) >= 0
+    assert float(result.max()) <= 1
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("strategy", ["whole", "staged", "tiled"])
+def test_the_same_question_gives_the_same_bytes(make_model, make_network, strategy, precision):
+    model = make_model(make_network(CONFIG), precision)
+    image = picture(37, 50)
+    plan = s2.plan_upscale(CONFIG, 37, 50, 4, precision, strategy=strategy)
+    results = [s2.upscale(model, image, plan=plan) for _ in range(2)]
+    assert torch.equal(*(result.image for result in results))
+    assert results[0].report.strategy == strategy
+
+
+@pytest.mark.parametrize("strategy", ["whole", "staged"])
+def test_a_budget_changes_the_plan_and_not_the_picture(model, strategy):
+    image = picture(40, 56)
+    expected = s2.upscale(model, image).image
+    free = s2.plan_upscale(CONFIG, 40, 56, strategy=strategy)
+    plan = s2.plan_upscale(CONFIG, 40, 56, budget_bytes=int(free.forecast_bytes * 0.6))
+    assert plan.passes != free.passes
+    assert (s2.upscale(model, image, plan=plan).image - expected).abs().max() <= 1e-4
+
+
+def test_an_impossible_budget_is_refused_before_anything_runs(model):
+    seen = []
+    with pytest.raises(s2.BudgetError):
+        s2.upscale(model, picture(64, 64), budget_bytes=1000, progress=lambda *s: seen.append(s))
+    assert not seen
+
+
+def test_the_image_is_not_touched_by_a_run_that_is_stopped(model):
+    image = picture(20, 12)
+    before = image.clone()
+    with pytest.raises(s2.Interrupted) as caught:
+        s2.upscale(model, image, should_stop=lambda: True)
+    assert caught.value.exit_code == 130
+    assert torch.equal(image, before)
+
+
+@pytest.mark.xfail(strict=True, reason="a plan for something else is run, and the result is wrong")
+@pytest.mark.parametrize(
+    "change",
+    [{"height": 10}, {"width": 32}, {"precision": "bf16"}, {"config": CONFIG_X4}],
+    ids=["lower", "wider", "precision", "network"],
+)
+def test_a_plan_for_something_else_is_refused(model, change):
+    arguments = {"config": CONFIG, "height": 20, "width": 24, "scale": 2, **change}
+    plan = plan_upscale(**arguments)
+    with pytest.raises(s2.InputError):
+        s2.upscale(model, picture(20, 24), plan=plan)
