@@ -32,6 +32,7 @@ __all__ = [
     "model_files",
     "model_folders",
     "offload_device",
+    "output_device",
     "output_tensor",
     "raise_if_interrupted",
     "register_model_folder",
@@ -117,10 +118,15 @@ def load(patcher: ModelPatcher, working_bytes: int) -> None:
         patcher.model.to(patcher.load_device)
 
 
+def output_device() -> torch.device:
+    """Where ComfyUI keeps pictures between nodes."""
+    return mm.intermediate_device()
+
+
 def output_tensor(*shape: int) -> Tensor:
-    """An empty B H W C tensor where and of the type ComfyUI keeps pictures between nodes."""
+    """An empty B H W C tensor where, and of the type in which, ComfyUI keeps pictures."""
     dtype = getattr(mm, "intermediate_dtype", lambda: torch.float32)()
-    return torch.empty(shape, dtype=dtype, device=mm.intermediate_device())
+    return torch.empty(shape, dtype=dtype, device=output_device())
 
 
 class ResidentMemory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..swin2sr_core import BudgetError, InputError, Plan, plan_upscale
-from ..swin2sr_core.plan import output_size, pass_count
+from ..swin2sr_core.plan import format_bytes, output_size, pass_count
 from . import host, seamless
 from .managed import UpscaleModel
 
@@ -54,18 +54,30 @@ def make_job(model: UpscaleModel, height: int, width: int, frames: int, settings
     """Plan `frames` pictures of height x width. Raises InputError and BudgetError."""
     scale = settings.longest_side / max(height, width) if settings.longest_side else settings.scale
     size = output_size(height, width, scale)
+    finished = _room_for_finished(frames, *size)
     factor = model.scale ** pass_count(model.config, scale)
     if settings.edge == "reflect":
-        plan = _plan(model, height, width, scale, frames * size[0] * size[1], settings)
+        plan = _plan(model, height, width, scale, finished, settings)
         return Job(plan, *size, 0, factor)
     margin = seamless.margin(model.config.window)
     padded = (height + 2 * margin, width + 2 * margin)
-    plan = _plan(model, *padded, factor, frames * size[0] * size[1], settings)
+    plan = _plan(model, *padded, factor, finished, settings)
     return Job(plan, *size, margin, factor)
 
 
+def _room_for_finished(frames: int, height: int, width: int) -> int:
+    """Bytes of the finished pictures, RGBA; raises BudgetError where they alone are too many."""
+    size = frames * height * width * 4 * 4
+    if size > (free := host.free_bytes(host.output_device())):
+        raise BudgetError(
+            f"{frames} finished picture(s) of {width}x{height} take {format_bytes(size)}, and "
+            f"{format_bytes(free)} is free; upscale fewer at a time, or to a smaller size"
+        )
+    return size
+
+
 def _plan(
-    model: UpscaleModel, height: int, width: int, scale: float, pixels: int, settings: Settings
+    model: UpscaleModel, height: int, width: int, scale: float, finished: int, settings: Settings
 ) -> Plan:
     """The plan for one frame, if possible one for which ComfyUI need not unload other models."""
     device = host.compute_device()
@@ -88,7 +100,7 @@ def _plan(
     if settings.max_memory > 0:
         return plan(int(settings.max_memory * 2**30))
     # Besides what the plan counts: the finished frames where they share the memory, the weights.
-    others = pixels * 4 * 4 if device.type == "cpu" else 0
+    others = finished if device == host.output_device() else 0
     others += model.weight_bytes - model.patcher.loaded_size()
     most = plan(int(host.available_bytes(device) * 0.9) - others)
     if device.type == "cpu":

@@ -1,7 +1,9 @@
 """Inside a real ComfyUI: its executor, its cache, its own upscaling nodes, its cancel button."""
 
+import gc
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,24 @@ def test_a_second_run_runs_nothing_again(queue, picture, put_model):
     time.sleep(0.01)
     put_model("cached.safetensors", scale=4, seed=5)
     assert queue(flow).ran == {"2", "3", "4"}
+
+
+def test_free_lets_go_of_everything(queue, executor, picture, put_model, pack):
+    """What /free does: unload all models, and forget what the nodes made."""
+    import comfy.model_management as mm
+
+    put_model("freed.safetensors", scale=4)
+    queue(workflow(picture("freed.png"), "freed.safetensors"))
+    alive = pack("nodes.load")._alive
+    (model,) = [m for key, m in alive.items() if "freed" in key[0]]
+    assert model.patcher in mm.loaded_models()
+    network = weakref.ref(model.model)
+    del model
+    mm.unload_all_models()
+    executor.reset()
+    gc.collect()
+    assert network() is None
+    assert not [key for key in alive if "freed" in key[0]]
 
 
 def test_another_setting_keeps_the_model(queue, picture):

@@ -239,6 +239,15 @@ def test_max_memory_is_kept(compact, pack, upscale, make_picture):
     assert meter.peak - result.nbytes < limit * 1.1
 
 
+def test_finished_pictures_that_cannot_fit_are_told_before_the_work(
+    compact, errors, pack, upscale, monkeypatch
+):
+    monkeypatch.setattr(pack("nodes.host"), "free_bytes", lambda _device: 10 << 20)
+    frames = torch.zeros(1, 1, 1, 3).expand(500, 64, 64, 3)
+    with pytest.raises(errors.BudgetError, match=r"500 finished .* of 256x256 take 500 MB"):
+        upscale(frames, compact)
+
+
 # -- memory, progress, cancelling ----------------------------------------------------------------
 
 
