@@ -47,7 +47,7 @@ def measure(model: Model, size: int, strategy: str) -> dict[str, object]:
     started = time.perf_counter()
     with PeakMeter() as meter:
         output = torch.empty(1, 3, size * model.scale, size * model.scale)
-        Pass.prepare(model.network, step, image, lambda work: None).run(output)
+        Pass(model.network, image, output, lambda work: None).run(step)
     return {
         "size": size,
         "channels": model.config.embed_dim,
@@ -76,7 +76,7 @@ def staged_on_a_device(mib: int, sizes: tuple[int, ...] = (512, 1024, 1536)) -> 
         image = torch.rand(1, 3, size, size)
         with PeakMeter() as meter:
             output = torch.empty(1, 3, size * 4, size * 4)
-            Pass.prepare(model.network, step, image, lambda work: None).run(output)
+            Pass(model.network, image, output, lambda work: None).run(step)
         print(
             f"{size:>5} px, regions of {step.region_side}: {meter.peak / 2**20:8.1f} MiB in all, "
             f"{step.host_bytes / 2**20:8.1f} on the host, so "

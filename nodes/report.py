@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..swin2sr_core import Report
-from ..swin2sr_core.plan import format_bytes
+from ..swin2sr_core.units import format_bytes
 from .job import Job
 
 

@@ -20,6 +20,7 @@ from .errors import (
     InputError,
     Interrupted,
     ModelNotFoundError,
+    OutOfMemoryError,
     OutputExistsError,
     Swin2SRError,
 )
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .config import Swin2SRConfig
     from .model import Model, build_model, load_model
     from .plan import Plan, plan_upscale
-    from .upscaling import Report, Result, make_plan, upscale
+    from .upscaling import Piece, Report, Result, make_plan, upscale
 
 __version__ = "0.1.0"
 
@@ -41,7 +42,9 @@ __all__ = [
     "Interrupted",
     "Model",
     "ModelNotFoundError",
+    "OutOfMemoryError",
     "OutputExistsError",
+    "Piece",
     "Plan",
     "Report",
     "Result",
@@ -61,6 +64,7 @@ _HOMES = {
     "load_model": "model",
     "Plan": "plan",
     "plan_upscale": "plan",
+    "Piece": "upscaling",
     "Report": "upscaling",
     "Result": "upscaling",
     "make_plan": "upscaling",

@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 
 from .errors import DeviceError, InputError
+from .host_memory import free_host_bytes, resident_bytes
 
 PRECISIONS = ("auto", "fp32", "bf16")
+_RESERVE, _RESERVE_BYTES = 0.1, 128 << 20
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -93,44 +95,38 @@ def _cpu_flags() -> set[str]:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Bytes that new tensors on `device` may take now; None where nobody tells."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return free + cached
+    """Bytes that new tensors on `device` may take now; None where nobody tells.
+
+    What torch's allocator holds without using it counts as free.
+    """
+    if device.type == "cpu":
+        return free_host_bytes()
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    backend = {"cuda": torch.cuda, "xpu": torch.xpu}.get(device.type)
+    if backend is None or not hasattr(backend, "mem_get_info"):  # XPU in older releases of torch
+        return None
+    free, _ = backend.mem_get_info(device)
+    return free + backend.memory_reserved(device) - backend.memory_allocated(device)
+
+
+def used_bytes(device: torch.device) -> int | None:
+    """What this process uses now: tensors on a device, everything on a CPU; None where unknown."""
     if device.type == "cpu":
-        return _free_host_bytes()
-    return None
+        return resident_bytes()
+    if device.type == "mps":
+        return torch.mps.current_allocated_memory()
+    backend = {"cuda": torch.cuda, "xpu": torch.xpu}.get(device.type)
+    return None if backend is None else backend.memory_allocated(device)
 
 
-def _free_host_bytes() -> int | None:
-    """What Linux calls available, within the control group's limit; None on other systems."""
-    limits = [_meminfo_available(), _cgroup_headroom()]
-    known = [limit for limit in limits if limit is not None]
-    return min(known) if known else None
+def budget_for(device: torch.device) -> int | None:
+    """What a plan may take when the user names no budget: what is free, less a reserve.
 
-
-def _meminfo_available() -> int | None:
-    try:
-        text = Path("/proc/meminfo").read_text()
-    except OSError:
+    The reserve is for fragmentation, for libraries, and for whatever else runs on the machine.
+    None where nobody tells what is free.
+    """
+    free = free_bytes(device)
+    if free is None:
         return None
-    for line in text.splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
-
-
-def _cgroup_headroom() -> int | None:
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit = (folder / "memory.max").read_text().strip()
-        used = int((folder / "memory.current").read_text())
-        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):
-        return None
-    if limit == "max":
-        return None
-    return max(0, int(limit) - used + int(stat.get("inactive_file", 0)))
+    return max(0, free - max(int(free * _RESERVE), _RESERVE_BYTES if free > 1 << 30 else 0))

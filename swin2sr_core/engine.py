@@ -5,12 +5,14 @@ block rewrites the map in place, a band of windows at a time; a convolution and 
 pixels of context around each piece, which are computed and thrown away. *whole* keeps two feature
 maps on the compute device. *staged* keeps them in host memory and brings one region at a time, with
 a margin as deep as one stage looks, so that the device holds a constant amount.
+
+A pass that an error has ended can go on under another plan: finished stages, regions and pieces are
+not computed again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -21,7 +23,7 @@ from .costs import block_work, conv_reach, conv_work, head_work
 from .folding import FoldedNetwork, FoldedStage, layer_norm
 from .heads import HEADS
 from .padding import reflect_pad
-from .plan import PassPlan
+from .pass_plan import PassPlan
 from .tiles import Box, split
 from .windows import MapRegion, window_groups
 
@@ -31,81 +33,131 @@ WindowGroups = dict[bool, list[tuple[int, Tensor]]]
 Advance = Callable[[int], None]
 """Called after each piece of work with its size in floating-point operations; may raise."""
 
+Finished = Callable[[Box], None]
+"""Called with each rectangle of the output, in its own pixels, once it is there."""
 
-@dataclass(frozen=True)
+HOST = torch.device("cpu")
+
+
 class Pass:
-    """One application of the network to one image of 1 x C x H x W in 0..1."""
+    """One application of the network to B x C x H x W in 0..1, which is left as it is.
 
-    network: FoldedNetwork
-    plan: PassPlan
-    image: Tensor
-    advance: Advance
+    Fills `output` (B x C x scale*H x scale*W, float32, any device), roughly in 0..1. Feature maps
+    are B x H x W x C here. What is kept from one call of `run` to the next, should an error end
+    the first: the map that enters the next stage, and the boxes of a phase that are still to do.
+    """
 
-    @classmethod
-    def prepare(
-        cls, network: FoldedNetwork, plan: PassPlan, image: Tensor, advance: Advance
-    ) -> Pass:
-        """Pad and normalise `image` (left as it is) for the network."""
-        mean = network.mean.to(image.device)
-        padded = reflect_pad(image.float(), network.config.window)
-        return cls(network, plan, (padded - mean) * network.config.img_range, advance)
-
-    @torch.inference_mode()
-    def run(self, output: Tensor) -> None:
-        """Fill `output` (1 x C x scale*H x scale*W, float32, any device), roughly in 0..1."""
-        features = self._staged_body() if self.plan.strategy == "staged" else self._whole_body()
-        picture = Box(0, 0, self.plan.height, self.plan.width)
-        for box in split(picture, self.plan.strip_side, self.plan.strip_side):
-            self._head_piece(features, box, output)
-            self.advance(head_work(self.config) * box.area)
+    def __init__(
+        self,
+        network: FoldedNetwork,
+        image: Tensor,
+        output: Tensor,
+        advance: Advance,
+        finished: Finished | None = None,
+    ) -> None:
+        self.network, self.output = network, output
+        self.advance, self.finished = advance, finished
+        self._source = image
+        self._image: Tensor | None = None
+        self._features: Tensor | None = None
+        self._stage = 0
+        self._adding: tuple[Tensor, list[Box]] | None = None
+        """*whole*, once the map is being changed: what the convolution reads, and where to add."""
+        self._following: tuple[Tensor, list[Box]] | None = None
+        """*staged*: the map that leaves the stage, and which regions of it are missing."""
+        self._head = [Box(0, 0, image.shape[-2], image.shape[-1])]
 
     @property
     def config(self) -> Swin2SRConfig:
         return self.network.config
 
+    @torch.inference_mode()
+    def run(self, plan: PassPlan) -> None:
+        """Do all that is left to do as `plan`, *whole* or *staged*, says."""
+        staged = plan.strategy == "staged"
+        work = _Work(self.network, plan, self._normalised(), self.advance)
+        home = HOST if staged else self.network.device
+        if self._features is None:
+            self._features = work.embedded(home)
+        self._features = self._features.to(home)
+        while self._stage < len(self.network.stages):
+            stage = self.network.stages[self._stage]
+            if staged and self._adding is None:
+                self._run_in_regions(stage, work)
+            else:
+                self._run_whole(stage, work)
+            self._stage += 1
+        work.release()
+        for box in _pieces(self._head, plan.strip_side):
+            work.head_piece(self._features, box, self.output)
+            self.advance(plan.batch * head_work(self.config) * box.area)
+            if self.finished is not None:
+                self.finished(box.scaled(self.config.scale))
+
+    def remaining(self, plan: PassPlan) -> int:
+        """About the work that is left if `plan` does the rest."""
+        stages = [plan.stage_work(stage) for stage in range(self._stage, len(self.config.depths))]
+        if stages and self._following is not None:
+            missing = sum(box.area for box in self._following[1])
+            stages[0] = stages[0] * missing // plan.bounds.area
+        head = sum(box.area for box in self._head)
+        return sum(stages) + plan.batch * head_work(self.config) * head
+
+    def _normalised(self) -> Tensor:
+        """The image, padded and with its mean taken off; on the caller's device."""
+        if self._image is None:
+            mean = self.network.mean.to(self._source.device)
+            padded = reflect_pad(self._source.float(), self.config.window)
+            self._image = (padded - mean) * self.config.img_range
+        return self._image
+
+    def _run_whole(self, stage: FoldedStage, work: _Work) -> None:
+        x = self._map()
+        if self._adding is None:
+            y = torch.empty_like(x)
+            work.run_blocks(stage, x, y, work.all_groups)
+            self._adding = y, [work.plan.bounds]
+        y, missing = self._adding
+        self._adding = y.to(x.device), missing
+        work.add_conv(stage, x, self._adding[0], missing, work.plan.bounds)
+        self._adding = None
+
+    def _run_in_regions(self, stage: FoldedStage, work: _Work) -> None:
+        x = self._map()
+        if self._following is None:
+            self._following = work.empty_map(HOST), [work.plan.bounds]
+        following, missing = self._following
+        for box in _pieces(missing, work.plan.region_side):
+            # No name for the result: it would keep this region's map alive in the next one.
+            following[:, box.rows, box.columns] = work.run_region(stage, x, box).to(HOST)
+        self._features, self._following = following, None
+
+    def _map(self) -> Tensor:
+        assert self._features is not None
+        return self._features
+
+
+class _Work:
+    """What one run of a pass does, as its plan says; it remembers nothing of what is done."""
+
+    def __init__(
+        self, network: FoldedNetwork, plan: PassPlan, image: Tensor, advance: Advance
+    ) -> None:
+        self.network, self.plan, self.image, self.advance = network, plan, image, advance
+        self.config = network.config
+        self._workspace: Workspace | None = None
+        self._groups: WindowGroups | None = None
+
+    def release(self) -> None:
+        """Let go of what the blocks alone need."""
+        self._workspace = self._groups = None
+
     # -- the body ------------------------------------------------------------------------------
 
-    def _whole_body(self) -> Tensor:
-        x = self._embedded(self.network.device)
-        ((box, region),) = self.plan.regions()
-        groups = self._groups(region)
-        memory = self._workspace()
-        y = torch.empty_like(x)
-        for stage in self.network.stages:
-            self._run_blocks(stage, x, y, groups, memory)
-            self._add_conv(stage, x, y, box, box)
-        return x
-
-    def _staged_body(self) -> Tensor:
-        host = torch.device("cpu")
-        x, following = self._embedded(host), self._empty_map(host)
-        memory = self._workspace()
-        for stage in self.network.stages:
-            for box, region in self.plan.regions():
-                # No name for the result: it would keep this region's map alive in the next one.
-                following[box.rows, box.columns] = self._run_region(
-                    stage, x, box, region, memory
-                ).to(host)
-            x, following = following, x
-        return x
-
-    def _run_region(
-        self, stage: FoldedStage, x: Tensor, box: Box, region: MapRegion, memory: Workspace
-    ) -> Tensor:
-        """The pixels of `box` (H W C) after `stage`; x is brought over with a margin around it."""
-        local = cyclic_crop(x, region).to(self.network.device)
-        scratch = torch.empty_like(local)
-        self._run_blocks(stage, local, scratch, self._groups(region), memory)
-        inner = box.moved(-region.top, -region.left)
-        bounds = self.plan.bounds.moved(-region.top, -region.left)
-        self._add_conv(stage, local, scratch, inner, bounds)
-        return local[inner.rows, inner.columns]
-
-    def _run_blocks(
-        self, stage: FoldedStage, x: Tensor, y: Tensor, groups: WindowGroups, memory: Workspace
-    ) -> None:
+    def run_blocks(self, stage: FoldedStage, x: Tensor, y: Tensor, groups: WindowGroups) -> None:
         """The blocks of `stage`: the first reads the map x and writes y, the others rewrite y."""
-        source, target = x.flatten(0, 1), y.flatten(0, 1)
+        source, target = x.flatten(0, 2), y.flatten(0, 2)
+        memory = self._memory()
         for block in stage.blocks:
             for kind, index in groups[block.shifted]:
                 bands = index.split(memory.band_windows)
@@ -116,32 +168,68 @@ class Pass:
                     self.advance(block_work(self.config) * band.numel())
             source = target
 
-    def _add_conv(self, stage: FoldedStage, x: Tensor, y: Tensor, inner: Box, bounds: Box) -> None:
-        """x += conv(y) inside `inner`; beyond `bounds` the convolution sees zeros."""
-        for box in split(inner, self.plan.conv_side, self.plan.conv_side):
+    def add_conv(
+        self, stage: FoldedStage, x: Tensor, y: Tensor, missing: list[Box], bounds: Box
+    ) -> None:
+        """x += conv(y) in the boxes of `missing`; beyond `bounds` the convolution sees zeros."""
+        device = self.network.device
+        for box in _pieces(missing, self.plan.conv_side):
             context = box.grown(conv_reach(self.config), bounds)
-            out = stage.conv(as_image(y[context.rows, context.columns]))
-            x[box.rows, box.columns] += as_map(out, box.relative_to(context))
-            self.advance(conv_work(self.config) * box.area)
+            # Contiguous, or the convolution makes a copy that nobody sees.
+            piece = y[:, context.rows, context.columns].to(device).contiguous()
+            out = stage.conv(as_image(piece))
+            x[:, box.rows, box.columns] += as_map(out, box.relative_to(context)).to(x.device)
+            self.advance(len(x) * conv_work(self.config) * box.area)
+
+    def run_region(self, stage: FoldedStage, x: Tensor, box: Box) -> Tensor:
+        """The pixels of `box` (B H W C) after `stage`; x is brought over with a margin around."""
+        region = self.plan.region_around(box)
+        local = cyclic_crop(x, region).to(self.network.device)
+        scratch = torch.empty_like(local)
+        self.run_blocks(stage, local, scratch, self.groups(region))
+        inner = box.moved(-region.top, -region.left)
+        bounds = self.plan.bounds.moved(-region.top, -region.left)
+        self.add_conv(stage, local, scratch, [inner], bounds)
+        return local[:, inner.rows, inner.columns]
+
+    @property
+    def all_groups(self) -> WindowGroups:
+        """The windows of the whole map; made once, as they are the same in every stage."""
+        if self._groups is None:
+            bounds = self.plan.bounds
+            self._groups = self.groups(MapRegion.whole(bounds.height, bounds.width))
+        return self._groups
+
+    def groups(self, region: MapRegion) -> WindowGroups:
+        """The windows of plain and of shifted blocks, as indices on the compute device."""
+        window, shift, device = self.config.window, self.config.shift, self.network.device
+        images = torch.arange(len(self.image), dtype=torch.int32) * region.height * region.width
+        return {
+            shifted: [
+                (kind, (images[:, None, None] + index).flatten(0, 1).to(device))
+                for kind, index in window_groups(region, window, shift if shifted else 0)
+            ]
+            for shifted in (False, True)
+        }
 
     # -- both ends -----------------------------------------------------------------------------
 
-    def _embedded(self, device: torch.device) -> Tensor:
-        """The feature map (H W C) that enters the first stage, on `device`."""
-        x = self._empty_map(device)
-        for box in split(self.plan.bounds, self.plan.conv_side, self.plan.conv_side):
-            context = box.grown(1, self.plan.bounds)
+    def embedded(self, device: torch.device) -> Tensor:
+        """The feature map that enters the first stage, on `device`."""
+        x, bounds, side = self.empty_map(device), self.plan.bounds, self.plan.conv_side
+        for box in split(bounds, side, side):
+            context = box.grown(1, bounds)
             out = self.network.embed(self._image_at(context))
             piece = as_map(out, box.relative_to(context)).contiguous()
-            x[box.rows, box.columns] = layer_norm(piece, self.network.embed_norm).to(device)
+            x[:, box.rows, box.columns] = layer_norm(piece, self.network.embed_norm).to(device)
         return x
 
-    def _head_piece(self, features: Tensor, box: Box, output: Tensor) -> None:
+    def head_piece(self, features: Tensor, box: Box, output: Tensor) -> None:
         """Reconstruct the output pixels that belong to `box` and write them into `output`."""
         network, config = self.network, self.config
         head = HEADS[config.head]
         context = box.grown(head.reach + conv_reach(config), self.plan.bounds)
-        x = features[context.rows, context.columns].to(network.device)
+        x = features[:, context.rows, context.columns].to(network.device)
         image = self._image_at(context)
         x = network.conv_after_body(as_image(layer_norm(x, network.norm)))
         x += network.conv_first(image)
@@ -153,42 +241,45 @@ class Pass:
 
     # -- pieces --------------------------------------------------------------------------------
 
-    def _workspace(self) -> Workspace:
-        plan, network = self.plan, self.network
-        return Workspace(self.config, plan.band_windows, network.dtype, network.device)
-
-    def _empty_map(self, device: torch.device) -> Tensor:
-        shape = (self.plan.padded_height, self.plan.padded_width, self.config.embed_dim)
+    def empty_map(self, device: torch.device) -> Tensor:
+        """B H W C of the padded image, its content left to chance."""
+        plan = self.plan
+        shape = (len(self.image), plan.padded_height, plan.padded_width, self.config.embed_dim)
         pinned = device.type == "cpu" and self.network.device.type == "cuda"
         return torch.empty(shape, dtype=self.network.dtype, device=device, pin_memory=pinned)
+
+    def _memory(self) -> Workspace:
+        if self._workspace is None:
+            network = self.network
+            bands = self.plan.band_windows
+            self._workspace = Workspace(self.config, bands, network.dtype, network.device)
+        return self._workspace
 
     def _image_at(self, box: Box) -> Tensor:
         return self.image[..., box.rows, box.columns].to(self.network.device)
 
-    def _groups(self, region: MapRegion) -> WindowGroups:
-        """The windows of plain and of shifted blocks, as indices on the compute device."""
-        window, shift, device = self.config.window, self.config.shift, self.network.device
-        return {
-            shifted: [
-                (kind, index.to(device))
-                for kind, index in window_groups(region, window, shift if shifted else 0)
-            ]
-            for shifted in (False, True)
-        }
+
+def _pieces(boxes: list[Box], side: int) -> Iterator[Box]:
+    """Pieces of at most side x side of all `boxes`; each leaves the list once it is done."""
+    boxes[:] = [piece for box in boxes for piece in split(box, side, side)]
+    while boxes:
+        yield boxes[0]
+        del boxes[0]
 
 
 def as_image(feature_map: Tensor) -> Tensor:
-    """H W C -> 1 C H W, in channels-last memory: a view."""
-    return feature_map.permute(2, 0, 1).unsqueeze(0)
+    """B H W C -> B C H W, in channels-last memory: a view."""
+    return feature_map.permute(0, 3, 1, 2)
 
 
 def as_map(image: Tensor, box: Box) -> Tensor:
-    """1 C H W -> the H W C view of `box`; the inverse of `as_image` when box is all of it."""
-    return image[0].permute(1, 2, 0)[box.rows, box.columns]
+    """B C H W -> the B H W C view of `box`; the inverse of `as_image` when box is all of it."""
+    return image.permute(0, 2, 3, 1)[:, box.rows, box.columns]
 
 
 def cyclic_crop(feature_map: Tensor, region: MapRegion) -> Tensor:
-    """H W C -> the region's H W C, contiguous, wrapping around at the map's borders."""
+    """B H W C -> the region's B H W C, contiguous, wrapping around at the map's borders."""
     rows = (torch.arange(region.height) + region.top) % region.map_height
     columns = (torch.arange(region.width) + region.left) % region.map_width
-    return feature_map[rows.to(feature_map.device)[:, None], columns.to(feature_map.device)]
+    device = feature_map.device
+    return feature_map[:, rows.to(device)[:, None], columns.to(device)]

@@ -23,7 +23,18 @@ class CheckpointError(InputError):
 
 
 class BudgetError(InputError):
-    """No plan fits into the memory budget; the text names the smallest budget that works."""
+    """No plan fits into the memory budget; the text names the smallest budget that works.
+
+    `least_bytes` is that budget, None where no plan was looked for.
+    """
+
+    def __init__(self, text: str, least_bytes: int | None = None) -> None:
+        super().__init__(text)
+        self.least_bytes = least_bytes
+
+
+class OutOfMemoryError(Swin2SRError):
+    """Memory ran out, and there was no smaller way to go on."""
 
 
 class OutputExistsError(InputError):

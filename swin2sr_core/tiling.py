@@ -8,45 +8,87 @@ partition of unity blends the half in the middle.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from .engine import Advance, Pass
+from .engine import Advance, Finished, Pass
 from .folding import FoldedNetwork
 from .padding import reflect_pad
-from .plan import PassPlan
+from .pass_plan import PassPlan
 from .tiles import Box, TileAxis
 
 _EDGE_WEIGHT = 0.2
 """What the Gaussian has fallen to at a tile's edge, from 1 at its centre."""
 
 
-@torch.inference_mode()
-def run_tiles(
-    network: FoldedNetwork, plan: PassPlan, image: Tensor, output: Tensor, advance: Advance
-) -> None:
-    """Fill `output` (1 x C x scale*H x scale*W, float32) from `image` (1 x C x H x W in 0..1)."""
-    rows, columns, tile_plan = plan.tile_rows, plan.tile_columns, plan.tile_plan
-    scale, device = plan.config.scale, network.device
-    padded = reflect_pad(image.float(), plan.config.window)
-    down = blend_weights(rows, plan.overlap, scale, plan.blend).to(device)
-    across = blend_weights(columns, plan.overlap, scale, plan.blend).to(device)
-    bounds = Box(0, 0, output.shape[-2], output.shape[-1])
-    output.zero_()
-    for top, weight_down in zip(rows.starts, down, strict=True):
-        for left, weight_across in zip(columns.starts, across, strict=True):
-            box = Box(top, left, top + rows.size, left + columns.size)
-            tile = torch.empty(
-                (1, output.shape[1], rows.size * scale, columns.size * scale), device=device
-            )
-            piece = padded[..., box.rows, box.columns]
-            Pass.prepare(network, tile_plan, piece, advance).run(tile)
-            tile *= weight_down[:, None]
-            tile *= weight_across
+class TiledPass:
+    """One application of the network to 1 x C x H x W in 0..1, tile by tile, into `output`.
+
+    Can be run again like `Pass`. Finished tiles stay, as long as the new plan has the same ones.
+    """
+
+    def __init__(
+        self,
+        network: FoldedNetwork,
+        image: Tensor,
+        output: Tensor,
+        advance: Advance,
+        finished: Finished | None = None,
+    ) -> None:
+        self.network, self.image, self.output = network, image, output
+        self.advance, self.finished = advance, finished
+        self._tiles: list[Box] = []
+        self._missing: list[Box] = []
+
+    @torch.inference_mode()
+    def run(self, plan: PassPlan) -> None:
+        """Do all that is left to do as `plan` says."""
+        if self._tiles != plan.tiles:
+            self.output.zero_()
+            self._tiles, self._missing = plan.tiles, plan.tiles
+        scale, device = plan.config.scale, self.network.device
+        padded = reflect_pad(self.image.float(), plan.config.window)
+        down, across = (
+            blend_weights(axis, plan.overlap, scale, plan.blend).to(device)
+            for axis in (plan.tile_rows, plan.tile_columns)
+        )
+        tile_plan = plan.tile_plan
+        while self._missing:
+            boxes = self._missing[: tile_plan.batch]
+            pictures = self._run_tiles(tile_plan, boxes, padded)
+            for box, picture in zip(boxes, pictures, strict=True):
+                picture *= down[plan.tile_rows.starts.index(box.y0)][:, None]
+                picture *= across[plan.tile_columns.starts.index(box.x0)]
+            self._add(boxes, pictures)
+
+    def remaining(self, plan: PassPlan) -> int:
+        """The work that is left if `plan` does the rest."""
+        left = len(self._missing) if self._tiles == plan.tiles else len(plan.tiles)
+        return plan.work // len(plan.tiles) * left
+
+    def _run_tiles(self, plan: PassPlan, boxes: list[Box], padded: Tensor) -> Tensor:
+        """tiles x C x h x w: the network on each tile, as if it were an image of its own."""
+        channels, scale = self.output.shape[1], plan.config.scale
+        shape = (len(boxes), channels, plan.height * scale, plan.width * scale)
+        pictures = torch.empty(shape, device=self.network.device)
+        tiles = torch.cat([padded[..., box.rows, box.columns] for box in boxes])
+        Pass(self.network, tiles, pictures, self.advance).run(replace(plan, batch=len(boxes)))
+        return pictures
+
+    def _add(self, boxes: list[Box], pictures: Tensor) -> None:
+        """Add the weighted tiles to the output, and cross them off. Nothing here takes memory."""
+        scale = self.network.config.scale
+        bounds = Box(0, 0, self.output.shape[-2], self.output.shape[-1])
+        pictures = pictures.to(self.output.device)
+        for box, picture in zip(boxes, pictures, strict=True):
             target = box.scaled(scale).clipped(bounds)
-            kept = tile[..., : target.height, : target.width]
-            output[..., target.rows, target.columns] += kept.to(output.device)
+            kept = picture[..., : target.height, : target.width]
+            self.output[0, :, target.rows, target.columns] += kept
+            self._missing = self._missing[1:]
+            if self.finished is not None:
+                self.finished(target)
 
 
 def blend_weights(axis: TileAxis, overlap: int, scale: int, blend: str) -> Tensor:

@@ -3,30 +3,54 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from .devices import free_bytes
-from .engine import Pass
-from .errors import InputError, Interrupted
+from .devices import budget_for
+from .errors import BudgetError, InputError, Interrupted
+from .ladder import Ladder, persist
 from .model import Model
 from .plan import Plan, plan_upscale
 from .resize import resize
-from .tiling import run_tiles
+from .tiles import Box
+from .units import format_bytes
+from .watch import MemoryWatch
 
 Progress = Callable[[int, int], None]
 ShouldStop = Callable[[], bool]
 
-_RESERVE = 0.1
-"""The part of the free memory that a plan leaves to everything else, when no budget is given."""
+
+@dataclass(frozen=True)
+class Piece:
+    """A rectangle that has just been filled, to look at while a run goes on.
+
+    `image` is the picture that pass `pass_number` of `passes` (from 1) makes of frame `frame` (from
+    0): 1 x C x h x w, roughly in 0..1, of which `box` is new. It is the run's own: look, don't
+    touch.
+    """
+
+    frame: int
+    pass_number: int
+    passes: int
+    image: Tensor
+    box: Box
+
+
+OnPiece = Callable[[Piece], None]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was done, for people and for JSON. `peak_bytes` is the device's, None where unknown."""
+    """What was done, for people and for JSON.
+
+    `peak_bytes` is the most that the run took at once: on a device exactly what torch gave out for
+    it, on a CPU how far the process grew; None where nobody tells. `fallbacks` has a sentence for
+    every step down when memory ran short.
+    """
 
     model: str
     device: str
@@ -59,29 +83,33 @@ def upscale(
     budget_bytes: int | None = None,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
+    on_piece: OnPiece | None = None,
 ) -> Result:
     """Upscale a batch of images, B C H W float in 0..1 on any device; the input is left as it is.
 
     `scale` is the whole enlargement (None: x4, or x1 for restoration networks): checkpoints of a
     smaller scale are applied again, and what is too large is reduced with antialiasing. Without a
-    `plan` one is made for `budget_bytes` (None: what is free now). `progress(done, total)` and
-    `should_stop()` are called at least once per band. Raises `InputError` for images the network
-    can't take, `BudgetError` when no plan fits, `Interrupted` when `should_stop()` is true.
+    `plan` one is made for `budget_bytes` (None: what is free now). Where memory runs out all the
+    same, a smaller plan goes on, which the report tells. `progress(done, total)` and
+    `should_stop()` are called at least once per band, `on_piece` whenever a piece of a picture is
+    there. Raises `InputError` for images the network can't take, `BudgetError` when no plan fits,
+    `OutOfMemoryError` when there is nothing smaller left, `Interrupted` when `should_stop()` is
+    true.
     """
-    _check_image(image, model)
+    persist(lambda: _check_image(image, model), image.device, "looking at the picture")
     batch, channels, height, width = image.shape
     if plan is None:
         plan = make_plan(model, height, width, scale, budget_bytes, batch)
-    counter = _Counter(plan.work * batch, progress, should_stop)
     started = time.perf_counter()
-    output = image.new_empty(
-        (batch, channels, plan.output_height, plan.output_width), dtype=torch.float32
+    watch = MemoryWatch(model.device, plan.budget_bytes)
+    shape = (batch, channels, plan.output_height, plan.output_width)
+    output = persist(
+        lambda: torch.empty(shape, device=image.device), image.device, "the finished pictures"
     )
-    on_cuda = model.device.type == "cuda"
-    before = _start_of_peak(model.device) if on_cuda else 0
+    run = _Run(model, plan, watch, _Counter(plan.work * batch, progress, should_stop), on_piece)
     for index in range(batch):
-        _upscale_one(model, image[index : index + 1], plan, output[index : index + 1], counter)
-    if on_cuda:
+        run.upscale_frame(index, image[index : index + 1], output[index : index + 1])
+    if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)
     report = Report(
         model=model.name,
@@ -90,7 +118,8 @@ def upscale(
         strategy=plan.strategy,
         plan=plan,
         seconds=time.perf_counter() - started,
-        peak_bytes=torch.cuda.max_memory_allocated(model.device) - before if on_cuda else None,
+        peak_bytes=watch.peak_bytes,
+        fallbacks=tuple(dict.fromkeys(run.ladder.fallbacks)),
     )
     return Result(output, report)
 
@@ -107,42 +136,92 @@ def make_plan(
     overlap: int | None = None,
     blend: str = "gaussian",
 ) -> Plan:
-    """The plan for this model and image size; without a budget, for the memory that is free now."""
-    if budget_bytes is None:
-        free = free_bytes(model.device)
-        budget_bytes = None if free is None else int(free * (1 - _RESERVE))
-    return plan_upscale(
-        model.config,
-        height,
-        width,
-        scale,
-        model.precision,
-        budget_bytes,
-        strategy,
-        model.device.type,
-        batch,
-        tile,
-        overlap,
-        blend,
-    )
+    """The plan for this model and image size; without a budget, for the memory that is free now.
+
+    Where too little of a device is free for any plan, the smallest one is made, with a note: what
+    is free may change, and a device that is full fails at once and does no harm.
+    """
+
+    def plan(budget: int | None) -> Plan:
+        return plan_upscale(
+            model.config,
+            height,
+            width,
+            scale,
+            model.precision,
+            budget,
+            strategy,
+            model.device.type,
+            batch,
+            tile,
+            overlap,
+            blend,
+        )
+
+    if budget_bytes is not None:
+        return plan(budget_bytes)
+    free = budget_for(model.device)
+    try:
+        return plan(free)
+    except BudgetError as error:
+        if model.device.type == "cpu" or error.least_bytes is None:
+            raise
+        smallest = plan(error.least_bytes)
+        note = f"only {format_bytes(free or 0)} is free on {model.device}: the smallest plan"
+        return replace(smallest, budget_bytes=None, notes=(*smallest.notes, note))
 
 
-def _upscale_one(
-    model: Model, image: Tensor, plan: Plan, output: Tensor, counter: _Counter
-) -> None:
-    """Run all passes on one frame and leave the result, in 0..1, in `output`."""
-    for index, step in enumerate(plan.passes):
-        size = (step.height * model.scale, step.width * model.scale)
-        last = index == len(plan.passes) - 1
-        direct = last and size == tuple(output.shape[-2:])
-        target = output if direct else output.new_empty((1, output.shape[1], *size))
-        if step.strategy == "tiled":
-            run_tiles(model.network, step, image, target, counter.advance)
-        else:
-            Pass.prepare(model.network, step, image, counter.advance).run(target)
-        image = target.clamp_(0, 1)
-        if last and not direct:
-            output.copy_(resize(image, plan.output_height, plan.output_width).clamp_(0, 1))
+class _Run:
+    """One call of `upscale`: frame after frame, pass after pass."""
+
+    def __init__(
+        self,
+        model: Model,
+        plan: Plan,
+        watch: MemoryWatch,
+        counter: _Counter,
+        on_piece: OnPiece | None,
+    ) -> None:
+        self.model, self.plan, self.counter, self.on_piece = model, plan, counter, on_piece
+        self.ladder = Ladder(
+            model.network, plan.asked_strategy, watch, counter.advance, counter.rescale
+        )
+
+    def upscale_frame(self, frame: int, image: Tensor, output: Tensor) -> None:
+        """Run all passes on 1 x C x H x W and leave the result, in 0..1, in `output`."""
+        plan, device = self.plan, output.device
+        for number, step in enumerate(plan.passes, 1):
+            made = (step.height * self.model.scale, step.width * self.model.scale)
+            last = number == len(plan.passes)
+            direct = last and made == tuple(output.shape[-2:])
+            shape = (1, output.shape[1], *made)
+            target = (
+                output
+                if direct
+                else persist(
+                    lambda shape=shape: torch.empty(shape, device=device),
+                    device,
+                    f"a picture of {made[1]}x{made[0]} between two passes",
+                )
+            )
+            with self.counter.part(step.work):
+                self.ladder.run(step, image, target, self._watcher(frame, number, target))
+            image = target.clamp_(0, 1)
+            if last and not direct:
+                self._reduce(image, output)
+
+    def _reduce(self, image: Tensor, output: Tensor) -> None:
+        size = self.plan.output_height, self.plan.output_width
+        reduced = persist(
+            lambda: resize(image, *size).clamp_(0, 1), image.device, "reducing the picture"
+        )
+        output.copy_(reduced)
+
+    def _watcher(self, frame: int, number: int, target: Tensor) -> Callable[[Box], None] | None:
+        if self.on_piece is None:
+            return None
+        on_piece, passes = self.on_piece, len(self.plan.passes)
+        return lambda box: on_piece(Piece(frame, number, passes, target, box))
 
 
 class _Counter:
@@ -153,20 +232,32 @@ class _Counter:
     ) -> None:
         self.done = 0
         self.total = total
+        self.later = total
         self.progress = progress
         self.should_stop = should_stop
 
+    @contextmanager
+    def part(self, work: int) -> Iterator[None]:
+        """Around a part that was planned to take `work`; if it took another amount, count anew."""
+        self.later -= work
+        yield
+        if self.done + self.later != self.total:
+            self.rescale(0)
+            self._tell()
+
+    def rescale(self, remaining: int) -> None:
+        """The current part has `remaining` work left."""
+        self.total = self.done + remaining + self.later
+
     def advance(self, work: int) -> None:
         self.done += work
-        if self.progress is not None:
-            self.progress(self.done, self.total)
+        self._tell()
         if self.should_stop is not None and self.should_stop():
             raise Interrupted("stopped on request; nothing was written")
 
-
-def _start_of_peak(device: torch.device) -> int:
-    torch.cuda.reset_peak_memory_stats(device)
-    return torch.cuda.memory_allocated(device)
+    def _tell(self) -> None:
+        if self.progress is not None:
+            self.progress(self.done, max(self.done, self.total))
 
 
 def _check_image(image: Tensor, model: Model) -> None:
@@ -182,9 +273,9 @@ def _check_image(image: Tensor, model: Model) -> None:
         )
     if min(image.shape) < 1:
         raise InputError(f"the image is empty: its shape is {tuple(image.shape)}")
-    finite = torch.isfinite(image)
-    if not bool(finite.all()):
-        frame, channel, y, x = (int(i) for i in (~finite).nonzero()[0])
+    # Whatever is not finite shows in the extremes, which take no memory.
+    if not all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(image)):
+        frame, channel, y, x = (int(i) for i in (~torch.isfinite(image)).nonzero()[0])
         raise InputError(
             f"pixel x={x}, y={y} of frame {frame}, channel {channel}, is "
             f"{image[frame, channel, y, x].item()}; every pixel must be a finite number in 0..1"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swin2sr_core import devices, images, plan
+from swin2sr_core import devices, images, plan, units
 from swin2sr_core.errors import InputError
 from swin2sr_core.headless import arguments, upscale_command
 from swin2sr_core.headless.cli import build_parser, main
@@ -33,7 +33,7 @@ def test_amounts_of_memory(text, size):
 
 @given(st.integers(1, 1 << 45))
 def test_a_budget_that_the_core_names_can_be_typed_and_is_enough(size):
-    typed = arguments.parse_bytes(plan.format_bytes(size, up=True))
+    typed = arguments.parse_bytes(units.format_bytes(size, up=True))
     assert size <= typed <= size * 1.01 + 1
 
 

@@ -11,7 +11,7 @@ from swin2sr_core.folding import fold
 from swin2sr_core.memory import PeakMeter
 from swin2sr_core.network import Swin2SR
 from swin2sr_core.plan import plan_upscale
-from swin2sr_core.tiling import run_tiles
+from swin2sr_core.tiling import TiledPass
 
 CPU = torch.device("cpu")
 LIGHT = Swin2SRConfig(3, 60, (2,), (6,), 8, 120, 2, "pixelshuffledirect", "1conv", 1.0)
@@ -31,10 +31,8 @@ def measured(config, step, precision):
     image = torch.rand(1, 3, step.height, step.width)
     with PeakMeter() as meter:
         output = torch.empty(1, 3, step.height * config.scale, step.width * config.scale)
-        if step.strategy == "tiled":
-            run_tiles(network, step, image, output, lambda work: None)
-        else:
-            Pass.prepare(network, step, image, lambda work: None).run(output)
+        kind = TiledPass if step.strategy == "tiled" else Pass
+        kind(network, image, output, lambda work: None).run(step)
     return meter.peak
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import swin2sr_core as s2
+from swin2sr_core.candidates import pass_candidates
 from swin2sr_core.model import build_model
 from swin2sr_core.network import Swin2SR
 from swin2sr_core.plan import BLENDS
@@ -100,7 +101,7 @@ def test_auto_tiles_only_what_fits_in_no_other_way(model):
     exact = s2.plan_upscale(model.config, 512, 512, 2, strategy="whole")
     generous = s2.plan_upscale(model.config, 512, 512, 2, budget_bytes=exact.forecast_bytes)
     assert generous.strategy == "whole"
-    candidates = s2.plan.pass_candidates(exact.passes[0], "auto")
+    candidates = pass_candidates(exact.passes[0], "auto")
     least = min(each.total_bytes for each in candidates if each.strategy != "tiled")
     tight = s2.plan_upscale(model.config, 512, 512, 2, budget_bytes=least - 1)
     assert tight.strategy == "tiled"

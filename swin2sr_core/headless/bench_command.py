@@ -119,7 +119,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def _as_table(cases: list[Case]) -> str:
-    from ..plan import format_bytes
+    from ..units import format_bytes
 
     rows = [("input", "precision", "strategy", "seconds", "range", "products", "ratio", "memory")]
     for case in cases:

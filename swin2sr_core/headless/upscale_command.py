@@ -201,7 +201,7 @@ class _Batch:
 
 
 def _summary(done: Done) -> str:
-    from ..plan import format_bytes
+    from ..units import format_bytes
 
     (width, height), (out_width, out_height) = done.input_size, done.output_size
     frames = f", {done.frames} frames" if done.frames > 1 else ""

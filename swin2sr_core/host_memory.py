@@ -1,0 +1,113 @@
+"""The computer's own memory: what is free, within every limit set on this process, and in use.
+
+Linux is read from /proc and the control groups; elsewhere psutil is asked, where it is installed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def free_host_bytes() -> int | None:
+    """What new memory may be taken now without swapping; None where nobody tells.
+
+    The least of what the system calls available, the room in the control groups, and what a limit
+    on the address space (RLIMIT_AS) leaves.
+    """
+    rooms = [_available(), *_cgroup_rooms(), _address_room()]
+    known = [room for room in rooms if room is not None]
+    return max(0, min(known)) if known else None
+
+
+def resident_bytes() -> int | None:
+    """Memory that this process holds now, libraries included; None where nobody tells."""
+    sizes = _statm()
+    if sizes is not None:
+        return sizes[1]
+    psutil = _psutil()
+    return None if psutil is None else int(psutil.Process().memory_info().rss)
+
+
+def _available() -> int | None:
+    try:
+        with Path("/proc/meminfo").open() as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    psutil = _psutil()
+    return None if psutil is None else int(psutil.virtual_memory().available)
+
+
+def _psutil():  # noqa: ANN202 - a module without types, or None
+    try:
+        import psutil
+    except ImportError:
+        return None
+    return psutil
+
+
+def _statm() -> tuple[int, int] | None:
+    """Bytes of the address space in use, and of it resident."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()
+    except OSError:
+        return None
+    size = os.sysconf("SC_PAGE_SIZE")
+    return int(pages[0]) * size, int(pages[1]) * size
+
+
+def _address_room() -> int | None:
+    sizes = _statm()
+    if sizes is None:
+        return None
+    import resource  # not on Windows, where there is no /proc either
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit - sizes[0]
+
+
+# -- control groups ------------------------------------------------------------------------------
+
+
+def _cgroup_rooms() -> Iterator[int]:
+    """The room in every group around this process that has a limit.
+
+    File caches count as room where they are inactive: the kernel drops them first.
+    """
+    for folder in _cgroup_folders():
+        try:
+            if (folder / "memory.max").is_file():
+                yield _room(folder, "memory.max", "memory.current", "inactive_file")
+            elif (folder / "memory.limit_in_bytes").is_file():
+                yield _room(
+                    folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+                )
+        except (OSError, ValueError):  # no limit ("max"), or not ours to read
+            continue
+
+
+def _room(folder: Path, limit: str, usage: str, cache: str) -> int:
+    most = int((folder / limit).read_text())
+    stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    return most - int((folder / usage).read_text()) + int(stat.get(cache, 0))
+
+
+def _cgroup_folders() -> Iterator[Path]:
+    """The folder of this process's group and of all groups around it, in both versions."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root = _CGROUPS / "memory" if controllers else _CGROUPS
+        folder = root / path.lstrip("/")
+        yield from (each for each in (folder, *folder.parents) if each.is_relative_to(root))
