@@ -37,6 +37,8 @@ __all__ = [
     "raise_if_interrupted",
     "register_model_folder",
     "release_cache",
+    "temp_folder",
+    "user_folder",
 ]
 
 MODEL_FOLDERS = ("swin2sr", "upscale_models")
@@ -67,6 +69,16 @@ def model_folders() -> list[Path]:
 
 def download_folder() -> Path:
     return model_folders()[0]
+
+
+def temp_folder() -> Path:
+    """Where pictures lie that are only looked at; ComfyUI empties it when it starts."""
+    return Path(folder_paths.get_temp_directory())
+
+
+def user_folder() -> Path:
+    """Where settings and what was learnt about this machine are kept."""
+    return Path(folder_paths.get_user_directory())
 
 
 def model_files(kind: str) -> list[str]:

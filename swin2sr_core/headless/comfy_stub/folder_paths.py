@@ -14,6 +14,7 @@ __all__ = [
     "get_input_directory",
     "get_output_directory",
     "get_temp_directory",
+    "get_user_directory",
     "models_dir",
 ]
 
@@ -45,6 +46,10 @@ def get_output_directory() -> str:
 
 def get_temp_directory() -> str:
     return str(_base / "temp")
+
+
+def get_user_directory() -> str:
+    return str(_base / "user")
 
 
 def add_model_folder_path(
