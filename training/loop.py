@@ -68,6 +68,7 @@ class Trainer:
         validator = Validator(config.validation if leads else type(config.validation)(), self.scale)
         saved = last = time.monotonic()
         with RunLog(self.folder, leads) as log:
+            stop = False
             for low, high in self._batches():
                 share, stop = self._agreed_progress()
                 if stop or share >= 1:
@@ -84,7 +85,8 @@ class Trainer:
                 if leads and now - saved > 60 * config.save_minutes:
                     saved = now
                     save_run(self.folder / LAST, self.state())
-            self._validate(validator, log)
+            if not stop and self.step % config.validation.every:
+                self._validate(validator, log)
         if leads:
             save_run(self.folder / LAST, self.state())
         self.processes.wait()

@@ -77,10 +77,11 @@ def with_new_head(
     differing = sorted(
         name for name in body if name not in state or state[name].shape != target[name].shape
     )
-    if differing or any(not _belongs_to_head(name) for name in state.keys() - body):
+    surplus = sorted(name for name in state.keys() - body if not _belongs_to_head(name))
+    if differing or surplus:
         raise InputError(
-            f"the start's body is not the one of data `network`: {differing[:1] or 'it is deeper'}"
-            " differs; only scale and head can be changed"
+            f"the start's body is not that of the wanted network: `{(differing or surplus)[0]}` "
+            "is missing there or has another shape; only the scale and the head can differ"
         )
     target |= {name: state[name] for name in body}
     both_direct = found.head == wanted.head == "pixelshuffledirect"
