@@ -78,15 +78,17 @@ def learn(kind: Kind, work: int, seconds: float) -> None:
 
 
 def estimate(kind: Kind, work: int) -> Estimate | None:
-    """Seconds for `work` floating-point operations; None while nothing similar has ever run."""
+    """Seconds for `work` floating-point operations; None while nothing similar has ever run.
+
+    Similar is the same network on the same device in the same precision, whatever the strategy.
+    Another network's pace tells nothing: small ones take ten times as long for the same work.
+    """
     runs = _stored()
     if own := runs.get(str(kind)):
         return Estimate(_seconds(own, work), True)
-    device = f"{kind.device}|{kind.precision}|"
-    for start in (f"{device}{kind.network}|", device):
-        if similar := [run for key, each in runs.items() if key.startswith(start) for run in each]:
-            return Estimate(_seconds(similar, work), False)
-    return None
+    start = f"{kind.device}|{kind.precision}|{kind.network}|"
+    similar = [run for key, each in runs.items() if key.startswith(start) for run in each]
+    return Estimate(_seconds(similar, work), False) if similar else None
 
 
 def version() -> int:
