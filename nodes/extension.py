@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import download_route, host, plan_route
 from .compare import Swin2SRCompare
+from .face_refine import Swin2SRFaceRefine
 from .load import Swin2SRLoad
 from .tiled_upscale import Swin2SRTiledUpscale
 
@@ -18,4 +19,4 @@ class Swin2SRExtension(ComfyExtension):
         host.register_model_folder()
         plan_route.register()
         download_route.register()
-        return [Swin2SRLoad, Swin2SRTiledUpscale, Swin2SRCompare]
+        return [Swin2SRLoad, Swin2SRTiledUpscale, Swin2SRCompare, Swin2SRFaceRefine]

@@ -27,6 +27,7 @@ __all__ = [
     "free_bytes",
     "interrupted",
     "load",
+    "make_room",
     "managed",
     "model_file",
     "model_files",
@@ -116,6 +117,11 @@ def available_bytes(device: torch.device) -> int:
     if device.type == "cpu":
         return free_bytes(device)
     return max(free_bytes(device), int(mm.get_total_memory(device) * 0.9))
+
+
+def make_room(size: int, device: torch.device) -> None:
+    """Have ComfyUI unload models until `size` bytes are free there, as far as that goes."""
+    mm.free_memory(size, device)
 
 
 def managed(module: nn.Module) -> ModelPatcher:

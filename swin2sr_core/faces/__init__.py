@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .compositing import Compositor, Grid
     from .detection import Detector, YuNet, load_detector
     from .preview import draw_faces
-    from .refine import Refined, RefineSettings, refine
+    from .refinement import Refined, RefineSettings, refine
     from .restoration import Restorer, restore
 
 __all__ = [
@@ -53,8 +53,8 @@ _HOMES = {
     "Compositor": "compositing",
     "Detector": "detection",
     "Grid": "compositing",
-    "RefineSettings": "refine",
-    "Refined": "refine",
+    "RefineSettings": "refinement",
+    "Refined": "refinement",
     "Restorer": "restoration",
     "Similarity": "alignment",
     "YuNet": "detection",
@@ -62,7 +62,7 @@ _HOMES = {
     "draw_faces": "preview",
     "load_detector": "detection",
     "mask_blobs": "blobs",
-    "refine": "refine",
+    "refine": "refinement",
     "restore": "restoration",
     "touches_mask": "blobs",
     "unalign": "alignment",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from ..model import Model
 from ..plan import Plan, pass_count
 from ..tiles import Box
 from ..upscaling import make_plan, upscale
+from .planning import Region
 from .widening import in_fp32
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ _ALL_TURNS: tuple[Turn, ...] = tuple((turns, flip) for flip in (False, True) for
 
 @dataclass
 class CropRunner:
-    """Runs a model over crops of pictures, one plan for each size of them."""
+    """Runs a model over crops of pictures; `plans` are those made, one for each size of crops."""
 
     model: Model
     scale: float
@@ -45,7 +47,7 @@ class CropRunner:
     should_stop: ShouldStop | None = None
     plan_for: PlanFor | None = None
     fallbacks: list[str] = field(default_factory=list)
-    _plans: dict[tuple[str, int, int, int], Plan] = field(default_factory=dict)
+    plans: dict[tuple[str, int, int, int], Plan] = field(default_factory=dict)
     _wider: Model | None = None
 
     @property
@@ -78,13 +80,13 @@ class CropRunner:
     def plan(self, model: Model, height: int, width: int, batch: int = 1) -> Plan:
         """The plan for so many crops of that size, made once."""
         key = (model.precision, height, width, batch)
-        if key not in self._plans:
+        if key not in self.plans:
             asked = (model, height, width, self.factor)
             if self.plan_for is not None:
-                self._plans[key] = self.plan_for(*asked, batch)
+                self.plans[key] = self.plan_for(*asked, batch)
             else:
-                self._plans[key] = make_plan(*asked, self.budget_bytes, batch)
-        return self._plans[key]
+                self.plans[key] = make_plan(*asked, self.budget_bytes, batch)
+        return self.plans[key]
 
     def work(self, crop: Box, count: int = 1) -> int:
         """Floating-point operations for `count` crops of that size."""
@@ -149,6 +151,29 @@ class CropRunner:
     def _check_stop(self) -> None:
         if self.should_stop is not None and self.should_stop():
             raise Interrupted("stopped on request; nothing was written")
+
+
+def network_scale(model: Model, scale: float) -> float:
+    """What to ask of the network for a picture that is `scale` times the original.
+
+    Rounded sizes must not cost a whole pass: 4.01 means 4.
+    """
+    steps = (float(model.scale**passes) for passes in range(7))
+    return next((step for step in steps if math.isclose(scale, step, rel_tol=1e-2)), scale)
+
+
+def crop_plans(
+    model: Model, regions: Sequence[Region], scale: float, plan_for: PlanFor | None = None
+) -> list[Plan]:
+    """The plans by which a picture's crops will be run: one for each size of them.
+
+    Raises BudgetError where a crop fits in no way.
+    """
+    runner = CropRunner(model, network_scale(model, scale), plan_for=plan_for)
+    crops = [region.crop for region in regions]
+    for group in _batches(crops):
+        runner.work(crops[group[0]], len(group))
+    return list(runner.plans.values())
 
 
 def turned_by(image: Tensor, turn: Turn) -> Tensor:

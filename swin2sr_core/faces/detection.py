@@ -51,7 +51,7 @@ class YuNet:
         """`path` is the ONNX file; raises ModelNotFoundError without OpenCV, CheckpointError for
         a file that is none.
         """
-        cv2 = _opencv()
+        cv2 = opencv()
         self._half_scale = half_scale
         self._lock = Lock()
         # From memory: OpenCV opens no paths with other than the system's own letters on Windows.
@@ -110,20 +110,12 @@ def load_detector(
     Nothing is downloaded. Raises ModelNotFoundError, which says what to install or to download,
     and CheckpointError for a damaged file.
     """
-    _opencv()
+    opencv()
     return YuNet(path or resolve_model(find_entry(MODEL).name, folder, search_paths))
 
 
-def installed() -> bool:
-    """Whether the extra `faces` is there."""
-    try:
-        _opencv()
-    except ModelNotFoundError:
-        return False
-    return True
-
-
-def _opencv() -> ModuleType:
+def opencv() -> ModuleType:
+    """The module cv2. Raises ModelNotFoundError, which says what to install, where it is not."""
     try:
         import cv2
     except ImportError as error:

@@ -19,9 +19,7 @@ SIDE = 1024
 _KEPT, _SKIPPED, _AREA = (64, 255, 96), (255, 80, 64), (255, 255, 255)
 
 
-def draw_faces(
-    image: Tensor, regions: Sequence[Region], skipped: Sequence[Skipped] = ()
-) -> Tensor:
+def draw_faces(image: Tensor, regions: Sequence[Region], skipped: Sequence[Skipped] = ()) -> Tensor:
     """`image`, 1 x 1|3 x H x W in 0..1, as 1 x 3 x h x w of at most 1024 px with boxes drawn in.
 
     A green box and the score for each face that is refined, a thin white one around the area that

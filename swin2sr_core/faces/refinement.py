@@ -14,7 +14,7 @@ from ..images.alpha import bleed
 from ..images.frame import Frame
 from ..model import Model
 from .compositing import MAX_FEATHER, Compositor, Grid, match_color
-from .crops import CropRunner, PlanFor, Progress, ShouldStop
+from .crops import CropRunner, PlanFor, Progress, ShouldStop, network_scale
 from .face import Face
 from .planning import Region, plan_regions
 from .restoration import Restorer, restore
@@ -94,7 +94,7 @@ def refine(
     )
     runner = CropRunner(
         model,
-        _network_scale(model, grid.scale),
+        network_scale(model, grid.scale),
         settings.ensemble,
         budget_bytes,
         progress,
@@ -106,14 +106,6 @@ def refine(
     if restorer is not None and settings.restore_strength > 0:
         result = restore(restorer, result, grid, regions, compositor, settings.restore_strength)
     return Refined(Frame(result, base.alpha), compositor.mask, regions, tuple(runner.fallbacks))
-
-
-def _network_scale(model: Model, scale: float) -> float:
-    """What to ask of the network: an upscaled picture may be off by the rounding of a pixel."""
-    for passes in range(7):
-        if math.isclose(scale, model.scale**passes, rel_tol=1e-2):
-            return model.scale**passes
-    return scale
 
 
 def _composited(
