@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,8 +188,9 @@ def _build(kind: type[T], values: object, where: str) -> T:
         raise InputError(f"{where} is incomplete: {error}; name what is missing") from error
 
 
-def _value(kind: typing.Any, value: object, where: str) -> object:
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+def _value(kind: type, value: object, where: str) -> object:
+    """A value of a dataclass, a tuple, or a plain type; JSON has no tuples and no whole floats."""
+    if dataclasses.is_dataclass(kind):
         return _build(kind, value, where)
     if typing.get_origin(kind) is tuple:
         inner, *rest = typing.get_args(kind)
@@ -198,11 +198,11 @@ def _value(kind: typing.Any, value: object, where: str) -> object:
         if not isinstance(value, list | tuple) or (length and len(value) != length):
             raise InputError(f"{where} must be a list of {length or 'values'}, got {value!r}")
         return tuple(_value(inner, each, where) for each in value)
-    number = kind in (int, float) and isinstance(value, int) and not isinstance(value, bool)
-    if number or isinstance(value, kind):
-        return kind(value)
-    name = kind.__name__ if not isinstance(kind, types.UnionType) else str(kind)
-    raise InputError(f"{where} must be of type {name}, got {value!r}")
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise InputError(f"{where} must be of type {kind.__name__}, got {value!r}")
+    return value
 
 
 def _check(config: TrainingConfig) -> None:

@@ -114,16 +114,15 @@ def _start_as_bilinear(network: Swin2SR) -> None:
     """The picture passes through the first features into a head that interpolates them."""
     config = network.config
     channels, scale = config.in_channels, config.scale
-    conv, head = network.conv_first, network.get_submodule("upsample")
-    assert isinstance(head, nn.Sequential) and isinstance(head[0], nn.Conv2d)
-    last = network.conv_after_body
-    last = last if isinstance(last, nn.Conv2d) else last[-1]  # pyright: ignore
-    last.weight.mul_(_SMALL)
+    conv, head = network.conv_first, network.get_submodule("upsample.0")
+    assert isinstance(head, nn.Conv2d)
+    body = [each for each in network.conv_after_body.modules() if isinstance(each, nn.Conv2d)]
+    body[-1].weight.mul_(_SMALL)
     conv.weight[:channels] = 0
     for c in range(channels):
         conv.weight[c, c, 1, 1] = 1
     kernel = bilinear_kernels(scale)
-    weight = head[0].weight.mul_(_SMALL).view(channels, scale, scale, config.embed_dim, 3, 3)
+    weight = head.weight.mul_(_SMALL).view(channels, scale, scale, config.embed_dim, 3, 3)
     weight[:, :, :, :channels] = 0
     for c in range(channels):
         weight[c, :, :, c] = kernel

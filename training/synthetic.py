@@ -65,7 +65,8 @@ def _line_art(canvas: Image.Image, rng: Rng) -> Image.Image:
         if kind == 0:
             draw.line(_points(rng, canvas, int(rng.integers(2, 7))), ink, width, "curve")
         elif kind == 1:
-            draw.arc(_box(rng, canvas), *np.sort(rng.uniform(0, 360, 2)), ink, width)
+            start, end = np.sort(rng.uniform(0, 360, 2)).tolist()
+            draw.arc(_box(rng, canvas), start, end, ink, width)
         elif kind == 2:
             draw.ellipse(_box(rng, canvas), outline=ink, width=width)
         else:
@@ -93,7 +94,8 @@ def _gradients(canvas: Image.Image, rng: Rng) -> Image.Image:
 def _comic(canvas: Image.Image, rng: Rng) -> Image.Image:
     """Flat shapes with dark outlines, some filled with halftone dots, and a lettered balloon."""
     draw = ImageDraw.Draw(canvas)
-    outline = (int(rng.integers(0, 40)),) * 3
+    dark = int(rng.integers(40))
+    outline = (dark, dark, dark)
     for _ in range(int(rng.integers(8, 25))):
         fill, width = _color(rng), int(rng.integers(3, 14))
         kind = rng.integers(4)
@@ -151,7 +153,8 @@ def _word(rng: Rng) -> str:
 def _color(rng: Rng) -> Color:
     """Any colour; one in four is a grey, black and white among them."""
     if rng.random() < 0.25:
-        return (int(rng.choice((0, 255, rng.integers(256)))),) * 3
+        grey = (0, 255, int(rng.integers(256)))[rng.integers(3)]
+        return grey, grey, grey
     return _ints(rng.integers(0, 256, 3))
 
 

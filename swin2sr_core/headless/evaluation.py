@@ -10,15 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from ..errors import InputError
 from ..images import expand_inputs, open_picture, to_pixels
-from ..images.frame import Pixels, over_white
+from ..images.frame import over_white
 from ..metrics import psnr_y, ssim_y
 from ..model import Model
 from ..upscaling import upscale
+
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def mean(scores: Sequence[Score]) -> Score:
 def read_picture(path: Path) -> Pixels:
     """H x W x 3 bytes: the first frame, on white where it is transparent. Raises InputError."""
     with open_picture(path) as picture:
-        pixels = to_pixels(over_white(next(picture.frames())))
+        pixels = to_pixels(over_white(next(picture.frames()))).astype(np.uint8)
     return pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
 
 
