@@ -8,7 +8,14 @@ import warnings
 from collections.abc import Sequence
 
 from .. import __version__
-from . import bench_command, evaluate_command, models_command, plan_command, upscale_command
+from . import (
+    bench_command,
+    evaluate_command,
+    models_command,
+    plan_command,
+    run_command,
+    upscale_command,
+)
 from .arguments import Parser
 from .failures import debugging, report
 from .output import PROGRAM, Console, Outcome
@@ -64,6 +71,7 @@ def build_parser() -> Parser:
         plan_command,
         evaluate_command,
         models_command,
+        run_command,
         bench_command,
     ):
         module.register(commands)

@@ -117,6 +117,8 @@ def find_cycle(graph: Graph) -> list[str]:
 def with_value(graph: Graph, target: str, value: object) -> Graph:
     """The graph with the input "NODE.FIELD" changed; a node is meant by id, or by its one title.
 
+    A list is a link, as in API format.
+
     Raises WorkflowError where there is no such node or input.
     """
     name, _, field_name = target.rpartition(".")
@@ -130,6 +132,7 @@ def with_value(graph: Graph, target: str, value: object) -> Graph:
             node_id,
             node.class_type,
         )
+    value = _from_json(value, field_name, node_id, node.class_type)
     inputs = {**node.inputs, field_name: value}
     return {**graph, node_id: replace(node, inputs=inputs)}
 
