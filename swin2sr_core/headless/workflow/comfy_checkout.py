@@ -10,7 +10,7 @@ import logging
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +30,7 @@ from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
+_FOLDERS = ("input", "output", "temp", "user")
 _ARGUMENTS = (
     "--disable-all-custom-nodes",
     "--disable-api-nodes",
@@ -62,7 +63,9 @@ class CheckoutHost:
         )
         self._base = Path(self._temporary.name)
         self._staged = self._base / "input"
-        self._staged.mkdir()
+        for kind in _FOLDERS:
+            (self._base / kind).mkdir()
+        self._written: dict[str, list[Path]] = {}
         self._start()
         CheckoutHost._started = self
 
@@ -98,10 +101,12 @@ class CheckoutHost:
                 self._executor.execute(prompt, prompt_id, extra, outputs)
         shown: Mapping[str, Mapping[str, object]] = self._executor.history_result["outputs"]
         shown = {node: entries for node, entries in shown.items() if node in job.graph}
+        files = tuple(_files(shown, folders))
+        self._remember(outputs, files)
         return Result(
             timeline.status(watch.reason),
             timeline.nodes(),
-            tuple(_files(shown, folders)),
+            files,
             texts_of(shown),
             timeline.errors,
         )
@@ -113,7 +118,7 @@ class CheckoutHost:
 
     def _start(self) -> None:
         sys.path.insert(0, str(self._checkout))
-        with _arguments(["main.py", *_ARGUMENTS, *self._folder_arguments(), *_device_arguments()]):
+        with _arguments(["main.py", *_ARGUMENTS, *_device_arguments()]):
             try:
                 with contextlib.redirect_stdout(sys.stderr):
                     self._import()
@@ -129,18 +134,17 @@ class CheckoutHost:
                     f"the ComfyUI in {self._checkout} does not start: {error!r}"
                 ) from error
 
-    def _folder_arguments(self) -> Iterator[str]:
-        for kind in ("input", "output", "temp", "user"):
-            yield f"--{kind}-directory"
-            yield str(self._base / kind)
-
     def _import(self) -> None:
         import_module = importlib.import_module
         import_module("comfy.options").enable_args_parsing()
+        # first, as its main.py does: later, other things are called `utils`, too
+        extra_config = import_module("utils.extra_config")
         extra = self._checkout / "extra_model_paths.yaml"
         if extra.is_file():
-            import_module("utils.extra_config").load_extra_path_config(str(extra))
+            extra_config.load_extra_path_config(str(extra))
         self._folders: Any = import_module("folder_paths")
+        for kind in _FOLDERS:
+            getattr(self._folders, f"set_{kind}_directory")(str(self._base / kind))
         self._nodes: Any = import_module("nodes")
         self._execution: Any = import_module("execution")
         asyncio.run(self._load_nodes())
@@ -170,27 +174,23 @@ class CheckoutHost:
         return self._execution.PromptExecutor(self._server)
 
     def _go_to(self, out: Path) -> None:
-        """Let outputs go there; what was written elsewhere is not taken for written here."""
+        """Let outputs go there; what was written elsewhere, or is gone, has to be written again."""
         place = str(out.absolute())
-        if self._folders.get_output_directory() != place:
+        moved = self._folders.get_output_directory() != place
+        if moved:
             self._folders.set_output_directory(place)
             self._folders.set_temp_directory(str(Path(place, "temp")))
-            self._forget_outputs()
-
-    def _forget_outputs(self) -> None:
-        """Nodes that write hold the old folder in themselves."""
         caches = self._executor.caches
-        for cache in (caches.outputs, caches.ui, caches.objects):
-            for node_id in list(getattr(cache, "cache_key_set", None) and cache.all_node_ids() or ()):
-                if self._writes(node_id):
-                    _dropped(cache, node_id)
+        for node_id, files in self._written.items():
+            if moved or not all(path.is_file() for path in files):
+                for cache in (caches.outputs, caches.ui, caches.objects):  # which know the folder
+                    cache.set(node_id, None)
+        self._written = {}
 
-    def _writes(self, node_id: str) -> bool:
-        prompt = getattr(self._executor.caches.outputs, "dynprompt", None)
-        if prompt is None or not prompt.has_node(node_id):
-            return True
-        known = self._nodes.NODE_CLASS_MAPPINGS.get(prompt.get_node(node_id)["class_type"])
-        return bool(getattr(known, "OUTPUT_NODE", True))
+    def _remember(self, outputs: list[str], files: Iterable[OutputFile]) -> None:
+        self._written = {node_id: [] for node_id in outputs}
+        for file in files:
+            self._written.setdefault(file.node, []).append(file.path)
 
     def _validated(self, prompt: dict[str, Any], prompt_id: str) -> list[str]:
         validate = self._execution.validate_prompt
@@ -207,12 +207,7 @@ class CheckoutHost:
         return {
             name: _info(name, node)
             for name, node in self._nodes.NODE_CLASS_MAPPINGS.items()
-            if name not in _BROKEN
         }
-
-
-_BROKEN: set[str] = set()
-"""Classes that fail to tell their inputs, as some do where a folder is missing."""
 
 
 def _info(name: str, node: Any) -> dict[str, object]:
@@ -230,11 +225,6 @@ def _info(name: str, node: Any) -> dict[str, object]:
         "output_node": bool(getattr(node, "OUTPUT_NODE", False)),
         "display_name": sys.modules["nodes"].NODE_DISPLAY_NAME_MAPPINGS.get(name, name),
     }
-
-
-def _dropped(cache: Any, node_id: str) -> None:
-    key = cache.cache_key_set.get_data_key(node_id)
-    cache.cache.pop(key, None)
 
 
 @contextlib.contextmanager
