@@ -60,15 +60,32 @@ class Session:
         out: the folder for outputs; previews go into its `temp`. timeout: in seconds.
         """
         begun = time.perf_counter()
-        watch = Watch(timeout, should_stop)
         try:
             prepared = self.prepare(workflow, values or {})
-            job = Job(
-                prepared.graph,
-                Path(out),
-                self.files(prepared, {n: Path(p) for n, p in (inputs or {}).items()}),
-                prepared.page,
-            )
+        except WorkflowError as error:
+            return self._ended("refused", begun, error.problems)
+        except HostError as error:
+            return self._ended("no_host", begun, [Problem(str(error), "no_host")])
+        except KeyboardInterrupt:
+            return self._ended("interrupted", begun, [])
+        files = {name: Path(path) for name, path in (inputs or {}).items()}
+        return self.run_prepared(prepared, files, Path(out), timeout, should_stop, progress)
+
+    def run_prepared(
+        self,
+        prepared: Prepared,
+        inputs: Mapping[str, Path],
+        out: Path,
+        timeout: float | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        progress: Progress | None = None,
+    ) -> Report:
+        """`run` for a workflow that has been read already."""
+        begun = time.perf_counter()
+        watch = Watch(timeout, should_stop)
+        try:
+            files = self._files(prepared, inputs)
+            job = Job(prepared.graph, out, files, prepared.page)
             result = self.host.run(job, watch, progress)
         except WorkflowError as error:
             return self._ended("refused", begun, error.problems)
@@ -97,7 +114,7 @@ class Session:
         check_links(graph)
         return Prepared(graph, definitions, read.page)
 
-    def files(self, prepared: Prepared, given: Mapping[str, Path]) -> dict[str, Path]:
+    def _files(self, prepared: Prepared, given: Mapping[str, Path]) -> dict[str, Path]:
         """The input files of a prepared workflow. Raises WorkflowError."""
         folder = self.input_dir or self.host.input_folder
         return collect(prepared.graph, prepared.definitions, given, folder)
