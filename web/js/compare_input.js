@@ -32,7 +32,8 @@ export function bindPointers(view) {
       pointers.set(event.pointerId, at)
       const near = Math.abs(at[0] - view.divider * view.stageSize[0]) <= GRIP
       dragging = pointers.size > 1 ? 'pinch' : near || view.view.zoom === 1 ? 'divider' : 'pictures'
-      if (dragging === 'divider') view.setDivider(at[0] / view.stageSize[0])
+      // A finger may be the first of two: it moves nothing before it moves.
+      if (dragging === 'divider' && event.pointerType !== 'touch') view.setDivider(at[0] / view.stageSize[0])
     },
     options
   )

@@ -33,9 +33,12 @@ export function openFullScreen(target, label, onClose) {
   target.replaceWith(place)
   layer.append(target)
   document.body.append(layer)
-  layer.requestFullscreen?.().then(
-    () => (open ? document.addEventListener('fullscreenchange', leave) : undefined),
-    () => {} // refused: the layer fills the window, which is nearly as good
-  )
+  // Browsers refuse it to all but a person's click or key; the layer fills the window, which is nearly as good.
+  if (navigator.userActivation?.isActive) {
+    layer.requestFullscreen?.().then(
+      () => (open ? document.addEventListener('fullscreenchange', leave) : undefined),
+      () => {}
+    )
+  }
   return close
 }
