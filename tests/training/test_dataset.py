@@ -54,17 +54,14 @@ def test_the_low_crop_is_the_reduced_high_crop(data, scale):
         assert np.abs(found.astype(int) - again).max() <= 1
 
 
-def test_only_the_share_is_degraded(data):
-    def changed(share):
-        how = Degradation(share=share, jpeg=(30, 30))
-        clean, worse = (
-            Batches(replace(data, degradation=d), 2, 16, 0) for d in (Degradation(), how)
-        )
-        # another random number is drawn, so only crops before the first draw are the same
-        return not torch.equal(clean[0][0][0], worse[0][0][0])
-
-    assert not changed(0.0)
-    assert changed(1.0)
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_share_is_degraded(share, tmp_path):
+    Image.fromarray(np.full((128, 128, 3), 77, np.uint8)).save(tmp_path / "a.png")
+    how = Degradation(share, noise=(9.0, 9.0))
+    low, high = Batches(Data((str(tmp_path),), crop=8, degradation=how), 2, 200, 0)[0]
+    assert float(high.std()) == 0
+    noisy = low.flatten(1).std(1) > 0
+    assert float(noisy.float().mean()) == pytest.approx(share, abs=0.1)
 
 
 def test_of_more_candidates_the_most_detailed_is_taken(data):
