@@ -38,7 +38,9 @@ exit codes: 0 done; 1 a node failed; 2 refused before anything ran; 3 the host c
 
 def register(commands: Commands) -> None:
     """Add the command and its options."""
-    parser = add_command(commands, "run", run, "run a workflow of ComfyUI without its page", _EXAMPLES)
+    parser = add_command(
+        commands, "run", run, "run a workflow of ComfyUI without its page", _EXAMPLES
+    )
     parser.add_argument("workflow", metavar="WORKFLOW", help="a JSON file, or a PNG with one in it")
     _add_hosts(parser)
     parser.add_argument(
@@ -89,7 +91,9 @@ def register(commands: Commands) -> None:
 
 def _add_hosts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--comfyui", metavar="DIR", help="run in process with the ComfyUI in DIR; no server, no port"
+        "--comfyui",
+        metavar="DIR",
+        help="run in process with the ComfyUI in DIR; no server, no port",
     )
     parser.add_argument("--server", metavar="URL", help="run on the ComfyUI server at URL")
     parser.add_argument(

@@ -142,15 +142,13 @@ def get_save_image_path(
     for a prefix that leads out of `output_dir`.
     """
     prefix = _filled_in(filename_prefix, image_width, image_height)
-    inside = os.path.normpath(prefix)
-    subfolder, name = os.path.split(inside)
-    root = os.path.abspath(output_dir)
-    folder = os.path.join(output_dir, subfolder)
-    if os.path.commonpath((root, os.path.abspath(folder))) != root:
+    subfolder, name = os.path.split(os.path.normpath(prefix))
+    folder = Path(output_dir, subfolder)
+    if Path(subfolder).is_absolute() or os.pardir in Path(subfolder).parts:
         raise ValueError(f"the prefix {prefix} leads out of the output folder {output_dir}")
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    numbers = [_number(file, name) for file in os.listdir(folder)]
-    return folder, name, max(numbers, default=0) + 1, subfolder, prefix
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = [_number(file.name, name) for file in folder.iterdir()]
+    return str(folder), name, max(numbers, default=0) + 1, subfolder, prefix
 
 
 def _number(file: str, name: str) -> int:

@@ -321,15 +321,15 @@ class ComfyNode:
         raise NotImplementedError
 
     @classmethod
-    def execute(cls, **kwargs: Any) -> NodeOutput:
+    def execute(cls, *args: Any, **kwargs: Any) -> NodeOutput:
         raise NotImplementedError
 
     @classmethod
-    def validate_inputs(cls, **kwargs: Any) -> bool | str:
+    def validate_inputs(cls, *args: Any, **kwargs: Any) -> bool | str:
         raise NotImplementedError
 
     @classmethod
-    def fingerprint_inputs(cls, **kwargs: Any) -> object:
+    def fingerprint_inputs(cls, *args: Any, **kwargs: Any) -> object:
         raise NotImplementedError
 
     @classmethod

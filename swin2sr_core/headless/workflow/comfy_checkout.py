@@ -204,10 +204,7 @@ class CheckoutHost:
         self._nodes.interrupt_processing(True)
 
     def _object_info(self) -> dict[str, dict[str, object]]:
-        return {
-            name: _info(name, node)
-            for name, node in self._nodes.NODE_CLASS_MAPPINGS.items()
-        }
+        return {name: _info(name, node) for name, node in self._nodes.NODE_CLASS_MAPPINGS.items()}
 
 
 def _info(name: str, node: Any) -> dict[str, object]:
@@ -251,5 +248,3 @@ def _files(
         kind = str(item.get("type", "output"))
         path = folders[kind] / str(item.get("subfolder", "")) / str(item["filename"])
         yield OutputFile.of(path, node, kind)
-
-

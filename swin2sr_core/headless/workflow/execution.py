@@ -132,7 +132,9 @@ class Executor:
 
     @staticmethod
     def _entry(graph: Graph, node_id: str, state: str) -> NodeRun:
-        return NodeRun(node_id, graph[node_id].class_type, state, 0.0 if state == "cached" else None)
+        return NodeRun(
+            node_id, graph[node_id].class_type, state, 0.0 if state == "cached" else None
+        )
 
 
 class _Keys:

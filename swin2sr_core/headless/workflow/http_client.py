@@ -64,15 +64,12 @@ class Client:
         mark = uuid.uuid4().hex
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         fields = {"overwrite": "true", "type": "input", "subfolder": folder}
+        start = f"--{mark}\r\nContent-Disposition: form-data; "
         body = b"".join(
-            f'--{mark}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'.encode()
-            for field, value in fields.items()
+            f'{start}name="{field}"\r\n\r\n{value}\r\n'.encode() for field, value in fields.items()
         )
         plain = name.replace('"', "_").replace("\r", "_").replace("\n", "_")
-        body += (
-            f'--{mark}\r\nContent-Disposition: form-data; name="image"; filename="{plain}"\r\n'
-            f"Content-Type: {kind}\r\n\r\n"
-        ).encode()
+        body += f'{start}name="image"; filename="{plain}"\r\nContent-Type: {kind}\r\n\r\n'.encode()
         body += source.read_bytes() + f"\r\n--{mark}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={mark}"}
         try:

@@ -47,8 +47,7 @@ def escape(name: str, kind: str, folder: Path | None = None) -> str:
     what = {"input": "--input NAME=FILE brings a file in", "output": "--out DIR moves all outputs"}
     kind = _kind(name, kind)
     return (
-        f"{plain!r} {why}; names stay inside the {kind} folder, and "
-        f"{what.get(kind, what['input'])}"
+        f"{plain!r} {why}; names stay inside the {kind} folder, and {what.get(kind, what['input'])}"
     )
 
 
@@ -58,9 +57,7 @@ def _kind(name: str, kind: str) -> str:
     return match[1] if match and kind == "input" else kind
 
 
-def _named_files(
-    node: Node, definition: NodeDefinition | None
-) -> list[tuple[str, str, str]]:
+def _named_files(node: Node, definition: NodeDefinition | None) -> list[tuple[str, str, str]]:
     """(input, value, "input" or "output") of each input that names files."""
     found = []
     for name, value in node.inputs.items():

@@ -82,7 +82,8 @@ def _of_document(name: str, document: Mapping[str, object]) -> Workflow:
         return Workflow(name, inner, None)
     broken = _almost(document)
     raise WorkflowError.of(
-        broken or f"{name} is JSON, but no workflow: expected nodes by id with class_type and "
+        broken
+        or f"{name} is JSON, but no workflow: expected nodes by id with class_type and "
         "inputs (API format), or nodes and links (as ComfyUI saves it)",
         "malformed",
     )
@@ -120,7 +121,9 @@ def _of_png(path: Path) -> Workflow:
     page = found.get("workflow")
     return Workflow(
         path.name,
-        _of_document(f"the workflow in {path.name}", found.get("prompt") or found["workflow"]).document,
+        _of_document(
+            f"the workflow in {path.name}", found.get("prompt") or found["workflow"]
+        ).document,
         page,
     )
 
@@ -138,7 +141,9 @@ def _parsed(content: bytes, name: str) -> Mapping[str, object]:
             "malformed",
         ) from error
     except RecursionError as error:
-        raise WorkflowError.of(f"{name} is nested too deeply for a workflow", "malformed") from error
+        raise WorkflowError.of(
+            f"{name} is nested too deeply for a workflow", "malformed"
+        ) from error
     if not isinstance(document, dict):
         raise WorkflowError.of(
             f"{name} holds a {type(document).__name__}, expected an object with nodes", "malformed"

@@ -179,11 +179,9 @@ def _link(entry: object, level: str) -> tuple[str, UiLink]:
     if not isinstance(values, list) or len(values) < 5 or None in values[:5]:
         raise WorkflowError.of(f"a link of {level} is damaged: {entry!r:.60}", "malformed")
     number, origin, origin_slot, target, target_slot = values[:5]
-    try:
-        link = UiLink(str(origin), int(origin_slot), str(target), int(target_slot))
-    except (TypeError, ValueError):
-        raise WorkflowError.of(f"a link of {level} is damaged: {entry!r:.60}", "malformed") from None
-    return str(number), link
+    if not isinstance(origin_slot, int) or not isinstance(target_slot, int):
+        raise WorkflowError.of(f"a link of {level} is damaged: {entry!r:.60}", "malformed")
+    return str(number), UiLink(str(origin), origin_slot, str(target), target_slot)
 
 
 def _objects(entries: object, what: str) -> list[dict[str, object]]:

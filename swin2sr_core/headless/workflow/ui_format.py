@@ -53,9 +53,7 @@ class _Scope:
         return ":".join((*self.path, node.id))
 
 
-def convert(
-    document: UiDocument, definitions: Definitions, explain: Callable[[str], str]
-) -> Graph:
+def convert(document: UiDocument, definitions: Definitions, explain: Callable[[str], str]) -> Graph:
     """The prompt that the page would queue for a saved workflow.
 
     explain: the sentence for a class that `definitions` lacks.
@@ -125,9 +123,7 @@ class _Conversion:
         around: _Scope | None = scope
         while around is not None:
             if around.level is level:
-                raise WorkflowError.of(
-                    f"{level.name} contains itself", "cycle", scope.id_of(node)
-                )
+                raise WorkflowError.of(f"{level.name} contains itself", "cycle", scope.id_of(node))
             around = around.parent
         return self._scope(level, scope, node)
 

@@ -29,9 +29,7 @@ def widget_values(node: UiNode, definition: NodeDefinition) -> dict[str, object]
         saved = next(by_position, _MISSING)
         if name is not None:
             each = definition.by_name[name]
-            values[name] = (
-                saved if saved is not _MISSING else node.named.get(name, each.default)
-            )
+            values[name] = saved if saved is not _MISSING else node.named.get(name, each.default)
     return values
 
 

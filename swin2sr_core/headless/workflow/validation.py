@@ -74,7 +74,9 @@ class _NodeCheck:
                 result[each.name] = self._value(each, self._node.inputs[each.name])
             elif each.required:
                 hint = "connect it" if not each.has_widget else "give it a value"
-                self._wrong(f"the input {each.name} ({each.type}) is missing; {hint}", "missing_input")
+                self._wrong(
+                    f"the input {each.name} ({each.type}) is missing; {hint}", "missing_input"
+                )
         return result
 
     def _value(self, each: InputDefinition, value: object) -> object:
@@ -136,7 +138,7 @@ class _NodeCheck:
             return
         shown = ", ".join(map(str, choices[:_MANY])) + (", ..." if len(choices) > _MANY else "")
         self._wrong(
-            f"{each.name} must be one of {shown or 'nothing: the list is empty'}; got {value!r:.60}",
+            f"{each.name} must be one of {shown or '(nothing is listed)'}; got {value!r:.60}",
             "out_of_range",
         )
 
