@@ -14,15 +14,13 @@ from ..swin2sr_core.downloading.download import download
 from ..swin2sr_core.errors import InputError, Interrupted, ModelNotFoundError
 from ..swin2sr_core.faces import Detector, Face, YuNet
 from ..swin2sr_core.faces.detection import MODEL, load_detector, opencv
+from ..swin2sr_core.faces.face import NEARLY
 from . import host
 from .face_regions import mask_filters, mask_regions, regions_of
 from .model_choice import DOWNLOAD
 from .pictures import Pictures
 
 SOURCES = ("auto", "detector", "detector" + DOWNLOAD, "regions", "mask")
-
-_SHOWN = 0.2
-"""How far below the asked-for score a face may be to be worth a red box in the preview."""
 
 _detectors: dict[tuple[Path, int], YuNet] = {}
 _lock = threading.Lock()
@@ -58,7 +56,7 @@ def find_regions(
             f"there is nothing to tell where the faces are: {error}. Or wire regions (boxes, SEGS "
             "or a mask of another node)"
         ) from error
-    found = [_detected(detector, batch, index, score - _SHOWN) for index in range(frames)]
+    found = [_detected(detector, batch, index, score - NEARLY) for index in range(frames)]
     return found, mask_filters(mask, frames, size)
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 
 from ..errors import InputError
 
+NEARLY = 0.2
+"""How far below the asked-for score something may be and still be worth showing as left out."""
+
 Point = tuple[float, float]
 """x and y, in pixels."""
 

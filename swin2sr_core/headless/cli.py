@@ -11,6 +11,7 @@ from .. import __version__
 from . import (
     bench_command,
     evaluate_command,
+    faces_command,
     models_command,
     plan_command,
     run_command,
@@ -70,6 +71,7 @@ def build_parser() -> Parser:
         upscale_command,
         plan_command,
         evaluate_command,
+        faces_command,
         models_command,
         run_command,
         bench_command,
