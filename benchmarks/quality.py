@@ -15,31 +15,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from swin2sr_core.metrics import psnr_y, rounded
 from swin2sr_core.model import Model, load_model
 from swin2sr_core.upscaling import upscale
 
 NAMES = ("baby", "bird", "butterfly", "head", "woman")
-LUMA = (65.481, 128.553, 24.966)
 
 
 def read(path: Path) -> Tensor:
     """1 x 3 x H x W in 0..1."""
     pixels = np.array(Image.open(path).convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-
-
-def rounded(image: Tensor) -> Tensor:
-    """To 8 bits and back."""
-    return (image.clamp(0, 1) * 255).round() / 255
-
-
-def psnr_y(image: Tensor, reference: Tensor, border: int) -> float:
-    """Of 8-bit pictures, on Y, in dB."""
-    weights = torch.tensor(LUMA).view(1, 3, 1, 1)
-    height, width = reference.shape[-2:]
-    difference = ((rounded(image[..., :height, :width]) - reference) * weights).sum(1)
-    error = difference[..., border:-border, border:-border].double().square().mean()
-    return float(10 * torch.log10(255**2 / error))
 
 
 def between(a: Tensor, b: Tensor) -> float:

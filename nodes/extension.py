@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import host
+from . import download_route, host, plan_route
+from .compare import Swin2SRCompare
+from .face_refine import Swin2SRFaceRefine
 from .load import Swin2SRLoad
 from .tiled_upscale import Swin2SRTiledUpscale
 
@@ -13,6 +15,8 @@ class Swin2SRExtension(ComfyExtension):
     """The nodes of this pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """The node classes; the model folder is known from here on."""
+        """The node classes; the model folder and the page's routes are known from here on."""
         host.register_model_folder()
-        return [Swin2SRLoad, Swin2SRTiledUpscale]
+        plan_route.register()
+        download_route.register()
+        return [Swin2SRLoad, Swin2SRTiledUpscale, Swin2SRCompare, Swin2SRFaceRefine]

@@ -27,6 +27,7 @@ __all__ = [
     "free_bytes",
     "interrupted",
     "load",
+    "make_room",
     "managed",
     "model_file",
     "model_files",
@@ -37,6 +38,8 @@ __all__ = [
     "raise_if_interrupted",
     "register_model_folder",
     "release_cache",
+    "temp_folder",
+    "user_folder",
 ]
 
 MODEL_FOLDERS = ("swin2sr", "upscale_models")
@@ -67,6 +70,16 @@ def model_folders() -> list[Path]:
 
 def download_folder() -> Path:
     return model_folders()[0]
+
+
+def temp_folder() -> Path:
+    """Where pictures lie that are only looked at; ComfyUI empties it when it starts."""
+    return Path(folder_paths.get_temp_directory())
+
+
+def user_folder() -> Path:
+    """Where settings and what was learnt about this machine are kept."""
+    return Path(folder_paths.get_user_directory())
 
 
 def model_files(kind: str) -> list[str]:
@@ -104,6 +117,11 @@ def available_bytes(device: torch.device) -> int:
     if device.type == "cpu":
         return free_bytes(device)
     return max(free_bytes(device), int(mm.get_total_memory(device) * 0.9))
+
+
+def make_room(size: int, device: torch.device) -> None:
+    """Have ComfyUI unload models until `size` bytes are free there, as far as that goes."""
+    mm.free_memory(size, device)
 
 
 def managed(module: nn.Module) -> ModelPatcher:

@@ -10,10 +10,9 @@ from comfy_api.latest import io
 from ..swin2sr_core.catalog import CatalogEntry
 from ..swin2sr_core.checkpoint import load_checkpoint
 from ..swin2sr_core.devices import resolve_precision
-from ..swin2sr_core.downloading.download import download
 from ..swin2sr_core.errors import Interrupted, Swin2SRError
 from ..swin2sr_core.model import build_model
-from . import host, model_choice
+from . import downloads, host, model_choice
 from .managed import UpscaleModel
 from .schema import CATEGORY, newer_fields
 
@@ -87,7 +86,7 @@ class Swin2SRLoad(io.ComfyNode):
         """Time and size of the model's file: a changed file is loaded again."""
         try:
             found = model_choice.find(model)
-            return [str(found), *_version(found)] if isinstance(found, Path) else ["absent"]
+            return [str(found), *file_version(found)] if isinstance(found, Path) else ["absent"]
         except (Swin2SRError, OSError):
             return ["missing"]
 
@@ -96,25 +95,31 @@ class Swin2SRLoad(io.ComfyNode):
         found = model_choice.find(model)
         path = found if isinstance(found, Path) else _downloaded(found)
         precision = resolve_precision(precision, host.compute_device())
-        key = (str(path), *_version(path), precision)
-        loaded = _alive.get(key)
-        if loaded is None:
+        version = file_version(path)
+        model = loaded(path, version, precision)
+        if model is None:
             config, state = load_checkpoint(path)
             name, device = model_choice.name_of(path), host.offload_device()
-            core = build_model(name, config, state, precision, device)
-            loaded = _alive[key] = UpscaleModel(core)
-        return io.NodeOutput(loaded)
+            model = UpscaleModel(build_model(name, config, state, precision, device))
+            _alive[(str(path), *version, precision)] = model
+        return io.NodeOutput(model)
 
 
-def _version(path: Path) -> tuple[int, int]:
+def file_version(path: Path) -> tuple[int, int]:
+    """Time and size: what changes when a file does."""
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size
+
+
+def loaded(path: Path, version: tuple[int, int], precision: str) -> UpscaleModel | None:
+    """The model of that version of a file, if something still holds it."""
+    return _alive.get((str(path), *version, precision))
 
 
 def _downloaded(entry: CatalogEntry) -> Path:
     """Fetch an official checkpoint into ComfyUI's models/swin2sr, with progress in the node."""
     try:
-        return download(entry, host.download_folder(), host.Progress(), host.interrupted)
+        return downloads.fetch(entry, host.Progress(), host.interrupted)
     except Interrupted:
         host.raise_if_interrupted()
         raise

@@ -64,6 +64,21 @@ def find(choice: str) -> Path | CatalogEntry:
     return path or entry
 
 
+def is_offered(choice: str) -> bool:
+    """Whether the list has, or with other files on the disk would have, this entry.
+
+    For names that come from outside: a path, or a file in another folder, is never one.
+    """
+    name = choice.removesuffix(DOWNLOAD)
+    return any(name in (e.name, e.file_name) for e in _UPSCALERS) or choice in choices()
+
+
+def downloadable(choice: str) -> CatalogEntry | None:
+    """The official checkpoint that an entry of the list, or its plain name, means; else None."""
+    name = choice.removesuffix(DOWNLOAD)
+    return next((e for e in _UPSCALERS if e.name == name and not e.bundled), None)
+
+
 def name_of(path: Path) -> str:
     """What a model is called in reports: the catalog's name for files that it knows."""
     return next((e.name for e in _UPSCALERS if e.file_name == path.name), path.stem)

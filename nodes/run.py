@@ -14,6 +14,7 @@ from ..swin2sr_core.images.frame import Frame
 from ..swin2sr_core.sharpen import sharpen
 from . import host, pictures, seamless
 from .job import Job, Settings, make_job
+from .live import Live
 from .managed import UpscaleModel
 from .pictures import Pictures
 from .report import Summary
@@ -39,7 +40,9 @@ def run(
     for index in range(len(batch)):
         worker.do(index)
     host.release_cache()
-    return output, worker.summary(time.perf_counter() - started)
+    summary = worker.summary(time.perf_counter() - started)
+    worker.live.done(summary)
+    return output, summary
 
 
 class _Worker:
@@ -53,6 +56,7 @@ class _Worker:
         self.reports: list[Report] = []
         self.memory = host.ResidentMemory()
         self.progress = host.Progress()
+        self.live = Live(model, job, len(batch), self.memory)
         self.index = self.calls = 0
 
     def do(self, index: int) -> None:
@@ -94,7 +98,9 @@ class _Worker:
         self.memory.sample()
         calls_per_frame = 1 if self.batch.alpha is None else 2
         step = (self.index * calls_per_frame + self.calls) * _STEPS + _STEPS * done // total
-        self.progress(step, len(self.batch) * calls_per_frame * _STEPS, self._picture)
+        steps = len(self.batch) * calls_per_frame * _STEPS
+        self.progress(step, steps, self._picture)
+        self.live.advance(step, steps, self.index)
 
     def _picture(self) -> Tensor:
         """To look at meanwhile, 3 H W: the last finished frame, or the first one as it came."""

@@ -26,7 +26,8 @@ _EXAMPLES = """\
   swin2sr upscale photo.jpg -o large.png         another name and format
   swin2sr upscale holiday/ -o large/             all pictures of a folder
   swin2sr upscale scan.tif --max-memory 1GB      any size, in a gigabyte
-  swin2sr upscale old.png --model realworld-x4   for blurred or noisy photographs"""
+  swin2sr upscale old.png --model realworld-x4   for blurred or noisy photographs
+  swin2sr upscale group.jpg --faces              and the faces with a better model"""
 
 
 def register(commands: Commands[Parser]) -> None:
@@ -46,6 +47,7 @@ def register(commands: Commands[Parser]) -> None:
         "with _x4 in the name)",
     )
     add_running(parser)
+    _add_faces(parser)
     _add_writing(parser)
     parser.add_argument(
         "--max-pixels",
@@ -60,6 +62,21 @@ def register(commands: Commands[Parser]) -> None:
         help="show the progress bar even where standard error is no terminal",
     )
     add_json(parser)
+
+
+def _add_faces(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--faces",
+        action="store_true",
+        help="find the faces, compute them again with --face-model, and blend them in; needs "
+        "`pip install swin2sr[faces]` and `swin2sr models download yunet`",
+    )
+    parser.add_argument(
+        "--face-model",
+        metavar="NAME|PATH",
+        help="the better model for the faces; implies --faces (default: lightweight-x2). The same "
+        "as --model changes nothing",
+    )
 
 
 def _add_writing(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +121,7 @@ def _prepared(
 ) -> tuple[Upscaler, list[Target]]:
     """The loaded model with its settings, and what to do with it."""
     from ..model import load_model
+    from .face_step import face_step
     from .targets import plan_targets
     from .upscaler import Settings, Upscaler
 
@@ -128,7 +146,7 @@ def _prepared(
         overwrite=args.overwrite,
         max_pixels=args.max_pixels,
     )
-    return Upscaler(model, settings, console, stop), targets
+    return Upscaler(model, settings, console, stop, face_step(args, stop)), targets
 
 
 @dataclass
@@ -205,6 +223,7 @@ def _summary(done: Done) -> str:
 
     (width, height), (out_width, out_height) = done.input_size, done.output_size
     frames = f", {done.frames} frames" if done.frames > 1 else ""
+    faces = "" if done.faces is None else f", faces refined: {done.faces}"
     peak = ""
     if done.peak_bytes is not None:
         peak = f", peak memory {format_bytes(done.peak_bytes)} ({done.peak_of})"
@@ -212,5 +231,5 @@ def _summary(done: Done) -> str:
     return (
         f"{done.target.output}: {width}x{height} -> {out_width}x{out_height}{frames}, "
         f"{done.report.model}, {done.report.device}, {done.report.precision}, {done.strategy}, "
-        f"{done.seconds:.2f} s{peak}{fallbacks}"
+        f"{done.seconds:.2f} s{faces}{peak}{fallbacks}"
     )

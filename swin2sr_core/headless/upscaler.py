@@ -17,6 +17,7 @@ from ..model import Model
 from ..plan import Plan
 from ..upscaling import Report, make_plan, upscale
 from .comparison import side_by_side
+from .face_step import FaceStep
 from .output import Bar, Console
 from .process_memory import peak_process_bytes
 from .stopping import StopSwitch
@@ -40,7 +41,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Done:
-    """A finished picture. `peak_of` tells whose `peak_bytes` are: "device" or "process"."""
+    """A finished picture. `peak_of` tells whose `peak_bytes` are: "device" or "process".
+
+    `faces` is how many were refined, None where nobody asked.
+    """
 
     target: Target
     input_size: tuple[int, int]
@@ -48,6 +52,8 @@ class Done:
     reports: tuple[Report, ...]
     peak_bytes: int | None
     peak_of: str
+    faces: int | None = None
+    face_fallbacks: tuple[str, ...] = ()
 
     @property
     def report(self) -> Report:
@@ -68,7 +74,8 @@ class Done:
 
     @property
     def fallbacks(self) -> list[str]:
-        return list(dict.fromkeys(each for report in self.reports for each in report.fallbacks))
+        told = (each for report in self.reports for each in report.fallbacks)
+        return list(dict.fromkeys((*told, *self.face_fallbacks)))
 
     def to_dict(self) -> dict[str, object]:
         peak, comparison = self.peak_bytes, self.target.comparison
@@ -89,6 +96,7 @@ class Done:
             "peak_memory_of": self.peak_of,
             "fallbacks": self.fallbacks,
             "plan": self.report.plan.to_dict(),
+            **({} if self.faces is None else {"faces": self.faces}),
         }
 
 
@@ -100,6 +108,7 @@ class Upscaler:
     settings: Settings
     console: Console
     stop: StopSwitch
+    faces: FaceStep | None = None
     _plans: dict[tuple[int, int, bool], Plan] = field(default_factory=dict)
 
     def run(self, target: Target, label: str) -> Done:
@@ -130,6 +139,8 @@ class Upscaler:
             reports=tuple(work.reports),
             peak_bytes=max(peaks) if peaks else peak_process_bytes(),
             peak_of="device" if peaks else "process",
+            faces=work.faces,
+            face_fallbacks=tuple(work.face_fallbacks),
         )
 
     def plan_for(self, frame: Frame) -> Plan:
@@ -180,6 +191,8 @@ class _PictureWork:
     keep_first: bool
     reports: list[Report] = field(default_factory=list)
     first: tuple[Pixels, Pixels] | None = None
+    faces: int | None = None
+    face_fallbacks: list[str] = field(default_factory=list)
     _done: float = 0
 
     def frames(self) -> Iterator[Frame]:
@@ -194,10 +207,20 @@ class _PictureWork:
     def _upscaled(self, number: int, frame: Frame) -> Frame:
         self._check_channels(frame)
         self._done = number
-        result = upscale_frame(frame, _Network(self, frame))
+        result = self._refined(frame, upscale_frame(frame, _Network(self, frame)))
         if self.keep_first and number == 0:
             self.first = to_pixels(over_white(frame)), to_pixels(over_white(result))
         return result
+
+    def _refined(self, frame: Frame, result: Frame) -> Frame:
+        """With better faces, where they are asked for."""
+        if self.upscaler.faces is None:
+            return result
+        self.bar.tell("faces")
+        made = self.upscaler.faces.apply(frame, result)
+        self.faces = (self.faces or 0) + made.count
+        self.face_fallbacks += made.fallbacks
+        return made.frame
 
     def apply(self, image: Tensor, plan: Plan, share: float) -> Tensor:
         """Run the network on 1 x C x H x W; it is this `share` of the frame's work."""

@@ -39,9 +39,7 @@ def installed(base_directory: Path, device: torch.device | None = None) -> Itera
     clashes = [name for name in _all_modules() if name in sys.modules]
     if clashes:
         raise RuntimeError(f"{clashes[0]} is imported already: the stand-in would hide it")
-    folder_paths.reset(base_directory)
-    model_management.reset(device)
-    progress.set_progress_bar_global_hook(None)
+    start(base_directory, device)
     sys.modules.update(_all_modules())
     try:
         yield
@@ -49,6 +47,32 @@ def installed(base_directory: Path, device: torch.device | None = None) -> Itera
         for name in _all_modules():
             sys.modules.pop(name, None)
         model_management.reset(None)
+
+
+def start(base_directory: Path, device: torch.device | None = None) -> None:
+    """Begin anew: folders below `base_directory`, nothing loaded, nothing interrupted."""
+    folder_paths.reset(base_directory)
+    model_management.reset(device)
+    progress.set_progress_bar_global_hook(None)
+
+
+@contextmanager
+def lent() -> Iterator[None]:
+    """Put the stand-in where imports find it for this block only, whatever is there.
+
+    For code that stands on the stand-in next to a real ComfyUI in the same process.
+    """
+    ours = _all_modules()
+    before = {name: sys.modules.get(name) for name in ours}
+    sys.modules.update(ours)
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            if module is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module
 
 
 def _all_modules() -> dict[str, ModuleType]:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, ClassVar
 
 __all__ = [
+    "SEGS",
+    "AnyType",
+    "Audio",
+    "Boolean",
     "Combo",
     "ComfyNode",
     "Custom",
     "Float",
+    "Hidden",
+    "HiddenHolder",
     "Image",
     "Input",
     "Int",
     "Mask",
+    "MultiType",
     "NodeOutput",
     "Output",
     "Schema",
     "String",
+    "UploadType",
     "UpscaleModel",
+    "Video",
 ]
 
 Options = dict[str, object]
@@ -28,6 +38,41 @@ Options = dict[str, object]
 def _known(options: Mapping[str, object]) -> Options:
     """Without what is not given: ComfyUI leaves out what is None."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+class UploadType(str, Enum):
+    """What a choice of files lets one upload."""
+
+    image = "image_upload"
+    audio = "audio_upload"
+    video = "video_upload"
+
+
+class Hidden(str, Enum):
+    """What a node can ask to be told besides its inputs."""
+
+    unique_id = "UNIQUE_ID"
+    prompt = "PROMPT"
+    extra_pnginfo = "EXTRA_PNGINFO"
+
+
+class HiddenHolder:
+    """What a running node was told; names it did not ask for are None."""
+
+    def __init__(self, unique_id: str | None, prompt: object, extra_pnginfo: object) -> None:
+        self.unique_id = unique_id
+        self.prompt = prompt
+        self.extra_pnginfo = extra_pnginfo
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+    @classmethod
+    def from_dict(cls, d: Mapping[Hidden, Any] | None) -> HiddenHolder:
+        known = d or {}
+        return cls(
+            known.get(Hidden.unique_id), known.get(Hidden.prompt), known.get(Hidden.extra_pnginfo)
+        )
 
 
 class Input:
@@ -50,6 +95,10 @@ class Input:
         self.tooltip = tooltip
         self.lazy = lazy
         self.extra_dict = extra_dict or {}
+
+    def get_io_type(self) -> str:
+        """The name of the type, or several with commas between."""
+        return self.io_type
 
     def as_dict(self) -> Options:
         """What a client is told, besides name and type."""
@@ -130,12 +179,34 @@ class _ChoiceInput(Input):
         tooltip: str | None = None,
         lazy: bool | None = None,
         default: str | None = None,
+        upload: UploadType | None = None,
     ) -> None:
         super().__init__(id, display_name, optional, tooltip, lazy)
-        self.options, self.default = options, default
+        self.options, self.default, self.upload = options, default, upload
 
     def as_dict(self) -> Options:
         own = {"default": self.default, "multiselect": False, "options": self.options}
+        button: Options = {self.upload.value: True} if self.upload is not None else {}
+        return super().as_dict() | _known(own) | button
+
+
+class _SwitchInput(Input):
+    def __init__(
+        self,
+        id: str,
+        display_name: str | None = None,
+        optional: bool = False,
+        tooltip: str | None = None,
+        lazy: bool | None = None,
+        default: bool | None = None,
+        label_on: str | None = None,
+        label_off: str | None = None,
+    ) -> None:
+        super().__init__(id, display_name, optional, tooltip, lazy)
+        self.default, self.label_on, self.label_off = default, label_on, label_off
+
+    def as_dict(self) -> Options:
+        own = {"default": self.default, "label_on": self.label_on, "label_off": self.label_off}
         return super().as_dict() | _known(own)
 
 
@@ -162,13 +233,39 @@ def Custom(io_type: str) -> type[_Type]:
     return _type(io_type)
 
 
+AnyType = _type("*")
+Audio = _type("AUDIO")
+Boolean = _type("BOOLEAN", _SwitchInput)
 Combo = _type("COMBO", _ChoiceInput)
 Float = _type("FLOAT", _NumberInput)
 Image = _type("IMAGE")
 Int = _type("INT", _NumberInput)
 Mask = _type("MASK")
+SEGS = _type("SEGS")
 String = _type("STRING", _TextInput)
 UpscaleModel = _type("UPSCALE_MODEL")
+Video = _type("VIDEO")
+
+
+class MultiType:
+    """A socket that takes several types."""
+
+    class Input(Input):
+        def __init__(
+            self,
+            id: str,
+            types: Sequence[type[_Type]],
+            display_name: str | None = None,
+            optional: bool = False,
+            tooltip: str | None = None,
+            lazy: bool | None = None,
+            extra_dict: Options | None = None,
+        ) -> None:
+            super().__init__(id, display_name, optional, tooltip, lazy, extra_dict)
+            self._types = types
+
+        def get_io_type(self) -> str:
+            return ",".join(dict.fromkeys(each.io_type for each in self._types))
 
 
 @dataclass
@@ -180,7 +277,7 @@ class Schema:
     category: str = "sd"
     inputs: list[Input] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
-    hidden: list[str] | None = None
+    hidden: list[Hidden] = field(default_factory=list)
     description: str = ""
     is_input_list: bool = False
     is_output_node: bool = False
@@ -217,21 +314,22 @@ class ComfyNode:
     """Base of all nodes: `define_schema` and `execute`, and optional checks of the inputs."""
 
     RELATIVE_PYTHON_MODULE: ClassVar[str] = "nodes"
+    hidden: HiddenHolder = HiddenHolder(None, None, None)
 
     @classmethod
     def define_schema(cls) -> Schema:
         raise NotImplementedError
 
     @classmethod
-    def execute(cls, **kwargs: Any) -> NodeOutput:
+    def execute(cls, *args: Any, **kwargs: Any) -> NodeOutput:
         raise NotImplementedError
 
     @classmethod
-    def validate_inputs(cls, **kwargs: Any) -> bool | str:
+    def validate_inputs(cls, *args: Any, **kwargs: Any) -> bool | str:
         raise NotImplementedError
 
     @classmethod
-    def fingerprint_inputs(cls, **kwargs: Any) -> object:
+    def fingerprint_inputs(cls, *args: Any, **kwargs: Any) -> object:
         raise NotImplementedError
 
     @classmethod
@@ -240,9 +338,15 @@ class ComfyNode:
         return cls.define_schema()
 
     @classmethod
+    def PREPARE_CLASS_CLONE(cls, hidden_inputs: Mapping[Hidden, Any] | None) -> type[ComfyNode]:
+        """A class of the same node that has been told these things, and cannot be changed."""
+        hidden = HiddenHolder.from_dict(hidden_inputs)
+        return _Locked(cls.__name__, (cls,), {"hidden": hidden})
+
+    @classmethod
     def EXECUTE_NORMALIZED(cls, *args: Any, **kwargs: Any) -> NodeOutput:
         """Run `execute` on a locked class, as the executor does."""
-        locked = _Locked(cls.__name__, (cls,), {})
+        locked = cls if isinstance(cls, _Locked) else cls.PREPARE_CLASS_CLONE(None)
         return locked.execute(*args, **kwargs)
 
     @classmethod
@@ -251,7 +355,7 @@ class ComfyNode:
         inputs: dict[str, dict[str, tuple[str, Options]]] = {"required": {}}
         for each in cls.GET_SCHEMA().inputs:
             group = inputs.setdefault("optional" if each.optional else "required", {})
-            group[each.id] = (each.io_type, each.as_dict())
+            group[each.id] = (each.get_io_type(), each.as_dict())
         return inputs
 
     @classmethod

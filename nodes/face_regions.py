@@ -1,0 +1,165 @@
+"""What the socket `regions` takes: boxes, SEGS and masks of other nodes, as the core's faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeGuard, runtime_checkable
+
+import numpy as np
+from torch import Tensor
+
+from ..swin2sr_core.errors import InputError
+from ..swin2sr_core.faces import Face, mask_blobs, touches_mask
+from ..swin2sr_core.faces.compositing import Grid
+
+Size = tuple[int, int]
+"""Height and width of the original pictures."""
+
+_EXPECTED = (
+    "boxes ({x, y, width, height}, a list of them, or one list per picture), SEGS, or a mask"
+)
+
+
+@runtime_checkable
+class Seg(Protocol):
+    """An element of Impact Pack's SEGS: `bbox` is x0, y0, x1, y1 on the picture of the header."""
+
+    bbox: Sequence[float]
+    confidence: object
+
+
+def regions_of(value: object, frames: int, size: Size) -> list[list[Face]]:
+    """The regions of every frame, in its pixels; what is given once counts for all frames.
+
+    SEGS and masks of another size than the pictures are scaled, where the shape is the same.
+    Raises InputError for anything else, and for a number of lists or masks that does not fit.
+    """
+    if isinstance(value, Tensor):
+        return mask_regions(value, frames, size)
+    if isinstance(value, Mapping):
+        return [[_box(value)]] * frames
+    if _is_segs(value):
+        return [_segs(value, size)] * frames
+    if isinstance(value, list | tuple):
+        return _lists(value, frames)
+    raise InputError(f"regions is a {type(value).__name__}, expected {_EXPECTED}")
+
+
+def mask_regions(mask: Tensor, frames: int, size: Size) -> list[list[Face]]:
+    """The connected pieces of a mask, B|1 H W, as regions of every frame."""
+    mask = _checked(mask, frames, size)
+    x, y = size[1] / mask.shape[2], size[0] / mask.shape[1]
+    return [[f.scaled(x, y) for f in mask_blobs(_frame(mask, i))] for i in range(frames)]
+
+
+def mask_filters(
+    mask: Tensor | None, frames: int, size: Size
+) -> list[Callable[[Face], bool] | None]:
+    """For every frame, whether a face is one that the mask means; None where every face is.
+
+    A mask of nothing at all is none: Load Image gives such a one for every opaque picture.
+    """
+    if mask is None or not bool(mask.any()):
+        return [None] * frames
+    checked = _checked(mask, frames, size)
+    x, y = checked.shape[2] / size[1], checked.shape[1] / size[0]
+
+    def meant(index: int) -> Callable[[Face], bool]:
+        return lambda face: touches_mask(face.scaled(x, y), _frame(checked, index))
+
+    return [meant(index) for index in range(frames)]
+
+
+def as_boxes(faces: Sequence[Face]) -> list[dict[str, object]]:
+    """Faces as the core's BOUNDING_BOX has them; the inverse of what `regions_of` reads."""
+    return [
+        {
+            "x": face.x0,
+            "y": face.y0,
+            "width": face.width,
+            "height": face.height,
+            "score": face.score,
+            "label": "face",
+        }
+        for face in faces
+    ]
+
+
+def _frame(mask: Tensor, index: int) -> Tensor:
+    return mask[min(index, len(mask) - 1)]
+
+
+def _checked(mask: Tensor, frames: int, size: Size) -> Tensor:
+    mask = mask[None] if mask.dim() == 2 else mask
+    if mask.dim() != 3 or mask.shape[0] not in (1, frames) or 0 in mask.shape:
+        raise InputError(
+            f"the mask is {' x '.join(str(n) for n in mask.shape)}, expected {frames} (or 1) x "
+            f"{size[0]} x {size[1]} like the image; resize the mask first"
+        )
+    try:
+        Grid(*size, *mask.shape[1:])
+    except InputError as error:
+        raise InputError(
+            f"the mask of {mask.shape[2]}x{mask.shape[1]} has another shape than the image of "
+            f"{size[1]}x{size[0]}; make it from the same picture, or resize it first"
+        ) from error
+    return mask
+
+
+def _lists(value: Sequence[object], frames: int) -> list[list[Face]]:
+    if all(isinstance(each, Mapping) for each in value):
+        return [[_box(each) for each in value]] * frames
+    if not all(isinstance(each, list | tuple) for each in value):
+        kinds = ", ".join(sorted({type(each).__name__ for each in value}))
+        raise InputError(f"regions is a list of {kinds}, expected {_EXPECTED}")
+    if len(value) not in (1, frames):
+        raise InputError(
+            f"regions has boxes for {len(value)} pictures, and there are {frames}; find the boxes "
+            "on the same pictures"
+        )
+    per_frame = [[_box(box) for box in each] for each in value if isinstance(each, list | tuple)]
+    return per_frame * frames if len(value) == 1 else per_frame
+
+
+def _box(value: object) -> Face:
+    if not isinstance(value, Mapping) or not {"x", "y", "width", "height"} <= value.keys():
+        raise InputError(f"a box is {str(value)[:80]}, expected {{x, y, width, height}}")
+    try:
+        x, y, width, height = (float(value[key]) for key in ("x", "y", "width", "height"))
+        score = float(value.get("score", 1.0))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a box is {str(value)[:120]}, expected numbers") from error
+    return Face(x, y, x + width, y + height, score)
+
+
+def _is_segs(value: object) -> TypeGuard[tuple[Sequence[int], Sequence[Seg]]]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return False
+    header, segs = value
+    sizes = isinstance(header, list | tuple) and len(header) == 2
+    numbers = sizes and all(isinstance(n, int | np.integer) for n in header)
+    return numbers and isinstance(segs, list | tuple)
+
+
+def _segs(value: tuple[Sequence[int], Sequence[Seg]], size: Size) -> list[Face]:
+    (height, width), segs = value
+    try:
+        grid = Grid(*size, int(height), int(width))
+    except (InputError, ZeroDivisionError) as error:
+        raise InputError(
+            f"the SEGS belong to a picture of {width}x{height}, which has another shape than the "
+            f"image of {size[1]}x{size[0]}; find them on the same picture"
+        ) from error
+    return [_seg(seg).scaled(1 / grid.scale_x, 1 / grid.scale_y) for seg in segs]
+
+
+def _seg(seg: Seg) -> Face:
+    try:
+        x0, y0, x1, y1 = (float(n) for n in seg.bbox)
+        score = float(np.ravel(np.asarray(seg.confidence, dtype=np.float64))[0])
+    except (AttributeError, TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"an element of the SEGS is {str(seg)[:80]}, expected a bbox of four numbers and a "
+            "confidence"
+        ) from error
+    return Face(x0, y0, x1, y1, score)

@@ -1,0 +1,214 @@
+"""A run of Face-Region Refine: regions of all frames first, then one frame after the other."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..swin2sr_core import BudgetError, InputError, Model, ModelNotFoundError, Plan, plan_upscale
+from ..swin2sr_core.faces import (
+    Face,
+    Grid,
+    Refined,
+    RefineSettings,
+    Skipped,
+    draw_faces,
+    plan_regions,
+    refine,
+    select_faces,
+)
+from ..swin2sr_core.faces.crops import crop_plans
+from . import host, pictures
+from .face_regions import as_boxes
+from .face_restorer import FaceRestorer
+from .face_source import find_regions, with_landmarks
+from .job import Settings
+from .managed import UpscaleModel
+from .pictures import Pictures
+from .run import run as upscale_all
+
+logger = logging.getLogger(__name__)
+
+_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which faces: the node's widgets, and what is wired to tell."""
+
+    source: str
+    min_face: int
+    max_faces: int
+    score: float
+    regions: object = None
+    mask: Tensor | None = None
+
+
+@dataclass
+class Outcome:
+    """The node's outputs: B H W C, B H W, boxes per frame, faces in all, B h w 3."""
+
+    image: Tensor
+    mask: Tensor
+    faces: list[list[dict[str, object]]] = field(default_factory=list)
+    count: int = 0
+    preview: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+
+def run(
+    model: UpscaleModel,
+    image: Tensor,
+    upscaled: Tensor | None,
+    choice: Choice,
+    settings: RefineSettings,
+    restorer: FaceRestorer | None = None,
+) -> Outcome:
+    """Refine the chosen regions of `image`, B H W C, in `upscaled` (None: made with the model).
+
+    Where there is no face, `upscaled` itself comes out. Raises InputError, BudgetError,
+    ModelNotFoundError, and ComfyUI's own exception when the user cancels.
+    """
+    batch = pictures.take(image, None)
+    chosen = _chosen(batch, choice)
+    if upscaled is None:
+        scale = 4.0 if model.scale > 1 else 1.0
+        upscaled, _ = upscale_all(model, image, None, Settings(scale=scale))
+    base = pictures.take(upscaled, None)
+    if len(base) != len(batch):
+        raise InputError(
+            f"there are {len(batch)} original and {len(base)} upscaled pictures, expected as many; "
+            "wire both from the same pictures"
+        )
+    worker = _Worker(model, batch, base, settings, restorer)
+    worker.prepare(chosen)
+    if restorer is None:
+        return worker.run()
+    with restorer.loaded():
+        return worker.run()
+
+
+def _chosen(batch: Pictures, choice: Choice) -> list[tuple[list[Face], list[Skipped]]]:
+    found, wanted = find_regions(choice.source, batch, choice.regions, choice.mask, choice.score)
+    return [
+        select_faces(faces, *batch.size, choice.min_face, choice.max_faces, choice.score, means)
+        for faces, means in zip(found, wanted, strict=True)
+    ]
+
+
+class _Worker:
+    """Refines the frames of one batch."""
+
+    def __init__(
+        self,
+        model: UpscaleModel,
+        batch: Pictures,
+        base: Pictures,
+        settings: RefineSettings,
+        restorer: FaceRestorer | None,
+    ) -> None:
+        self.model, self.batch, self.base = model, batch, base
+        self.settings, self.restorer = settings, restorer
+        self.grid = Grid(*batch.size, *base.size)
+        self.chosen: list[tuple[list[Face], list[Skipped]]] = []
+        self.progress = host.Progress()
+        self.index = 0
+
+    def prepare(self, chosen: list[tuple[list[Face], list[Skipped]]]) -> None:
+        """Plan every crop of every frame, and have the model loaded with room for the largest."""
+        self.chosen = chosen
+        plans = [
+            plan
+            for faces, _ in chosen
+            for plan in crop_plans(
+                self.model.core, self._regions(faces), self.grid.scale, self.plan_for
+            )
+        ]
+        if plans and self.settings.strength > 0:
+            host.load(self.model.patcher, max(plan.forecast_bytes for plan in plans))
+
+    def run(self) -> Outcome:
+        """All frames; the batch is copied when the first of them changes."""
+        image, size = self.base.image, self.base.size
+        outcome = Outcome(image, host.output_tensor(len(self.base), *size).zero_())
+        previews = []
+        for index, (faces, skipped) in enumerate(self.chosen):
+            self.index = index
+            self.progress(index * _STEPS, len(self.chosen) * _STEPS)
+            refined = self._refined(index, faces)
+            if refined is not None:
+                if outcome.image is image:
+                    outcome.image = image.clone()
+                _put(refined, outcome.image[index], outcome.mask[index])
+            boxes = [face.scaled(self.grid.scale_x, self.grid.scale_y) for face in faces]
+            outcome.faces.append(as_boxes(boxes))
+            outcome.count += len(faces)
+            color = self.batch.frame(index).color
+            previews.append(draw_faces(color, self._regions(faces), skipped))
+        self.progress(_STEPS, _STEPS)
+        outcome.preview = torch.cat(previews).movedim(1, -1).to(host.output_device())
+        host.release_cache()
+        return outcome
+
+    def plan_for(self, core: Model, height: int, width: int, scale: float, batch: int) -> Plan:
+        """A plan for crops; if possible one for which ComfyUI need not unload other models."""
+        device = host.compute_device()
+        weights = self.model.weight_bytes - self.model.patcher.loaded_size()
+
+        def plan(budget: int) -> Plan:
+            return plan_upscale(
+                *(core.config, height, width, scale, core.precision, budget, "auto"),
+                device_type=device.type,
+                batch=batch,
+            )
+
+        try:
+            return plan(int(host.free_bytes(device) * 0.9) - weights)
+        except BudgetError:
+            return plan(int(host.available_bytes(device) * 0.9) - weights)
+
+    def _regions(self, faces: list[Face]) -> tuple:
+        window = self.model.config.window
+        return plan_regions(faces, *self.batch.size, self.settings.crop_factor, window)
+
+    def _refined(self, index: int, faces: list[Face]) -> Refined | None:
+        """None where nothing changes."""
+        if not faces or self.settings.strength == 0:
+            return None
+        if self.restorer is not None:
+            faces = self._landmarked(index, faces)
+        refined = refine(
+            self.model.core,
+            self.batch.frame(index),
+            self.base.frame(index),
+            faces,
+            self.settings,
+            progress=self._advance,
+            plan_for=self.plan_for,
+            restorer=self.restorer,
+        )
+        for text in refined.fallbacks:
+            logger.warning("picture %d: %s", index + 1, text)
+        return refined
+
+    def _landmarked(self, index: int, faces: list[Face]) -> list[Face]:
+        try:
+            return with_landmarks(faces, self.batch, index)
+        except ModelNotFoundError as error:
+            raise ModelNotFoundError(
+                f"a restorer needs eyes, nose and mouth, which wired regions do not tell: {error}"
+            ) from error
+
+    def _advance(self, done: int, total: int) -> None:
+        steps = self.index * _STEPS + _STEPS * done // max(total, 1)
+        self.progress(steps, len(self.chosen) * _STEPS)
+
+
+def _put(refined: Refined, image: Tensor, mask: Tensor) -> None:
+    """Write a frame's colours, 1 C H W, into H W C; alpha stays, grey becomes what is there."""
+    channels = min(3, image.shape[-1])
+    color = refined.frame.color[0].movedim(0, -1)
+    image[..., :channels].copy_(color.expand(*image.shape[:2], channels))
+    mask.copy_(refined.mask)

@@ -1,0 +1,187 @@
+"""A run as the page sees it: how far, how long still, how much memory, and the picture so far."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..swin2sr_core.tiles import Box
+from . import host, page, timings
+from .job import Job
+from .managed import UpscaleModel
+from .report import Summary
+
+_TELL_SECONDS = 0.2
+_PICTURE_SIDE = 512
+
+
+class Piece(Protocol):
+    """A part of a picture that has just been finished: `box`, in pixels of `image`, 1 C h w."""
+
+    @property
+    def frame(self) -> int: ...
+    @property
+    def image(self) -> Tensor: ...
+    @property
+    def box(self) -> Box: ...
+
+
+class Live:
+    """One run, told to the page in messages of the event `page.RUN_EVENT`.
+
+    Each has the `node`, the `prompt` and a `kind`: first "start" with what was planned, then
+    "progress" a few times a second, last "done" with the report. Without a page that listens
+    nothing is sent.
+    """
+
+    def __init__(
+        self, model: UpscaleModel, job: Job, frames: int, memory: host.ResidentMemory
+    ) -> None:
+        self.model, self.job, self.frames = model, job, frames
+        self.canvas: Canvas | None = None
+        self._memory = memory
+        self._prompt, self._node = page.executing_node()
+        self._started = time.monotonic()
+        self._next = 0.0
+        self._device = model.device
+        self._base = self._most = _allocated(model.device)
+        kind = timings.Kind.of(self._device, job.plan.precision, model.config, job.plan.strategy)
+        self._kind = kind
+        self._expected = timings.estimate(kind, job.plan.work * frames)
+        self._send("start", **self._planned())
+
+    def advance(self, done: int, total: int, frame: int) -> None:
+        """`done` of `total` is over, whole batch; `frame` (from 0) is being worked on."""
+        now = time.monotonic()
+        if now < self._next and done < total:
+            return
+        self._next = now + _TELL_SECONDS
+        self._most = max(self._most, _allocated(self._device))
+        seconds = now - self._started
+        self._send(
+            "progress",
+            fraction=round(done / max(total, 1), 4),
+            frame=frame + 1,
+            frames=self.frames,
+            seconds=round(seconds, 2),
+            left_seconds=self._left(seconds, done / max(total, 1)),
+            memory_bytes=self._memory_bytes(),
+        )
+
+    def fallback(self, sentence: str) -> None:
+        """A step down the ladder, as it is taken."""
+        self._send("fallback", sentence=sentence)
+
+    def done(self, summary: Summary) -> None:
+        """The end of a run that was not cancelled; its time is remembered if it went as planned."""
+        plan, reports = self.job.plan, summary.reports
+        if not summary.fallbacks and reports:
+            seconds = sum(report.seconds for report in reports)
+            timings.learn(self._kind, sum(report.plan.work for report in reports), seconds)
+        peak = max((r.peak_bytes for r in reports if r.peak_bytes is not None), default=None)
+        self._send(
+            "done",
+            **self._planned(),
+            seconds=round(summary.seconds, 2),
+            used_strategy=reports[-1].strategy if reports else plan.strategy,
+            memory_bytes=peak if peak is not None else summary.grown_bytes,
+            memory_of="device" if peak is not None else "process",
+            fallbacks=list(summary.fallbacks),
+            notes=list(plan.notes),
+            text=str(summary),
+        )
+
+    # -- the picture -----------------------------------------------------------------------------
+
+    def begin(self, planes: Tensor) -> None:
+        """A frame starts: 1 C H W in 0..1, as the network gets it."""
+        self.canvas = Canvas(planes)
+
+    def piece(self, piece: Piece) -> None:
+        """Put a finished piece into the picture."""
+        if self.canvas is not None:
+            self.canvas.put(piece)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _planned(self) -> dict[str, object]:
+        plan = self.job.plan
+        first, margin = plan.passes[0], self.job.margin
+        return {
+            "model": self.model.core.name,
+            "device": str(self._device),
+            "precision": plan.precision,
+            "strategy": plan.strategy,
+            "frames": self.frames,
+            "input": [first.width - 2 * margin, first.height - 2 * margin],
+            "output": [self.job.width, self.job.height],
+            "forecast_bytes": plan.forecast_bytes,
+            "expected_seconds": round(self._expected.seconds, 2) if self._expected else None,
+        }
+
+    def _left(self, seconds: float, fraction: float) -> float | None:
+        """By what has been done; by earlier runs while that is too little to tell."""
+        if fraction >= 0.05 and seconds >= 0.5:
+            return round(seconds * (1 - fraction) / fraction, 1)
+        if self._expected is None:
+            return None
+        return round(max(0.0, self._expected.seconds - seconds), 1)
+
+    def _memory_bytes(self) -> int | None:
+        """The most that the run has taken so far: of the device, or else of the process."""
+        if self._device.type == "cuda":
+            return self._most - self._base
+        return self._memory.growth
+
+    def _send(self, kind: str, **values: object) -> None:
+        page.tell(
+            page.RUN_EVENT, {"kind": kind, "node": self._node, "prompt": self._prompt, **values}
+        )
+
+
+class Canvas:
+    """A small picture of a frame: the input enlarged, over which finished pieces are put.
+
+    `pixels` is 3 H W in 0..1, where the picture is; nothing here waits for a device.
+    """
+
+    def __init__(self, planes: Tensor) -> None:
+        height, width = planes.shape[-2:]
+        shrink = _PICTURE_SIDE / max(height, width)
+        self.height, self.width = (max(1, round(side * shrink)) for side in (height, width))
+        rows, columns = _samples(self.height, height), _samples(self.width, width)
+        self.pixels = _sampled(planes[0], rows, columns).clone()
+
+    def put(self, piece: Piece) -> None:
+        """Take over the samples that lie inside the piece's box."""
+        image, box = piece.image[0], piece.box
+        top, rows = _within(_samples(self.height, image.shape[-2]), box.y0, box.y1)
+        left, columns = _within(_samples(self.width, image.shape[-1]), box.x0, box.x1)
+        if rows and columns:
+            part = _sampled(image, rows, columns).to(self.pixels).clamp(0, 1)
+            self.pixels[:, top : top + len(rows), left : left + len(columns)] = part
+
+
+def _samples(count: int, size: int) -> list[int]:
+    """Where `count` samples of an axis of `size` pixels lie: in the middle of equal spans."""
+    return [(2 * index + 1) * size // (2 * count) for index in range(count)]
+
+
+def _within(samples: list[int], start: int, end: int) -> tuple[int, list[int]]:
+    """The samples in `[start, end)`, and the number of the first."""
+    first = sum(sample < start for sample in samples)
+    return first, [sample for sample in samples if start <= sample < end]
+
+
+def _sampled(image: Tensor, rows: list[int], columns: list[int]) -> Tensor:
+    """C H W -> 3 h w."""
+    picked = image[:, rows][:, :, columns]
+    return picked[:3].float().expand(3, -1, -1)
+
+
+def _allocated(device: torch.device) -> int:
+    """Live tensor bytes there; 0 where nobody counts them."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0

@@ -1,0 +1,53 @@
+"""Live events of a server over its WebSocket, where the package `websockets` is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+Told = Callable[[object, object], None]
+
+
+@contextlib.contextmanager
+def following(url: str, client_id: str, told: Told) -> Iterator[None]:
+    """Pass every event for `client_id` to `told` during the block, from a thread of its own.
+
+    Without the package, or where the server does not speak it, nothing is passed.
+    """
+    socket = _connected(f"ws{url.removeprefix('http')}/ws?clientId={client_id}")
+    if socket is None:
+        yield
+        return
+    reader = threading.Thread(target=_read, args=(socket, told), name="swin2sr-ws", daemon=True)
+    reader.start()
+    try:
+        yield
+    finally:
+        socket.close()
+        reader.join(timeout=5)
+
+
+def _connected(address: str) -> Any | None:
+    try:
+        from websockets.sync.client import connect
+    except ImportError:
+        return None
+    try:
+        return connect(address, open_timeout=5, max_size=None, proxy=None)
+    except Exception as error:
+        logger.debug("no live progress from %s: %s", address, error)
+        return None
+
+
+def _read(socket: Any, told: Told) -> None:
+    with contextlib.suppress(Exception):  # it is closed from the other thread
+        for message in socket:
+            if isinstance(message, str):
+                event = json.loads(message)
+                told(event.get("type"), event.get("data"))

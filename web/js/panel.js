@@ -1,0 +1,152 @@
+// The panel in Load Swin2SR and Tiled Upscale: the plan before a run, the run, the report after it.
+
+import { checkedText, downloadView } from './download_view.js'
+import { button, element } from './dom.js'
+import { planView } from './plan_view.js'
+import { RunView, reportView } from './run_view.js'
+import { text } from './texts.js'
+
+const LEAST_HEIGHT = 40
+const MOST_HEIGHT = 300
+
+/**
+ * What a panel needs of the page around it.
+ * @typedef {Object} Page
+ * @property {(query: Object, signal: AbortSignal) => Promise<Object>} askPlan
+ * @property {() => void} cancelRun
+ * @property {(model: string) => void} startDownload
+ * @property {(model: string) => void} stopDownload
+ */
+
+export class Panel {
+  /**
+   * @param {Page} page
+   * @param {() => Object | null} question what to ask /swin2sr/plan for now; null where nothing is connected
+   * @param {string} nothing the key of the text for that case
+   */
+  constructor(page, question, nothing = 'plan_connect') {
+    this.page = page
+    this.question = question
+    this.nothing = nothing
+    this.asked = undefined
+    this.done = false
+    this.height = LEAST_HEIGHT
+    this.onHeight = () => {}
+    this.running = new RunView(() => page.cancelRun())
+    this.parts = { plan: element('div'), run: element('div'), report: element('div') }
+    this.inside = element('div', { class: 'swin2sr-inside' }, ...Object.values(this.parts))
+    this.root = element('div', { class: 'swin2sr swin2sr-panel', role: 'region', 'aria-label': 'Swin2SR' }, this.inside)
+    this.observer = new ResizeObserver(() => this.#measure())
+    this.observer.observe(this.inside)
+    // The wheel scrolls what is longer than the panel, and else is the canvas's.
+    this.root.addEventListener('wheel', (event) => {
+      if (this.root.scrollHeight > this.root.clientHeight + 1) event.stopPropagation()
+    })
+  }
+
+  /** Ask for the plan again if what is to be asked has changed, or if `anyway`. */
+  async refresh(anyway = false) {
+    const query = this.question()
+    const key = JSON.stringify(query)
+    if (key === this.asked && !anyway) return
+    this.asked = key
+    this.aborter?.abort()
+    if (query === null) {
+      this.#show('plan', element('p', { class: 'swin2sr-foot' }, text(this.nothing)))
+      return
+    }
+    const aborter = (this.aborter = new AbortController())
+    try {
+      const answer = await this.page.askPlan(query, aborter.signal)
+      if (!aborter.signal.aborted) this.#showPlan(answer)
+    } catch (error) {
+      if (error.name !== 'AbortError') this.#show('plan', element('p', { class: 'swin2sr-foot' }, text('plan_unreachable')))
+    }
+  }
+
+  /** A message of the event "swin2sr.run". */
+  onRun(message) {
+    if (message.kind === 'done') {
+      this.#show('run')
+      this.#showClosable('report', reportView(message))
+      this.done = true
+      this.#arrange()
+      return
+    }
+    if (message.kind === 'start' || !this.parts.run.firstChild) {
+      this.done = false
+      this.#show('report')
+      this.#show('run', this.running.root)
+    }
+    this.running[message.kind]?.(message)
+  }
+
+  /** The run is over without a report: cancelled, or failed with a sentence. */
+  onStopped(sentence, failed = false) {
+    if (!failed && !this.parts.run.firstChild) return
+    this.done = false
+    this.#show('run')
+    this.#showClosable('report', element('p', { class: failed ? 'swin2sr-problem' : 'swin2sr-foot', role: 'status' }, sentence))
+    this.refresh(true)
+  }
+
+  /** A message of the event "swin2sr.download". */
+  onDownload(state) {
+    const model = this.answer?.model
+    if (model?.name !== state.model) return
+    if (state.phase === 'done') {
+      this.#showClosable('report', element('p', { class: 'swin2sr-good', role: 'status' }, checkedText(state)))
+      this.refresh(true)
+    } else if (model.download) {
+      model.download.state = state
+      this.#showPlan(this.answer)
+    } else if (state.phase === 'running') this.refresh(true)
+  }
+
+  dispose() {
+    this.aborter?.abort()
+    this.observer.disconnect()
+  }
+
+  #showPlan(answer) {
+    this.answer = answer
+    const missing = answer.model?.download
+    const focused = this.parts.plan.contains(document.activeElement)
+    const parts = [planView(answer)]
+    if (missing) {
+      const { startDownload, stopDownload } = this.page
+      parts.unshift(downloadView(answer.model, startDownload, stopDownload))
+    }
+    this.#show('plan', ...parts)
+    if (focused) this.parts.plan.querySelector('button')?.focus({ preventScroll: true })
+  }
+
+  #show(part, ...content) {
+    this.parts[part].replaceChildren(...content)
+    this.#arrange()
+  }
+
+  /** While it runs, and until its report is closed, a run takes the place of the plan. */
+  #arrange() {
+    for (const part of Object.values(this.parts)) part.hidden = !part.firstChild
+    if (this.done || this.parts.run.firstChild) this.parts.plan.hidden = true
+  }
+
+  #showClosable(part, content) {
+    const close = button('×', text('close'), () => {
+      this.done = false
+      this.#show(part)
+      this.refresh(true)
+    })
+    close.classList.add('swin2sr-close')
+    this.#show(part, close, content)
+  }
+
+  #measure() {
+    const wanted = Math.min(Math.max(Math.ceil(this.inside.scrollHeight) + 2, LEAST_HEIGHT), MOST_HEIGHT)
+    if (wanted === this.height) return
+    const before = this.height
+    this.height = wanted
+    this.onHeight(wanted, before)
+  }
+}

@@ -1,0 +1,64 @@
+// What would happen: a row for each size, with strategy, memory and time.
+
+import { element } from './dom.js'
+import { bytes, seconds, size } from './format.js'
+import { text } from './texts.js'
+
+/** An element for an answer of /swin2sr/plan, or for {error}. */
+export function planView(answer) {
+  if (answer.error) return element('p', { class: 'swin2sr-problem', role: 'status' }, answer.error)
+  const model = answer.model
+  const heads = ['plan_size', 'plan_strategy', 'plan_memory', 'plan_time'].map((key) =>
+    element('th', { scope: 'col' }, text(key))
+  )
+  const table = element(
+    'table',
+    { class: 'swin2sr-plan' },
+    element('thead', {}, element('tr', {}, ...heads)),
+    element('tbody', {}, ...answer.rows.map((row) => planRow(row, answer.free_bytes)))
+  )
+  const weight = model.bytes ? `, ${bytes(model.bytes)}` : ''
+  const foot = text('plan_foot', {
+    model: `${model.name}${weight}`,
+    precision: answer.precision,
+    device: answer.device,
+    free: bytes(answer.free_bytes)
+  })
+  const notes = new Set(answer.rows.flatMap((row) => row.notes ?? []))
+  return element(
+    'div',
+    {},
+    table,
+    ...[...notes].map((note) => element('p', { class: 'swin2sr-note' }, note)),
+    element('p', { class: 'swin2sr-foot' }, foot)
+  )
+}
+
+function planRow(row, free) {
+  const frames = row.frames > 1 ? ` × ${row.frames}` : ''
+  if (row.problem) {
+    return element(
+      'tr',
+      {},
+      element('td', {}, size(row.width, row.height) + frames),
+      element('td', { colSpan: 3, class: 'swin2sr-problem' }, row.problem)
+    )
+  }
+  const share = Math.min(row.forecast_bytes / Math.max(free, 1), 1)
+  const memory = element(
+    'span',
+    { class: 'swin2sr-meter', title: text('plan_share', { used: bytes(row.forecast_bytes), free: bytes(free) }) },
+    element('span', { style: `width: ${(share * 100).toFixed(1)}%` })
+  )
+  const host = row.host_bytes ? ` + ${bytes(row.host_bytes)}` : ''
+  const time = row.seconds === null ? '–' : `${row.seconds_are_rough ? '≈ ' : ''}${seconds(row.seconds)}`
+  const why = row.seconds === null ? 'plan_time_unknown' : row.seconds_are_rough ? 'plan_time_rough' : 'plan_time_learnt'
+  return element(
+    'tr',
+    {},
+    element('td', {}, `${size(row.width, row.height)}${frames} → ${size(...row.output)}`),
+    element('td', { title: text(`strategy_${row.strategy}`) }, row.strategy),
+    element('td', {}, bytes(row.forecast_bytes) + host, memory),
+    element('td', { title: text(why) }, time)
+  )
+}

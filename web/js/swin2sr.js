@@ -1,0 +1,175 @@
+// The pack's part of the page. This file alone knows ComfyUI's page; the others are about elements.
+
+import { app } from '../../../scripts/app.js'
+import { api } from '../../../scripts/api.js'
+
+import { CompareView } from './compare_view.js'
+import { addStyles } from './dom.js'
+import { nodeOfExecution, pictureSize, source, targets, widgetValue } from './graph.js'
+import { InputFiles } from './input_files.js'
+import { Panel } from './panel.js'
+import { loadTexts, text } from './texts.js'
+
+const LOOK_MS = 400
+const DOM_MARGIN = 10 // what ComfyUI leaves free around an element in a node
+const COMPARE_HEIGHT = 220
+const WIDGETS = ['scale', 'longest_side', 'edge', 'strategy', 'tile_size', 'overlap', 'max_memory']
+const ENDS = ['execution_success', 'execution_error', 'execution_interrupted']
+
+const panels = new Map()
+let looking = null
+let runningPrompt = null
+
+const files = new InputFiles(
+  (query) => api.apiURL(`/view?${query}`),
+  () => look()
+)
+
+const page = {
+  async askPlan(query, signal) {
+    const answer = await api.fetchApi(`/swin2sr/plan?${new URLSearchParams(query)}`, { signal })
+    return answer.json()
+  },
+  cancelRun: () => api.interrupt(runningPrompt),
+  startDownload: (model) => post('/swin2sr/download', model),
+  stopDownload: (model) => post('/swin2sr/download/stop', model)
+}
+
+function post(path, model) {
+  const headers = { 'Content-Type': 'application/json' }
+  return api.fetchApi(path, { method: 'POST', headers, body: JSON.stringify({ model }) })
+}
+
+// -- what is asked -------------------------------------------------------------------------------
+
+function modelOf(loader) {
+  if (loader?.type === 'Swin2SR_Load') {
+    return { model: widgetValue(loader, 'model'), precision: widgetValue(loader, 'precision', 'auto') }
+  }
+  if (loader?.type === 'UpscaleModelLoader') return { model: widgetValue(loader, 'model_name'), precision: 'auto' }
+  return null
+}
+
+function settingsOf(upscaler) {
+  const size = pictureSize(upscaler, 'image', (name) => files.size(name))
+  const values = Object.fromEntries(WIDGETS.map((name) => [name, widgetValue(upscaler, name)]))
+  return { ...values, ...size }
+}
+
+function questionOfUpscaler(node) {
+  const model = modelOf(source(node, 'model'))
+  return model && { ...model, ...settingsOf(node) }
+}
+
+function questionOfLoader(node) {
+  const [upscaler] = targets(node, 'Swin2SR_TiledUpscale')
+  return { ...modelOf(node), ...(upscaler ? settingsOf(upscaler) : {}) }
+}
+
+// -- widgets -------------------------------------------------------------------------------------
+
+function addPanel(node, question) {
+  const panel = new Panel(page, () => question(node))
+  node.addDOMWidget('swin2sr_panel', 'swin2sr_panel', panel.root, {
+    serialize: false,
+    hideOnZoom: false,
+    getMinHeight: () => panel.height + 2 * DOM_MARGIN,
+    getMaxHeight: () => panel.height + 2 * DOM_MARGIN
+  }).serialize = false
+  panel.onHeight = (wanted, before) => {
+    // A node that is as low as it can be follows its panel; one that was made higher stays.
+    const [width, height] = node.size
+    const least = node.computeSize()[1]
+    const grown = Math.max(height + (height <= least + before - wanted + 1 ? wanted - before : 0), least)
+    if (grown !== height) node.setSize([width, grown])
+    node.setDirtyCanvas?.(true, true)
+  }
+  panels.set(node, panel)
+  chain(node, 'onRemoved', () => {
+    panel.dispose()
+    panels.delete(node)
+  })
+  looking ??= setInterval(look, LOOK_MS)
+}
+
+function addCompare(node) {
+  const view = new CompareView()
+  node.addDOMWidget('swin2sr_compare', 'swin2sr_compare', view.root, {
+    serialize: false,
+    hideOnZoom: false,
+    getMinHeight: () => COMPARE_HEIGHT
+  }).serialize = false
+  node.setSize([Math.max(node.size[0], 420), Math.max(node.size[1], 460)])
+  chain(node, 'onExecuted', (output) => {
+    const addresses = (list) => (list ?? []).map((file) => api.apiURL(`/view?${new URLSearchParams(file)}`))
+    view.show(addresses(output?.a_images), addresses(output?.b_images))
+  })
+  chain(node, 'onRemoved', () => view.dispose())
+}
+
+function chain(node, name, more) {
+  const before = node[name]
+  node[name] = function (...values) {
+    const result = before?.apply(this, values)
+    more(...values)
+    return result
+  }
+}
+
+/** Ask anew where what is to be asked has changed: widgets, links, pictures. */
+function look() {
+  if (panels.size === 0) {
+    clearInterval(looking)
+    looking = null
+  }
+  if (document.hidden) return
+  for (const panel of panels.values()) panel.refresh()
+}
+
+// -- messages ------------------------------------------------------------------------------------
+
+function panelOf(id) {
+  return panels.get(nodeOfExecution(app.rootGraph ?? app.graph, id))
+}
+
+function listen() {
+  api.addEventListener('swin2sr.run', ({ detail }) => {
+    runningPrompt = detail.prompt || null
+    panelOf(detail.node)?.onRun(detail)
+  })
+  api.addEventListener('swin2sr.download', ({ detail }) => {
+    for (const panel of panels.values()) panel.onDownload(detail)
+  })
+  for (const name of ENDS) {
+    api.addEventListener(name, ({ detail }) => {
+      if (name === 'execution_error') panelOf(detail?.node_id)?.onStopped(detail.exception_message?.trim(), true)
+      for (const panel of panels.values()) {
+        panel.onStopped(text(name === 'execution_interrupted' ? 'run_cancelled' : 'run_over'))
+        panel.refresh(true)
+      }
+    })
+  }
+}
+
+const additions = {
+  Swin2SR_Load: (node) => addPanel(node, questionOfLoader),
+  Swin2SR_TiledUpscale: (node) => addPanel(node, questionOfUpscaler),
+  Swin2SR_Compare: addCompare
+}
+
+app.registerExtension({
+  name: 'Swin2SR',
+  async setup() {
+    listen()
+  },
+  async init() {
+    addStyles()
+    await loadTexts(
+      async () => (await api.fetchApi('/i18n')).json(),
+      () => app.extensionManager?.setting?.get?.('Comfy.Locale') ?? 'en'
+    )
+  },
+  nodeCreated(node) {
+    additions[node.comfyClass ?? node.type]?.(node)
+  }
+})
