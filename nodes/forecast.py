@@ -13,7 +13,7 @@ from ..swin2sr_core.catalog import CatalogEntry
 from ..swin2sr_core.config import Swin2SRConfig
 from ..swin2sr_core.devices import resolve_precision
 from ..swin2sr_core.errors import BudgetError, InputError
-from ..swin2sr_core.plan import ELEMENT_BYTES, FP32_BYTES
+from ..swin2sr_core.forecast import ELEMENT_BYTES, FP32_BYTES
 from . import downloads, host, load, model_choice, timings
 from .job import EDGES, Settings, make_job
 from .managed import UpscaleModel

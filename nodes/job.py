@@ -12,7 +12,7 @@ from .managed import UpscaleModel
 
 EDGES = ("reflect", "wrap")
 
-_SLOWER = 1.5
+_SLOWER = 1.25
 """How much slower a plan may be that needs no other model to be unloaded."""
 
 
@@ -28,6 +28,7 @@ class Settings:
     tile_size: int = 0
     overlap: int = 0
     max_memory: float = 0.0
+    max_input_side: int = 0
 
     def __post_init__(self) -> None:
         if self.edge not in EDGES:

@@ -19,6 +19,7 @@ class Summary:
     seconds: float
     reports: Sequence[Report]
     grown_bytes: int | None
+    notices: tuple[str, ...] = ()
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
@@ -32,15 +33,16 @@ class Summary:
             f"{first.model} on {first.device}: {pictures} to {self.job.width}x{self.job.height} "
             f"in {self.seconds:.2f} s",
             str(self.job.plan),
+            *(f"  notice: {each}" for each in self.notices),
             f"  measured peak: {self._peak()}",
             f"  fallbacks: {'; '.join(self.fallbacks) or 'none'}",
         ]
         return "\n".join(lines)
 
     def _peak(self) -> str:
-        on_device = [r.peak_bytes for r in self.reports if r.peak_bytes is not None]
-        if on_device:
-            return f"{format_bytes(max(on_device))} on the device"
+        known = [r.peak_bytes for r in self.reports if r.peak_bytes is not None]
+        if known and self.reports[0].device != "cpu":
+            return f"{format_bytes(max(known))} on the device"
         if self.grown_bytes is None:
             return "unknown"
         return f"{format_bytes(self.grown_bytes)} more for the process, its output included"

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..swin2sr_core import Report, upscale
 from ..swin2sr_core.images.alpha import upscale_frame
 from ..swin2sr_core.images.frame import Frame
+from ..swin2sr_core.images.input_gate import notice
 from ..swin2sr_core.sharpen import sharpen
 from . import host, pictures, seamless
 from .job import Job, Settings, make_job
@@ -31,12 +32,14 @@ def run(
     `mask`, B|1 H W, is 1 where the picture is transparent. Raises InputError, BudgetError, and
     ComfyUI's own exception when the user cancels.
     """
-    batch = pictures.take(image, mask)
+    taken = pictures.take(image, mask)
+    batch = pictures.gated(taken, settings.max_input_side)
+    notices = () if batch is taken else (notice(taken.size, batch.size, settings.max_input_side),)
     job = make_job(model, *batch.size, len(batch), settings)
     host.load(model.patcher, job.plan.forecast_bytes)
     started = time.perf_counter()
     output = host.output_tensor(len(batch), job.height, job.width, batch.output_channels)
-    worker = _Worker(model, job, settings.sharpen, batch, output)
+    worker = _Worker(model, job, settings.sharpen, batch, output, notices)
     for index in range(len(batch)):
         worker.do(index)
     host.release_cache()
@@ -49,10 +52,17 @@ class _Worker:
     """Upscales the frames of one batch into `output`, and keeps the count."""
 
     def __init__(
-        self, model: UpscaleModel, job: Job, amount: float, batch: Pictures, output: Tensor
+        self,
+        model: UpscaleModel,
+        job: Job,
+        amount: float,
+        batch: Pictures,
+        output: Tensor,
+        notices: tuple[str, ...],
     ) -> None:
         self.model, self.job, self.amount = model, job, amount
-        self.batch, self.output = batch, output
+        self.batch, self.output, self.notices = batch, output, notices
+        self.plan = job.plan
         self.reports: list[Report] = []
         self.memory = host.ResidentMemory()
         self.progress = host.Progress()
@@ -76,9 +86,10 @@ class _Worker:
         result = upscale(
             self.model.core,
             planes.transpose(0, 1) if swap else planes,
-            plan=self.job.plan,
+            plan=self.plan,
             progress=self._advance,
         )
+        self.plan = result.report.next_plan
         self.calls += 1
         self.reports.append(result.report)
         return result.image.transpose(0, 1) if swap else result.image
@@ -109,7 +120,9 @@ class _Worker:
 
     def summary(self, seconds: float) -> Summary:
         """What happened, once all frames are done."""
-        return Summary(self.job, len(self.batch), seconds, self.reports, self.memory.growth)
+        return Summary(
+            self.job, len(self.batch), seconds, self.reports, self.memory.growth, self.notices
+        )
 
 
 def _mapped(frame: Frame, function: Callable[[Tensor], Tensor]) -> Frame:

@@ -27,7 +27,7 @@ class Swin2SRTiledUpscale(io.ComfyNode):
                 "ask for tiles there are none: the result is exactly that of the whole network "
                 "on the whole picture."
             ),
-            inputs=[*_sockets(), *_picture_widgets(), *_memory_widgets(), _mask()],
+            inputs=[*_sockets(), *_picture_widgets(), *_memory_widgets(), _mask(), _gate()],
             outputs=[
                 io.Image.Output(
                     "upscaled", display_name="image", tooltip="The upscaled pictures, RGB or RGBA."
@@ -60,9 +60,18 @@ class Swin2SRTiledUpscale(io.ComfyNode):
         overlap: int,
         max_memory: float,
         mask: Tensor | None = None,
+        max_input_side: int = 0,
     ) -> io.NodeOutput:
         settings = Settings(
-            scale, longest_side, sharpen, edge, strategy, tile_size, overlap, max_memory
+            scale,
+            longest_side,
+            sharpen,
+            edge,
+            strategy,
+            tile_size,
+            overlap,
+            max_memory,
+            max_input_side,
         )
         upscaled, summary = run(as_swin2sr(model), image, mask, settings)
         return io.NodeOutput(upscaled, str(summary))
@@ -178,4 +187,22 @@ def _mask() -> io.Input:
             "Transparency of the picture, as Load Image gives it: the result then has an alpha "
             "channel."
         ),
+    )
+
+
+def _gate() -> io.Input:
+    """Optional, so that workflows saved before there was one still run."""
+    return advanced(
+        io.Int.Input(
+            "max_input_side",
+            optional=True,
+            default=0,
+            min=0,
+            max=16384,
+            step=8,
+            tooltip=(
+                "Reduces pictures with a longer side to this many pixels first, and says so in the "
+                "report. 0: never."
+            ),
+        )
     )

@@ -39,6 +39,12 @@ def fastest_pass(
     )
 
 
+def fastest_pass_like(plan: PassPlan) -> PassPlan:
+    """The fastest way to run the same pass, its tiles still to be chosen."""
+    first = fastest_pass(plan.config, plan.height, plan.width, plan.precision, plan.unified)
+    return replace(first, other_bytes=plan.other_bytes, overlap=plan.overlap, blend=plan.blend)
+
+
 def _band_windows(
     config: Swin2SRConfig, height: int, width: int, precision: str, unified: bool
 ) -> int:

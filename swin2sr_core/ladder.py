@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from .candidates import by_preference, fastest_pass, pass_candidates
+from .candidates import by_preference, fastest_pass_like, pass_candidates
 from .devices import free_bytes
 from .engine import Finished, Pass
 from .errors import OutOfMemoryError
@@ -61,7 +61,7 @@ class Ladder:
 
         Raises `OutOfMemoryError` when there is no smaller plan left that could work.
         """
-        taken = self._instead.get(plan, plan)
+        taken = self.taken(plan)
         if taken != plan:
             self.rescale(taken.work)
         work: Pass | TiledPass | None = None
@@ -86,6 +86,10 @@ class Ladder:
             taken = below
             self.rescale(work.remaining(taken) if _same_kind(work, taken) else taken.work)
         self._instead[plan] = taken
+
+    def taken(self, plan: PassPlan) -> PassPlan:
+        """What has replaced `plan`, or itself."""
+        return self._instead.get(plan, plan)
 
     def _attempt(self, work: Pass | TiledPass, plan: PassPlan) -> _Failure | None:
         """None if the pass came to its end, else why it did not, without a trace of the error.
@@ -132,20 +136,12 @@ class Ladder:
         return min(smaller, key=lambda each: each.charged_bytes)
 
     def _below(self, failed: PassPlan) -> list[PassPlan]:
-        first = replace(
-            fastest_pass(
-                failed.config, failed.height, failed.width, failed.precision, failed.unified
-            ),
-            other_bytes=failed.other_bytes,
-            overlap=failed.overlap,
-            blend=failed.blend,
-        )
         strategies = ("whole", "staged", "tiled")
         allowed = strategies[strategies.index(failed.strategy) :]
         if self.asked_strategy in ("whole", "staged"):
             allowed = tuple(each for each in allowed if each != "tiled")
         limit = failed.charged_bytes * _STEP
-        candidates = pass_candidates(first)
+        candidates = pass_candidates(fastest_pass_like(failed))
         return [e for e in candidates if e.strategy in allowed and e.charged_bytes <= limit]
 
     def _tell(self, failed: PassPlan, below: PassPlan, reason: str) -> None:

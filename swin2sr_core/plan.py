@@ -69,6 +69,11 @@ class Plan:
         return max(each.host_bytes for each in self.passes)
 
     @property
+    def total_bytes(self) -> int:
+        """Peak bytes on the device and in host memory together."""
+        return max(each.total_bytes for each in self.passes)
+
+    @property
     def work(self) -> int:
         """Floating-point operations of all passes."""
         return sum(each.work for each in self.passes)

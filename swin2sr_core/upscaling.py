@@ -49,7 +49,8 @@ class Report:
 
     `peak_bytes` is the most that the run took at once: on a device exactly what torch gave out for
     it, on a CPU how far the process grew; None where nobody tells. `fallbacks` has a sentence for
-    every step down when memory ran short.
+    every step down when memory ran short; `next_plan` is where these have led, the plan for another
+    picture of this size.
     """
 
     model: str
@@ -59,12 +60,14 @@ class Report:
     plan: Plan
     seconds: float
     peak_bytes: int | None
+    next_plan: Plan
     fallbacks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Plain values only; the plan becomes its own dictionary."""
         shallow = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**shallow, "plan": self.plan.to_dict(), "fallbacks": list(self.fallbacks)}
+        plans = {"plan": self.plan.to_dict(), "next_plan": self.next_plan.to_dict()}
+        return {**shallow, **plans, "fallbacks": list(self.fallbacks)}
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def upscale(
         plan=plan,
         seconds=time.perf_counter() - started,
         peak_bytes=watch.peak_bytes,
+        next_plan=replace(plan, passes=tuple(run.ladder.taken(each) for each in plan.passes)),
         fallbacks=tuple(dict.fromkeys(run.ladder.fallbacks)),
     )
     return Result(output, report)

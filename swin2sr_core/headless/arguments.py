@@ -128,6 +128,13 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         help="with --strategy tiled: input pixels that neighbouring tiles share (default: 32)",
     )
     parser.add_argument(
+        "--max-input-side",
+        type=whole_number(0, 1 << 16),
+        default=0,
+        metavar="N",
+        help="reduce pictures with a longer side to N pixels first (default: 0, never)",
+    )
+    parser.add_argument(
         "--max-memory",
         type=parse_bytes,
         metavar="SIZE",

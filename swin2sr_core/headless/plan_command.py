@@ -29,14 +29,16 @@ def register(commands: Commands[Parser]) -> None:
 def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """Make the plan that `upscale` would run, now, with the same options."""
     from ..images import open_picture
+    from ..images.input_gate import gated_size, notice
     from ..model import load_model
     from ..upscaling import make_plan
+    from .candidate_table import candidate_rows, candidate_table, reason
 
     size = parse_size(args.input)
     if size is None:
         with open_picture(args.input) as picture:
             size = picture.size[1], picture.size[0]
-    height, width = size
+    height, width = gated_size(*size, args.max_input_side)
     model = load_model(args.model, args.precision, args.device)
     plan = make_plan(
         model,
@@ -48,7 +50,9 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
         tile=args.tile,
         overlap=args.overlap,
     )
-    console.show(str(plan))
+    if size != (height, width):
+        console.show(notice(size, (height, width), args.max_input_side))
+    console.show(f"{plan}\n\n{candidate_table(plan)}")
     document: dict[str, object] = {
         "status": "ok",
         "input_size": [width, height],
@@ -56,5 +60,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
         "device": str(model.device),
         "budget_bytes": plan.budget_bytes,
         "plan": plan.to_dict(),
+        "candidates": candidate_rows(plan),
+        "reason": reason(plan),
     }
     return Outcome(0, document)

@@ -145,6 +145,7 @@ def _prepared(
         quality=args.quality,
         overwrite=args.overwrite,
         max_pixels=args.max_pixels,
+        max_input_side=args.max_input_side,
     )
     return Upscaler(model, settings, console, stop, face_step(args, stop)), targets
 
@@ -227,7 +228,8 @@ def _summary(done: Done) -> str:
     peak = ""
     if done.peak_bytes is not None:
         peak = f", peak memory {format_bytes(done.peak_bytes)} ({done.peak_of})"
-    fallbacks = "".join(f"; {each}" for each in (*done.report.plan.notes, *done.fallbacks))
+    told = (*done.notices, *done.report.plan.notes, *done.fallbacks)
+    fallbacks = "".join(f"; {each}" for each in told)
     return (
         f"{done.target.output}: {width}x{height} -> {out_width}x{out_height}{frames}, "
         f"{done.report.model}, {done.report.device}, {done.report.precision}, {done.strategy}, "

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..images import Picture, open_picture, upscale_frame
 from ..images.encoders import DEEP, format_of, save_picture
 from ..images.frame import Frame, Pixels, from_pixels, over_white, to_pixels
+from ..images.input_gate import gated, notice
 from ..images.metadata import Metadata
 from ..model import Model
 from ..plan import Plan
@@ -37,12 +38,14 @@ class Settings:
     quality: int | None
     overwrite: bool
     max_pixels: int
+    max_input_side: int = 0
 
 
 @dataclass(frozen=True)
 class Done:
     """A finished picture. `peak_of` tells whose `peak_bytes` are: "device" or "process".
 
+    `measured_bytes` is what the upscaling itself took, to be held against the plan's forecast.
     `faces` is how many were refined, None where nobody asked.
     """
 
@@ -52,8 +55,10 @@ class Done:
     reports: tuple[Report, ...]
     peak_bytes: int | None
     peak_of: str
+    measured_bytes: int | None = None
     faces: int | None = None
     face_fallbacks: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def report(self) -> Report:
@@ -94,6 +99,9 @@ class Done:
             "inference_time_ms": round(self.seconds * 1000, 1),
             "peak_memory_gb": None if peak is None else round(peak / 2**30, 4),
             "peak_memory_of": self.peak_of,
+            "forecast_bytes": self.report.plan.total_bytes,
+            "measured_bytes": self.measured_bytes,
+            "notices": list(self.notices),
             "fallbacks": self.fallbacks,
             "plan": self.report.plan.to_dict(),
             **({} if self.faces is None else {"faces": self.faces}),
@@ -132,15 +140,18 @@ class Upscaler:
             )
             self._compare(target, work, picture.metadata)
         peaks = [each.peak_bytes for each in work.reports if each.peak_bytes is not None]
+        on_cpu = self.model.device.type == "cpu"
         return Done(
             target=target,
             input_size=picture.size,
             frames=picture.frame_count,
             reports=tuple(work.reports),
-            peak_bytes=max(peaks) if peaks else peak_process_bytes(),
-            peak_of="device" if peaks else "process",
+            peak_bytes=peak_process_bytes() if on_cpu or not peaks else max(peaks),
+            peak_of="process" if on_cpu or not peaks else "device",
+            measured_bytes=max(peaks, default=None),
             faces=work.faces,
             face_fallbacks=tuple(work.face_fallbacks),
+            notices=tuple(dict.fromkeys(work.notices)),
         )
 
     def plan_for(self, frame: Frame) -> Plan:
@@ -160,6 +171,12 @@ class Upscaler:
                 overlap=self.settings.overlap,
             )
         return self._plans[height, width, alpha]
+
+    def replan(self, plan: Plan, now: Plan) -> None:
+        """`plan` did not fit into memory and has become `now`: the next pictures start there."""
+        for question, planned in self._plans.items():
+            if planned == plan:
+                self._plans[question] = now
 
     def _bits(self, picture: Picture, target: Target) -> int:
         """What was asked for, else the source's depth where the output's format has it."""
@@ -193,6 +210,7 @@ class _PictureWork:
     first: tuple[Pixels, Pixels] | None = None
     faces: int | None = None
     face_fallbacks: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     _done: float = 0
 
     def frames(self) -> Iterator[Frame]:
@@ -207,10 +225,21 @@ class _PictureWork:
     def _upscaled(self, number: int, frame: Frame) -> Frame:
         self._check_channels(frame)
         self._done = number
+        frame = self._gated(frame)
         result = self._refined(frame, upscale_frame(frame, _Network(self, frame)))
         if self.keep_first and number == 0:
             self.first = to_pixels(over_white(frame)), to_pixels(over_white(result))
         return result
+
+    def _gated(self, frame: Frame) -> Frame:
+        """Reduced, if the user has set a limit that it exceeds."""
+        limit = self.upscaler.settings.max_input_side
+        reduced = gated(frame, limit)
+        if reduced is not frame:
+            sizes = (f.color.shape[-2:] for f in (frame, reduced))
+            (height, width), (new_height, new_width) = sizes
+            self.notices.append(notice((height, width), (new_height, new_width), limit))
+        return reduced
 
     def _refined(self, frame: Frame, result: Frame) -> Frame:
         """With better faces, where they are asked for."""
@@ -235,6 +264,7 @@ class _PictureWork:
             )
         self._done += share
         self.reports.append(result.report)
+        self.upscaler.replan(plan, result.report.next_plan)
         return result.image
 
     def _check_channels(self, frame: Frame) -> None:
