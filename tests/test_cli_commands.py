@@ -45,8 +45,29 @@ def test_a_plan_is_printed_as_the_core_prints_it(run):
     code, out, err = run("plan", "480x640", *options)
     config = s2.load_model(precision="fp32").config
     plan = s2.plan_upscale(config, height=480, width=640, budget_bytes=1 << 30)
-    assert (code, out, err) == (0, f"{plan}\n", "")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{plan}\n\n")
     assert out.startswith("640x480 -> 2560x1920 in 1 pass(es), fp32")
+
+
+def test_a_plan_shows_what_else_there_was_and_why_it_was_taken(run):
+    options = ["--precision", "fp32", "--device", "cpu", "--json"]
+    code, out, _ = run("plan", "512x512", "--max-memory", "400MB", *options)
+    document = json.loads(out)
+    assert code == 0
+    (taken,) = [row for row in document["candidates"] if row["taken"]]
+    assert taken["strategy"] == "whole" and taken["fits"] and taken["exact"]
+    assert {row["strategy"] for row in document["candidates"]} == {"whole", "staged", "tiled"}
+    assert min(row["time"] for row in document["candidates"]) == 1
+    assert document["reason"] == "the fastest exact plan that fits into 400 MB"
+    _, out, _ = run("plan", "512x512", "--max-memory", "120MB", "--precision", "fp32")
+    assert "->  tiled" in out and "it is not exact, for which" in out and "over the budget" in out
+
+
+def test_a_plan_tells_what_the_input_gate_does(run):
+    code, out, _ = run("plan", "2000x1000", "--max-input-side", "500")
+    assert code == 0
+    assert "1000x2000 was reduced to 250x500 first" in out and "-> 1000x2000 in 1 pass" in out
 
 
 def test_a_plan_as_json_and_of_a_picture(run, tmp_path):
