@@ -47,6 +47,7 @@ def test_changes_go_to_their_place(written):
         ({"data": {"crops": 4}}, "data of the config has no 'crops'"),
         ({"batch": "4"}, "batch of the config must be of type int, got '4'"),
         ({"batch": 2.5}, "batch of the config must be of type int, got 2.5"),
+        ({"batch": True}, "batch of the config must be of type int, got True"),
         ({"compile": 1}, "compile of the config must be of type bool, got 1"),
         ({"data": {"folders": "a"}}, "folders of data of the config must be a list"),
         ({"data": 3}, r"data of the config must be a JSON object, got 3; write \{...\}"),

@@ -15,11 +15,11 @@ from ...downloading.filelock import held
 from ...errors import InputError
 from ...images.input_paths import expand_inputs
 from .graph import to_api
-from .journal import NAME, Journal, remove, version
+from .journal import NAME, Journal, version
 from .problems import HostError, WorkflowError
 from .report import EXIT_CODES, Report
 from .runner import Prepared, Session, Source
-from .staging import named_inputs
+from .staging import named_inputs, remove
 
 Told = Callable[[int, int, str], None]
 """(pictures done, of how many, the one that is next)."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .problems import WorkflowError
+from .staging import remove
 
 NAME = "swin2sr-journal.jsonl"
 WORK = ".swin2sr-work"
@@ -153,18 +154,6 @@ def version(path: Path) -> dict[str, object]:
     """What changes when a file does."""
     stat = path.stat()
     return {"size": stat.st_size, "modified": stat.st_mtime_ns}
-
-
-def remove(folder: Path) -> None:
-    """A folder with all that is in it, if it is there; links are not followed."""
-    if not folder.is_dir() or folder.is_symlink():
-        return
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            remove(path)
-        else:
-            path.unlink(missing_ok=True)
-    folder.rmdir()
 
 
 def _size(path: Path) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,16 +58,17 @@ def collect(
 
 
 def stage(files: Mapping[str, Path], folder: Path) -> None:
-    """Put the files into `folder` under their names, in place of what is there.
+    """Put the files into `folder` under their names; nothing else is left in it.
 
     Raises WorkflowError where that cannot be done.
     """
+    remove(folder)
+    folder.mkdir(parents=True)
     for name, source in files.items():
         target = folder / name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.unlink(missing_ok=True)
-            _linked_or_copied(source, target)
+            shutil.copyfile(source, target)
         except OSError as error:
             raise WorkflowError.of(
                 f"cannot take {source} as the input {name}: {error.strerror or error}",
@@ -76,8 +76,13 @@ def stage(files: Mapping[str, Path], folder: Path) -> None:
             ) from error
 
 
-def _linked_or_copied(source: Path, target: Path) -> None:
-    try:
-        os.link(source.resolve(), target)
-    except OSError:  # another disk, or a file system without links
-        shutil.copyfile(source, target)
+def remove(folder: Path) -> None:
+    """A folder with all that is in it, if it is there; links are not followed."""
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            remove(path)
+        else:
+            path.unlink(missing_ok=True)
+    folder.rmdir()

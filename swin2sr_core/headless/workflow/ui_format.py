@@ -25,7 +25,7 @@ from .ui_document import (
 )
 from .ui_widgets import chosen, filled_in, saves_files, widget_values
 
-_DEEPEST = 500
+_DEEPEST = 150
 """More nodes than this between an input and its source are taken for a loop."""
 
 
