@@ -284,7 +284,9 @@ def raw_server(answer: bytes):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"\x00" * 100, b"HTTP/1.1 x\r\n"])
+@pytest.mark.parametrize(
+    "answer", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"\x00" * 100, b"HTTP/1.1 x\r\n"]
+)
 def test_something_that_does_not_speak_http(answer, run):
     with raw_server(answer) as url:
         report = run(url)
