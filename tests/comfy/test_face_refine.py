@@ -127,7 +127,7 @@ def test_segs_with_a_low_confidence_are_left_out(refine, picture, enlarged, mode
 
 def test_no_regions_give_back_the_very_tensor(refine, picture, enlarged, model):
     base = enlarged(picture)
-    for regions in ([], [[]], ((48, 64), []), torch.zeros(1, 48, 64)):
+    for regions in ([], [[]], ((48, 64), []), torch.zeros(1, 64, 64)):
         image, mask, faces, count, _ = refine(picture, model, upscaled=base, regions=regions)
         assert image is base
         assert (not mask.any(), faces, count) == (True, [[]], 0)
@@ -237,8 +237,8 @@ def test_progress_reaches_its_end_and_cancel_works(
         ([[box(0, 0, 8, 8)]] * 2, "boxes for 2 pictures, and there are 1"),
         ("face", "regions is a str"),
         ([1, 2, 3, 4], "a list of int"),
-        (torch.zeros(1, 48, 48), "another shape than the image of 64x48"),
-        (torch.zeros(3, 48, 64), "expected 1 (or 1) x 48 x 64"),
+        (torch.ones(1, 48, 48), "another shape than the image of 64x48"),
+        (torch.ones(3, 48, 64), "expected 1 (or 1) x 48 x 64"),
         (segs((48, 48), (0, 0, 8, 8)), "a picture of 48x48, which has another shape"),
         (((48, 64), ["face"]), "an element of the SEGS is face"),
     ],
