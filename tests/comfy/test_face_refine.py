@@ -423,6 +423,50 @@ def test_wired_boxes_get_their_landmarks_from_the_detector(
     assert white.calls == 1
 
 
+def test_gfpgan_gets_the_range_it_was_trained_with(refine, astronaut, enlarged, model, yunet):
+    seen = []
+
+    class Network(Identity):
+        def forward(self, face, return_rgb=True, randomize_noise=True):
+            seen.append((float(face.min()), return_rgb, randomize_noise))
+            return face, []
+
+    gfpgan = Descriptor()
+    gfpgan.model = Network()
+    gfpgan.architecture = type("Architecture", (), {"id": "GFPGAN"})
+    base = enlarged(astronaut)
+    result = refine(astronaut, model, upscaled=base, restorer=gfpgan, restore_strength=1.0)
+    plain = refine(astronaut, model, upscaled=base)
+    assert (gfpgan.calls, seen[0][1:]) == (0, (False, False))
+    assert seen[0][0] < -0.9, "black is -1"
+    assert (result[0] - plain[0]).abs().mean() < 0.01
+
+
+def test_a_restorer_without_memory_on_its_device_goes_to_the_cpu(
+    refine, astronaut, enlarged, model, yunet, pack, monkeypatch, caplog
+):
+    """Memory is made free once more before that."""
+    module = pack("nodes.face_restorer")
+    rooms = []
+    monkeypatch.setattr(module.host, "make_room", lambda size, device: rooms.append(size))
+    on_cpu = module.FaceRestorer._run
+    monkeypatch.setattr(module.FaceRestorer, "precision", property(lambda self: torch.bfloat16))
+
+    def run(self, face, dtype):
+        if self._device.type != "cpu":
+            raise RuntimeError("MPS backend out of memory")
+        return on_cpu(self, face, dtype)
+
+    monkeypatch.setattr(module.FaceRestorer, "_run", run)
+    restorer = module.FaceRestorer(Descriptor())
+    restorer._device = torch.device("meta")
+    restorer._move = lambda device: None
+    face = torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(restorer(face), face)
+    assert rooms == [module.MOST_BYTES]
+    assert "using the CPU" in caplog.text
+
+
 def test_what_is_no_restorer(refine, astronaut, enlarged, model, yunet, error):
     inputs = {"upscaled": enlarged(astronaut)}
     with pytest.raises(error, match="expected a face model"):
