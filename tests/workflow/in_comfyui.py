@@ -1,26 +1,24 @@
-"""Run as a program: several workflows in process with one ComfyUI checkout.
+"""Run as a program: workflows in process with one ComfyUI checkout.
 
-    python in_comfyui.py CHECKOUT JOBS.json
+    python in_comfyui.py CHECKOUT
 
-JOBS.json is a list of the arguments of `Session.run`, or of {"graph", "expect"} for validation; the
-reports go to standard output as one JSON list.
+Each line of standard input is a JSON list of arguments of `Session.run`; for each line one with the
+list of the reports is written to standard output.
 """
 
 import json
 import sys
-from pathlib import Path
 
 from swin2sr_core.headless import Session, make_host
 
 
 def main() -> None:
-    checkout, jobs = sys.argv[1:]
-    with Session(make_host(comfyui=checkout)) as session:
-        reports = [
-            session.run(job.pop("workflow"), **job).to_dict()
-            for job in json.loads(Path(jobs).read_text())
-        ]
-    print(json.dumps(reports))
+    with Session(make_host(comfyui=sys.argv[1])) as session:
+        for line in sys.stdin:
+            jobs = json.loads(line)
+            reports = [session.run(job.pop("workflow"), **job).to_dict() for job in jobs]
+            sys.stdout.write(json.dumps(reports) + "\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class Server:
                 outer.asked.append((path, body))
                 outer.send(self, outer.answers.get(path, (404, {})))
 
-            do_GET = do_POST = answer  # noqa: N815
+            do_GET = do_POST = answer
 
             def log_message(self, *_):
                 pass
