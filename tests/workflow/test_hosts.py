@@ -183,6 +183,14 @@ class Server:
                 time.sleep(0.2)
         raise AssertionError(self.log.read_text()[-3000:])
 
+    def kill_while_it_works(self) -> None:
+        while True:
+            with urllib.request.urlopen(f"{self.url}/queue", timeout=60) as answer:
+                if json.load(answer)["queue_running"]:
+                    break
+            time.sleep(0.05)
+        self.kill()
+
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
         self.process.wait()
@@ -499,7 +507,7 @@ def test_a_server_that_is_killed_in_the_middle(comfyui, upscaled, make_picture, 
     server = Server(comfyui, tmp_path / "base")
     try:
         server.wait()
-        threading.Timer(1.5, server.kill).start()
+        threading.Thread(target=server.kill_while_it_works, daemon=True).start()
         report = run_workflow(
             upscaled, server=server.url, inputs=large(make_picture), out=tmp_path / "o"
         )

@@ -9,7 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from swin2sr_core.headless.workflow import server as server_host
+from swin2sr_core.headless.workflow.graph import parse_api
+from swin2sr_core.headless.workflow.messages import Timeline
 from swin2sr_core.headless.workflow.runner import run_workflow
+from swin2sr_core.headless.workflow.socket_progress import following
 
 OBJECT_INFO = {
     "LoadImage": {
@@ -256,6 +259,44 @@ def test_time_runs_out_and_the_server_is_told(serve, run):
     report = run(server.url, timeout=0.3)
     assert (report.status, report.exit_code) == ("timeout", 124)
     assert ("/interrupt", b'{"prompt_id": "p1"}') in server.asked
+
+
+def test_events_come_over_the_websocket():
+    sync_server = pytest.importorskip("websockets.sync.server")
+    events = [
+        {"type": "executing", "data": {"node": "2", "prompt_id": "p"}},
+        {"type": "progress", "data": {"value": 1, "max": 4, "node": "2"}},
+        {"type": "executing", "data": {"node": None, "prompt_id": "p"}},
+    ]
+
+    def talk(socket):
+        socket.send(b"a preview picture")
+        for event in events:
+            socket.send(json.dumps(event))
+        for _ in socket:
+            pass
+
+    told, enough = [], threading.Event()
+
+    def tell(*event):
+        told.append(event)
+        if len(told) == len(events):
+            enough.set()
+
+    with sync_server.serve(talk, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        with following(url, "me", tell):
+            assert enough.wait(30)
+        server.shutdown()
+    assert told == [(event["type"], event["data"]) for event in events]
+    timeline = Timeline(parse_api({"2": {"class_type": "X", "inputs": {}}}))
+    for event in told:
+        timeline.message(*event)
+    timeline.message("execution_success", {})
+    (node,) = timeline.nodes()
+    assert node.state == "ran"
+    assert node.seconds is not None
 
 
 def test_others_are_not_interrupted(serve, run):

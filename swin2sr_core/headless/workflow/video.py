@@ -125,7 +125,9 @@ def _sound(container: av.container.InputContainer) -> Sound | None:
     result = None
     container.seek(0)
     for stream in container.streams.audio:
-        blocks = [frame.to_ndarray() for packet in container.demux(stream) for frame in packet.decode()]
+        blocks = [
+            frame.to_ndarray() for packet in container.demux(stream) for frame in packet.decode()
+        ]
         if blocks:
             waveform = torch.from_numpy(np.concatenate(blocks, axis=1))[None]
             result = Sound(waveform, int(stream.sample_rate or 1))
