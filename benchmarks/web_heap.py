@@ -21,7 +21,8 @@ READY = (
 RUN = """async (colour) => {
   const { api } = await import('/scripts/api.js')
   app.graph.getNodeById(1).widgets.find((w) => w.name === 'color').value = colour
-  const over = new Promise((done) => api.addEventListener('execution_success', done, { once: true }))
+  const once = { once: true }
+  const over = new Promise((done) => api.addEventListener('execution_success', done, once))
   await app.queuePrompt(0, 1)
   await over
   await new Promise((done) => setTimeout(done, 150))
