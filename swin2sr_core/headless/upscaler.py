@@ -58,6 +58,7 @@ class Done:
     measured_bytes: int | None = None
     faces: int | None = None
     face_fallbacks: tuple[str, ...] = ()
+    face_seconds: float = 0
     notices: tuple[str, ...] = ()
 
     @property
@@ -70,8 +71,8 @@ class Done:
 
     @property
     def seconds(self) -> float:
-        """In the network; files and colours are not counted."""
-        return sum(each.seconds for each in self.reports)
+        """In the networks; files and colours are not counted."""
+        return sum(each.seconds for each in self.reports) + self.face_seconds
 
     @property
     def strategy(self) -> str:
@@ -151,6 +152,7 @@ class Upscaler:
             measured_bytes=max(peaks, default=None),
             faces=work.faces,
             face_fallbacks=tuple(work.face_fallbacks),
+            face_seconds=work.face_seconds,
             notices=tuple(dict.fromkeys(work.notices)),
         )
 
@@ -210,6 +212,7 @@ class _PictureWork:
     first: tuple[Pixels, Pixels] | None = None
     faces: int | None = None
     face_fallbacks: list[str] = field(default_factory=list)
+    face_seconds: float = 0
     notices: list[str] = field(default_factory=list)
     _done: float = 0
 
@@ -249,6 +252,7 @@ class _PictureWork:
         made = self.upscaler.faces.apply(frame, result)
         self.faces = (self.faces or 0) + made.count
         self.face_fallbacks += made.fallbacks
+        self.face_seconds += made.seconds
         return made.frame
 
     def apply(self, image: Tensor, plan: Plan, share: float) -> Tensor:
