@@ -28,7 +28,8 @@ _EPILOG = """\
 `swin2sr COMMAND --help` tells more about each.
 
 exit codes: 0 done; 1 failed while running; 2 bad arguments or input;
-            3 could not start (no such model or device); 130 interrupted"""
+            3 could not start (no such model or device); 124 out of time (run);
+            130 interrupted"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
