@@ -12,7 +12,7 @@ not computed again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -88,8 +88,11 @@ class Pass:
                 self._run_whole(stage, work)
             self._stage += 1
         work.release()
-        for box in _pieces(self._head, plan.strip_side):
+        _cut(self._head, plan.strip_side)
+        while self._head:
+            box = self._head[0]
             work.head_piece(self._features, box, self.output)
+            del self._head[0]
             self.advance(plan.batch * head_work(self.config) * box.area)
             if self.finished is not None:
                 self.finished(box.scaled(self.config.scale))
@@ -127,9 +130,12 @@ class Pass:
         if self._following is None:
             self._following = work.empty_map(HOST), [work.plan.bounds]
         following, missing = self._following
-        for box in _pieces(missing, work.plan.region_side):
+        _cut(missing, work.plan.region_side)
+        while missing:
+            box = missing[0]
             # No name for the result: it would keep this region's map alive in the next one.
             following[:, box.rows, box.columns] = work.run_region(stage, x, box).to(HOST)
+            del missing[0]
         self._features, self._following = following, None
 
     def _map(self) -> Tensor:
@@ -171,14 +177,20 @@ class _Work:
     def add_conv(
         self, stage: FoldedStage, x: Tensor, y: Tensor, missing: list[Box], bounds: Box
     ) -> None:
-        """x += conv(y) in the boxes of `missing`; beyond `bounds` the convolution sees zeros."""
+        """x += conv(y) in the boxes of `missing`; beyond `bounds` the convolution sees zeros.
+
+        A piece is crossed off as soon as it is added: whatever ends the run, it is added once.
+        """
         device = self.network.device
-        for box in _pieces(missing, self.plan.conv_side):
+        _cut(missing, self.plan.conv_side)
+        while missing:
+            box = missing[0]
             context = box.grown(conv_reach(self.config), bounds)
             # Contiguous, or the convolution makes a copy that nobody sees.
             piece = y[:, context.rows, context.columns].to(device).contiguous()
             out = stage.conv(as_image(piece))
             x[:, box.rows, box.columns] += as_map(out, box.relative_to(context)).to(x.device)
+            del missing[0]
             self.advance(len(x) * conv_work(self.config) * box.area)
 
     def run_region(self, stage: FoldedStage, x: Tensor, box: Box) -> Tensor:
@@ -259,12 +271,9 @@ class _Work:
         return self.image[..., box.rows, box.columns].to(self.network.device)
 
 
-def _pieces(boxes: list[Box], side: int) -> Iterator[Box]:
-    """Pieces of at most side x side of all `boxes`; each leaves the list once it is done."""
+def _cut(boxes: list[Box], side: int) -> None:
+    """Replace the boxes by pieces of at most side x side."""
     boxes[:] = [piece for box in boxes for piece in split(box, side, side)]
-    while boxes:
-        yield boxes[0]
-        del boxes[0]
 
 
 def as_image(feature_map: Tensor) -> Tensor:
