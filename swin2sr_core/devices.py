@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from .errors import DeviceError, InputError
-from .host_memory import free_host_bytes, resident_bytes
+from .host_memory import free_host_bytes, used_host_bytes
 
 PRECISIONS = ("auto", "fp32", "bf16")
 _RESERVE, _RESERVE_BYTES = 0.1, 128 << 20
@@ -113,7 +113,7 @@ def free_bytes(device: torch.device) -> int | None:
 def used_bytes(device: torch.device) -> int | None:
     """What this process uses now: tensors on a device, everything on a CPU; None where unknown."""
     if device.type == "cpu":
-        return resident_bytes()
+        return used_host_bytes()
     if device.type == "mps":
         return torch.mps.current_allocated_memory()
     backend = {"cuda": torch.cuda, "xpu": torch.xpu}.get(device.type)

@@ -129,7 +129,8 @@ class Ladder:
         if not smaller:
             return None
         free = free_bytes(self.network.device)
-        room = None if free is None else int(free * _ROOM)
+        # What the pass keeps is in the forecast of every plan, and need not be free again.
+        room = None if free is None else int((free + self.watch.used()) * _ROOM)
         for each in by_preference(smaller):
             if room is None or each.charged_bytes <= room:
                 return each
