@@ -71,6 +71,21 @@ def has_native_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and _cpu_has_bf16()
 
 
+def has_int8_products(device: torch.device) -> bool:
+    """Whether int8 matrix products run in hardware there, summed in int32."""
+    if device.type == "cuda":
+        return torch.version.hip is None and torch.cuda.get_device_capability(device) >= (7, 5)
+    return device.type == "cpu" and _cpu_has_int8()
+
+
+@lru_cache(maxsize=1)
+def _cpu_has_int8() -> bool:
+    """VNNI or AMX on x86, and a torch that reaches them: oneDNN's products behind `_int_mm`."""
+    flags = _cpu_flags()
+    wanted = {"avx512_vnni", "avx_vnni", "amx_int8", "avx512vnni", "avxvnni"}
+    return bool(flags & wanted) and torch.backends.mkldnn.is_available()
+
+
 @lru_cache(maxsize=1)
 def _cpu_has_bf16() -> bool:
     """Reads the processor's own flags: AVX512-BF16 or AMX on x86, BF16 on Arm."""

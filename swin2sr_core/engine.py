@@ -18,7 +18,7 @@ from torch import Tensor
 from .bands import Workspace, run_block
 from .config import Swin2SRConfig
 from .costs import block_work, conv_reach, conv_work, head_work
-from .folding import FoldedNetwork, FoldedStage, layer_norm
+from .folding import FoldedNetwork, FoldedStage
 from .heads import HEADS
 from .padding import reflect_pad
 from .plan import PassPlan
@@ -133,7 +133,7 @@ class Pass:
             context = box.grown(1, self.plan.bounds)
             out = self.network.embed(self._image_at(context))
             piece = as_map(out, box.relative_to(context)).contiguous()
-            x[box.rows, box.columns] = layer_norm(piece, self.network.embed_norm).to(device)
+            x[box.rows, box.columns] = self.network.embed_norm(piece).to(device)
         return x
 
     def _head_piece(self, features: Tensor, box: Box, output: Tensor) -> None:
@@ -143,7 +143,7 @@ class Pass:
         context = box.grown(head.reach + conv_reach(config), self.plan.bounds)
         x = features[context.rows, context.columns].to(network.device)
         image = self._image_at(context)
-        x = network.conv_after_body(as_image(layer_norm(x, network.norm)))
+        x = network.conv_after_body(as_image(network.norm(x)))
         x += network.conv_first(image)
         out = head.run(network.head, x, image)
         target = box.scaled(config.scale)

@@ -21,7 +21,9 @@ from .windows import MapRegion, axis_count
 
 STRATEGIES = ("auto", "whole", "staged", "tiled")
 BLENDS = ("gaussian", "cosine", "linear")
-ELEMENT_BYTES = {"fp32": 4, "bf16": 2}
+ELEMENT_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 4}
+"""Of the feature maps; int8 keeps everything between its products in float32."""
+
 FP32_BYTES = 4
 INDEX_BYTES = 4
 
@@ -212,16 +214,21 @@ class PassPlan:
         reach = conv_reach(self.config)
         rows = longest_piece(height, self.conv_side, reach, height)
         columns = longest_piece(width, self.conv_side, reach, width)
-        conv = rows * columns * self.config.embed_dim * size
-        if self.conv_side < width:
-            conv *= 2  # a piece of a wider map is copied before it is convolved
-        sizes = WorkspaceSizes.of(self.config, self.band_windows)
+        conv = rows * columns
+        if self.conv_side < width:  # the piece before is still there while the next one is made
+            conv += rows * min(columns, width - self.conv_side + reach)
+        elif self.conv_side < height:
+            conv += columns * min(rows, height - self.conv_side + reach)
+        conv *= self.config.embed_dim * size
+        sizes = WorkspaceSizes.of(self.config, self.band_windows, self.precision)
+        windows = min(self.band_windows, largest // self.config.window**2)
+        layers = WorkspaceSizes.of(self.config, windows, self.precision).layers
         return (
             *self._resident(),
             ("feature maps", 2 * largest * self.config.embed_dim * size),
             ("window indices", 2 * largest * INDEX_BYTES),
-            ("band", (sizes.total - sizes.normed) * size),
-            ("convolution", max(conv, sizes.normed * size)),
+            ("band", sizes.kept * size),
+            ("layers and convolutions", max(conv, layers * size)),
         )
 
     def _head_terms(self) -> Terms:
