@@ -9,6 +9,7 @@ a margin as deep as one stage looks, so that the device holds a constant amount.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from .bands import Workspace, run_block
 from .config import Swin2SRConfig
 from .costs import block_work, conv_reach, conv_work, head_work
+from .errors import NonFiniteError
 from .folding import FoldedNetwork, FoldedStage
 from .heads import HEADS
 from .padding import reflect_pad
@@ -149,6 +151,8 @@ class Pass:
         target = box.scaled(config.scale)
         source = target.relative_to(context.scaled(config.scale))
         out = out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
+        if not math.isfinite(out.sum()):  # one NaN or infinity among the values makes it one
+            raise NonFiniteError("the network gives NaN or infinite values for this picture")
         output[..., target.rows, target.columns] = out.to(output.device)
 
     # -- pieces --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ everything between the products stays in float32.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +32,15 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
 def dequantize_rows(quantized: Tensor, step: Tensor) -> Tensor:
     """The float32 that int8 rows stand for; the inverse of `quantize_rows` up to half a step."""
     return quantized.float() * step
+
+
+def signal_to_noise(x: Tensor, weight: Tensor) -> float:
+    """Decibels of x @ weight.T over what int8 adds to it; x rows x in, weight out x in."""
+    exact = x.double() @ weight.double().t()
+    product = dequantize_rows(*quantize_rows(x)) @ dequantize_rows(*quantize_rows(weight)).t()
+    noise = float((product - exact).square().sum())
+    signal = float(exact.square().sum())
+    return 10 * math.log10(signal / noise) if signal > 0 and noise > 0 else math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +75,7 @@ class QuantizedLinear:
             weight = dequantize_rows(kept, self.step[:, None])
             return torch.addmm(self.bias, x, weight.t())
         rows, step = self._quantized(x)
-        sums = torch._int_mm(rows, self.weight.t())[:, : self.features]
+        sums = torch.ops.aten._int_mm(rows, self.weight.t())[:, : self.features]
         out = sums.float().mul_(self.step)
         return torch.addcmul(self.bias, out, step, out=out)
 

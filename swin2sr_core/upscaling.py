@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,8 +13,9 @@ from torch import Tensor
 from .devices import free_bytes
 from .engine import Pass
 from .errors import InputError, Interrupted
-from .model import Model
-from .plan import Plan, plan_upscale
+from .folding import FoldedNetwork
+from .model import Attempts, Model
+from .plan import PassPlan, Plan, plan_upscale
 from .resize import resize
 from .tiling import run_tiles
 
@@ -79,8 +81,9 @@ def upscale(
     )
     on_cuda = model.device.type == "cuda"
     before = _start_of_peak(model.device) if on_cuda else 0
+    attempts = Attempts(model)
     for index in range(batch):
-        _upscale_one(model, image[index : index + 1], plan, output[index : index + 1], counter)
+        _upscale_one(attempts, image[index : index + 1], plan, output[index : index + 1], counter)
     if on_cuda:
         torch.cuda.synchronize(model.device)
     report = Report(
@@ -91,6 +94,7 @@ def upscale(
         plan=plan,
         seconds=time.perf_counter() - started,
         peak_bytes=torch.cuda.max_memory_allocated(model.device) - before if on_cuda else None,
+        fallbacks=tuple(attempts.fallbacks),
     )
     return Result(output, report)
 
@@ -128,21 +132,34 @@ def make_plan(
 
 
 def _upscale_one(
-    model: Model, image: Tensor, plan: Plan, output: Tensor, counter: _Counter
+    attempts: Attempts, image: Tensor, plan: Plan, output: Tensor, counter: _Counter
 ) -> None:
     """Run all passes on one frame and leave the result, in 0..1, in `output`."""
     for index, step in enumerate(plan.passes):
-        size = (step.height * model.scale, step.width * model.scale)
+        size = (step.height * step.config.scale, step.width * step.config.scale)
         last = index == len(plan.passes) - 1
         direct = last and size == tuple(output.shape[-2:])
         target = output if direct else output.new_empty((1, output.shape[1], *size))
-        if step.strategy == "tiled":
-            run_tiles(model.network, step, image, target, counter.advance)
-        else:
-            Pass.prepare(model.network, step, image, counter.advance).run(target)
+        attempts.run(partial(_run_pass, step, image, target, counter, counter.done))
         image = target.clamp_(0, 1)
         if last and not direct:
             output.copy_(resize(image, plan.output_height, plan.output_width).clamp_(0, 1))
+
+
+def _run_pass(
+    step: PassPlan,
+    image: Tensor,
+    target: Tensor,
+    counter: _Counter,
+    done: int,
+    network: FoldedNetwork,
+) -> None:
+    """Fill `target`; `done` is the work that was finished before, also when this is repeated."""
+    counter.done = done
+    if step.strategy == "tiled":
+        run_tiles(network, step, image, target, counter.advance)
+    else:
+        Pass.prepare(network, step, image, counter.advance).run(target)
 
 
 class _Counter:
