@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 
 from .. import __version__
-from . import bench_command, models_command, plan_command, upscale_command
+from . import bench_command, models_command, plan_command, quantize_command, upscale_command
 from .arguments import Parser
 from .failures import debugging, report
 from .output import PROGRAM, Console, Outcome
@@ -59,7 +59,13 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (upscale_command, plan_command, models_command, bench_command):
+    for module in (
+        upscale_command,
+        plan_command,
+        models_command,
+        quantize_command,
+        bench_command,
+    ):
         module.register(commands)
     return parser
 
