@@ -23,7 +23,6 @@ class WorkspaceSizes:
     windows: int
     heads: int
     logits: int
-    bias: int
     context: int
     layers: int
 
@@ -36,14 +35,11 @@ class WorkspaceSizes:
         padded = max(h * padded_head_dim(dim // h) for h in config.num_heads)
         layers = max(3 * padded, hidden + dim)
         if precision == "int8":  # the quantised input beside the sums in int32 and in float
-            layers = max(dim // 4 + 6 * padded, hidden + hidden // 4 + 2 * dim)
-        if precision == "fp16":  # q and k in float32, to be normalised
-            layers = max(layers, 8 * padded)
+            layers = max(dim // 4 + 6 * padded, hidden + hidden // 4 + max(hidden, 2 * dim))
         return cls(
             windows=rows * dim,
             heads=rows * 3 * padded,
             logits=rows * heads * tokens,
-            bias=rows * heads * tokens,
             context=rows * padded,
             layers=rows * layers,
         )
@@ -67,6 +63,7 @@ class Workspace:
     ) -> None:
         self.tokens = config.window**2
         self.band_windows = windows
+        self.bias = torch.empty(0)
         sizes = vars(WorkspaceSizes.of(config, windows))
         self._buffers = {
             name: torch.empty(size, dtype=dtype, device=device)
@@ -74,19 +71,22 @@ class Workspace:
             if name != "layers"
         }
 
-    def take(self, name: str, *shape: int) -> Tensor:
-        """The start of a buffer, as a tensor of `shape`; what was in it is overwritten later."""
-        return self._buffers[name][: prod(shape)].view(shape)
+    def take(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """The start of a buffer, as a tensor of `shape`; what was in it is overwritten later.
+
+        `dtype` is a type as wide as the buffer's, or narrower.
+        """
+        buffer = self._buffers[name]
+        return buffer.view(dtype or buffer.dtype)[: prod(shape)].view(shape)
 
     def gather(self, source: Tensor, index: Tensor) -> Tensor:
         """(H W) x C at `index` (windows x tokens) -> (windows tokens) x C."""
         out = self.take("windows", index.numel(), source.shape[1])
         return torch.index_select(source, 0, index.flatten(), out=out)
 
-    def prepare_bias(self, attention: FoldedAttention, kind: int, windows: int) -> None:
-        """Repeat the bias of one kind of window, so that a product of matrices can add to it."""
-        bias = attention.bias[kind]
-        self.take("bias", windows, *bias.shape).copy_(bias)
+    def prepare_bias(self, attention: FoldedAttention, kind: int) -> None:
+        """Choose the bias of one kind of window, heads x tokens x tokens, for `attend`."""
+        self.bias = attention.bias[kind]
 
 
 def run_block(block: FoldedBlock, x: Tensor, memory: Workspace) -> Tensor:
@@ -108,19 +108,21 @@ def attend(attention: FoldedAttention, x: Tensor, memory: Workspace) -> Tensor:
     width = attention.qkv.features // (3 * heads)
     batch = windows * heads
 
-    qkv = memory.take("heads", 3, windows, heads, tokens, width)
+    dtype = attention.bias.dtype
+    qkv = memory.take("heads", 3, windows, heads, tokens, width, dtype=dtype)
     projected = attention.qkv(x).view(windows, tokens, 3, heads, width)
     qkv.copy_(projected.permute(2, 0, 3, 1, 4))
     del projected
     normalize(qkv[:2], attention.q_scale)
 
     q, k, v = qkv.view(3, batch, tokens, width)
-    bias = memory.take("bias", batch, tokens, tokens)
-    logits = memory.take("logits", batch, tokens, tokens)
-    torch.baddbmm(bias, q, k.transpose(1, 2), out=logits)
+    logits = memory.take("logits", batch, tokens, tokens, dtype=dtype)
+    logits.view(windows, heads, tokens, tokens).copy_(memory.bias)
+    logits.baddbmm_(q, k.transpose(1, 2))
     if not attention.bounded:
         logits -= logits.amax(dim=-1, keepdim=True)
-    context = torch.bmm(logits.exp2_(), v, out=memory.take("context", batch, tokens, width))
+    context = memory.take("context", batch, tokens, width, dtype=dtype)
+    torch.bmm(logits.exp2_(), v, out=context)
 
     # The last column of v is one, so the last column here is the sum of the weights.
     context = context.view(windows, heads, tokens, width).transpose(1, 2)

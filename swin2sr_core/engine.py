@@ -111,7 +111,7 @@ class Pass:
         for block in stage.blocks:
             for kind, index in groups[block.shifted]:
                 bands = index.split(memory.band_windows)
-                memory.prepare_bias(block.attention, kind, len(bands[0]))
+                memory.prepare_bias(block.attention, kind)
                 for band in bands:
                     windows = run_block(block, memory.gather(source, band), memory)
                     target.index_copy_(0, band.flatten().long(), windows)

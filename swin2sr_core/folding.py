@@ -61,8 +61,8 @@ class FoldedAttention:
     """Window attention: C -> (three heads padded_dim), and back.
 
     `bias` is kinds x heads x tokens x tokens, in units of log2, as is the temperature `q_scale`
-    (heads x 1 x 1, float32 where q and k are normalised in float32). `bounded` tells that no logit
-    can leave the range of exp2.
+    (heads x 1 x 1, float32 where q and k are normalised in float32). The bias has the type that
+    attention computes in. `bounded` tells that no logit can leave the range of exp2.
     """
 
     qkv: Layer
@@ -128,16 +128,17 @@ def fold(
     dtype: torch.dtype,
     device: torch.device,
     quantized: Collection[str] = (),
-    conv_dtype: torch.dtype | None = None,
+    inner_dtype: torch.dtype | None = None,
 ) -> FoldedNetwork:
     """Prepare `network` (fp32, any device) to run in `dtype` on `device`; it is not changed.
 
     `quantized` names the linear layers that compute in int8 (`dtype` is float32 then), and
-    `conv_dtype` the type of the convolutions where it is not `dtype`.
+    `inner_dtype` the type of the stages' convolutions and of attention where it is not `dtype`.
     """
     network = copy.deepcopy(network).float().cpu()
     config = network.config
-    to = _Placement(dtype, device, conv_dtype or dtype, frozenset(quantized))
+    to = _Placement(dtype, device, inner_dtype or dtype, frozenset(quantized))
+    wide = replace(to, inner_dtype=dtype)
     return FoldedNetwork(
         config=config,
         dtype=dtype,
@@ -153,8 +154,8 @@ def fold(
             for index, stage in enumerate(network.layers)
         ),
         norm=to.norm(network.norm),
-        conv_after_body=to.conv(network.conv_after_body),
-        head=_fold_head(network, to),
+        conv_after_body=wide.module(network.conv_after_body),
+        head=_fold_head(network, wide),
     )
 
 
@@ -164,7 +165,7 @@ class _Placement:
 
     dtype: torch.dtype
     device: torch.device
-    conv_dtype: torch.dtype
+    inner_dtype: torch.dtype
     quantized: frozenset[str]
 
     def tensor(self, tensor: Tensor) -> Tensor:
@@ -172,8 +173,12 @@ class _Placement:
 
     def scale(self, tensor: Tensor) -> Tensor:
         """What multiplies norms, which need float32 where fp16 would not hold them."""
-        narrow = self.dtype == torch.float16
-        return replace(self, dtype=torch.float32).tensor(tensor) if narrow else self.tensor(tensor)
+        narrow = self.inner_dtype == torch.float16
+        return replace(self, dtype=torch.float32).tensor(tensor) if narrow else self.inner(tensor)
+
+    def inner(self, tensor: Tensor) -> Tensor:
+        """What attention computes with."""
+        return replace(self, dtype=self.inner_dtype).tensor(tensor)
 
     def norm(self, module: nn.LayerNorm) -> Norm:
         return Norm(self.tensor(module.weight), self.tensor(module.bias), module.eps)
@@ -190,12 +195,12 @@ class _Placement:
         return _channels_last(PictureConv(copy.deepcopy(conv)).to(self.device))
 
     def module(self, module: nn.Module) -> nn.Module:
-        return _channels_last(module.to(self.device, self.conv_dtype))
+        return _channels_last(module.to(self.device, self.inner_dtype))
 
     def conv(self, module: nn.Module) -> nn.Module:
         """A convolution that reads a feature map."""
         module = self.module(module)
-        return module if self.conv_dtype == self.dtype else MapConv(module, self.conv_dtype)
+        return module if self.inner_dtype == self.dtype else MapConv(module, self.inner_dtype)
 
 
 class MapConv(nn.Module):
@@ -288,7 +293,7 @@ def _fold_attention(
     return FoldedAttention(
         qkv=to.linear(f"{name}.qkv", weight.view(-1, dim), qkv_bias.flatten()),
         q_scale=to.scale(scale * LOG2_E),
-        bias=to.tensor(bias),
+        bias=to.inner(bias),
         proj=to.linear(f"{name}.proj", merged, attention.proj.bias),
         heads=heads,
         # exp2 of what is far below the largest logit possible is zero in fp16, even if it is all.

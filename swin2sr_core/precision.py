@@ -62,8 +62,8 @@ def prepare(network: Swin2SR, precision: str, device: torch.device) -> FoldedNet
     if precision == "fp16":
         return fold(rescaled(network, probe(network)), torch.float16, device)
     if precision == "int8":
-        conv_dtype = torch.bfloat16 if has_native_bf16(device) else torch.float32
-        return fold(network, torch.float32, device, quantizable(network), conv_dtype)
+        inner = torch.bfloat16 if has_native_bf16(device) else torch.float32
+        return fold(network, torch.float32, device, quantizable(network), inner)
     return fold(network, DTYPES[precision], device)
 
 
