@@ -12,6 +12,7 @@ not computed again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -20,7 +21,8 @@ from torch import Tensor
 from .bands import Workspace, run_block
 from .config import Swin2SRConfig
 from .costs import block_work, conv_reach, conv_work, head_work
-from .folding import FoldedNetwork, FoldedStage, layer_norm
+from .errors import NonFiniteError
+from .folding import FoldedNetwork, FoldedStage
 from .heads import HEADS
 from .padding import reflect_pad
 from .pass_plan import PassPlan
@@ -167,7 +169,7 @@ class _Work:
         for block in stage.blocks:
             for kind, index in groups[block.shifted]:
                 bands = index.split(memory.band_windows)
-                memory.prepare_bias(block.attention, kind, len(bands[0]))
+                memory.prepare_bias(block.attention, kind)
                 for band in bands:
                     windows = run_block(block, memory.gather(source, band), memory)
                     target.index_copy_(0, band.flatten().long(), windows)
@@ -190,7 +192,7 @@ class _Work:
             piece = y[:, context.rows, context.columns].to(device).contiguous()
             out = stage.conv(as_image(piece))
             x[:, box.rows, box.columns] += as_map(out, box.relative_to(context)).to(x.device)
-            del missing[0]
+            del missing[0], piece, out
             self.advance(len(x) * conv_work(self.config) * box.area)
 
     def run_region(self, stage: FoldedStage, x: Tensor, box: Box) -> Tensor:
@@ -233,7 +235,7 @@ class _Work:
             context = box.grown(1, bounds)
             out = self.network.embed(self._image_at(context))
             piece = as_map(out, box.relative_to(context)).contiguous()
-            x[:, box.rows, box.columns] = layer_norm(piece, self.network.embed_norm).to(device)
+            x[:, box.rows, box.columns] = self.network.embed_norm(piece).to(device)
         return x
 
     def head_piece(self, features: Tensor, box: Box, output: Tensor) -> None:
@@ -243,12 +245,14 @@ class _Work:
         context = box.grown(head.reach + conv_reach(config), self.plan.bounds)
         x = features[:, context.rows, context.columns].to(network.device)
         image = self._image_at(context)
-        x = network.conv_after_body(as_image(layer_norm(x, network.norm)))
+        x = network.conv_after_body(as_image(network.norm(x)))
         x += network.conv_first(image)
         out = head.run(network.head, x, image)
         target = box.scaled(config.scale)
         source = target.relative_to(context.scaled(config.scale))
         out = out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
+        if not math.isfinite(out.sum()):  # one NaN or infinity among the values makes it one
+            raise NonFiniteError("the network gives NaN or infinite values for this picture")
         output[..., target.rows, target.columns] = out.to(output.device)
 
     # -- pieces --------------------------------------------------------------------------------
