@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..swin2sr_core.errors import InputError
 from ..swin2sr_core.faces import Face, mask_blobs, touches_mask
+from ..swin2sr_core.faces.blobs import THRESHOLD
 from ..swin2sr_core.faces.compositing import Grid
 
 Size = tuple[int, int]
@@ -46,7 +47,9 @@ def regions_of(value: object, frames: int, size: Size) -> list[list[Face]]:
 
 
 def mask_regions(mask: Tensor, frames: int, size: Size) -> list[list[Face]]:
-    """The connected pieces of a mask, B|1 H W, as regions of every frame."""
+    """The connected pieces of a mask, B|1 H W, as regions of every frame; none of an empty one."""
+    if not bool((mask >= THRESHOLD).any()):  # whatever its size: Load Image makes such, of 64 x 64
+        return [[] for _ in range(frames)]
     mask = _checked(mask, frames, size)
     x, y = size[1] / mask.shape[2], size[0] / mask.shape[1]
     return [[f.scaled(x, y) for f in mask_blobs(_frame(mask, i))] for i in range(frames)]

@@ -14,6 +14,7 @@ from ..swin2sr_core.config import Swin2SRConfig
 from ..swin2sr_core.devices import resolve_precision
 from ..swin2sr_core.errors import BudgetError, InputError
 from ..swin2sr_core.forecast import ELEMENT_BYTES, FP32_BYTES
+from ..swin2sr_core.images.input_gate import gated_size, notice
 from . import downloads, host, load, model_choice, timings
 from .job import EDGES, Settings, make_job
 from .managed import UpscaleModel
@@ -32,6 +33,7 @@ _COUNTS = {
     "longest_side": (0, 32768, 0),
     "tile_size": (0, 4096, 0),
     "overlap": (0, 512, 0),
+    "max_input_side": (0, 16384, 0),
 }
 _NUMBERS = {"scale": (0.25, 4.0, 4.0), "max_memory": (0.0, 1024.0, 0.0)}
 _CHOICES = {"precision": tuple(load.PRECISIONS), "edge": EDGES, "strategy": STRATEGIES}
@@ -147,6 +149,9 @@ def _model_of(
 def _row(
     model: UpscaleModel | Prospect, height: int, width: int, question: Question
 ) -> dict[str, object]:
+    limit = question.settings.max_input_side
+    planned = gated_size(height, width, limit)
+    reduced = () if planned == (height, width) else (notice((height, width), planned, limit),)
     row: dict[str, object] = {
         "width": width,
         "height": height,
@@ -154,7 +159,7 @@ def _row(
         "precision": model.core.precision,
     }
     try:
-        job = make_job(model, height, width, question.frames, question.settings)  # type: ignore[arg-type]
+        job = make_job(model, *planned, question.frames, question.settings)  # type: ignore[arg-type]
     except (BudgetError, InputError) as error:
         return {**row, "problem": str(error)}
     plan, device = job.plan, host.compute_device()
@@ -168,7 +173,7 @@ def _row(
         "host_bytes": plan.host_bytes,
         "seconds": round(expected.seconds, 2) if expected else None,
         "seconds_are_rough": bool(expected and not expected.same_kind),
-        "notes": list(plan.notes),
+        "notes": [*reduced, *plan.notes],
     }
 
 

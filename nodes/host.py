@@ -203,14 +203,17 @@ class Progress:
         self._next_step = self._next_preview = 0.0
 
     def __call__(self, done: int, total: int, picture: Callable[[], Tensor] | None = None) -> None:
-        """Show `done` of `total`; `picture`, 3 H W in 0..1, is asked for twice a second at most."""
+        """Show `done` of `total`; `picture`, 3 H W in 0..1, is asked for twice a second at most.
+
+        The last step always shows it.
+        """
         raise_if_interrupted()
         now = time.monotonic()
         if now < self._next_step and done < total:
             return
         self._next_step = now + _BAR_SECONDS
         preview = None
-        if picture is not None and now >= self._next_preview:
+        if picture is not None and (now >= self._next_preview or done >= total):
             preview = ("JPEG", _thumbnail(picture()), _PREVIEW_SIDE)
             self._next_preview = time.monotonic() + _PREVIEW_SECONDS
         self._bar.update_absolute(done, total or None, preview)

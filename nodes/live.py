@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from ..swin2sr_core.tiles import Box
+from ..swin2sr_core import ladder
+from ..swin2sr_core.upscaling import Piece
 from . import host, page, timings
 from .job import Job
 from .managed import UpscaleModel
@@ -16,17 +20,6 @@ from .report import Summary
 
 _TELL_SECONDS = 0.2
 _PICTURE_SIDE = 512
-
-
-class Piece(Protocol):
-    """A part of a picture that has just been finished: `box`, in pixels of `image`, 1 C h w."""
-
-    @property
-    def frame(self) -> int: ...
-    @property
-    def image(self) -> Tensor: ...
-    @property
-    def box(self) -> Box: ...
 
 
 class Live:
@@ -41,7 +34,7 @@ class Live:
         self, model: UpscaleModel, job: Job, frames: int, memory: host.ResidentMemory
     ) -> None:
         self.model, self.job, self.frames = model, job, frames
-        self.canvas: Canvas | None = None
+        self.canvas = Canvas(torch.zeros(1, 3, 1, 1))
         self._memory = memory
         self._prompt, self._node = page.executing_node()
         self._started = time.monotonic()
@@ -75,22 +68,33 @@ class Live:
         """A step down the ladder, as it is taken."""
         self._send("fallback", sentence=sentence)
 
+    @contextmanager
+    def hearing_the_ladder(self) -> Iterator[None]:
+        """Tell every step down that the core logs meanwhile, on this thread, as a `fallback`."""
+        logger, ears = logging.getLogger(ladder.__name__), _Ears(self.fallback)
+        logger.addHandler(ears)
+        try:
+            yield
+        finally:
+            logger.removeHandler(ears)
+
     def done(self, summary: Summary) -> None:
         """The end of a run that was not cancelled; its time is remembered if it went as planned."""
         plan, reports = self.job.plan, summary.reports
         if not summary.fallbacks and reports:
             seconds = sum(report.seconds for report in reports)
             timings.learn(self._kind, sum(report.plan.work for report in reports), seconds)
-        peak = max((r.peak_bytes for r in reports if r.peak_bytes is not None), default=None)
+        peak = max((r.peak_bytes or 0 for r in reports), default=0)
+        on_device = self._device.type != "cpu" and peak > 0
         self._send(
             "done",
             **self._planned(),
             seconds=round(summary.seconds, 2),
             used_strategy=reports[-1].strategy if reports else plan.strategy,
-            memory_bytes=peak if peak is not None else summary.grown_bytes,
-            memory_of="device" if peak is not None else "process",
+            memory_bytes=peak if on_device else summary.grown_bytes,
+            memory_of="device" if on_device else "process",
             fallbacks=list(summary.fallbacks),
-            notes=list(plan.notes),
+            notes=[*summary.notices, *plan.notes],
             text=str(summary),
         )
 
@@ -102,8 +106,11 @@ class Live:
 
     def piece(self, piece: Piece) -> None:
         """Put a finished piece into the picture."""
-        if self.canvas is not None:
-            self.canvas.put(piece)
+        self.canvas.put(piece)
+
+    def picture(self) -> Tensor:
+        """The frame as far as it is done, 3 H W in 0..1, for the node's progress bar."""
+        return self.canvas.pixels
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -140,6 +147,18 @@ class Live:
         page.tell(
             page.RUN_EVENT, {"kind": kind, "node": self._node, "prompt": self._prompt, **values}
         )
+
+
+class _Ears(logging.Handler):
+    """Hands the warnings of the thread that made it on."""
+
+    def __init__(self, heard: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._heard, self._thread = heard, threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self._heard(record.getMessage())
 
 
 class Canvas:

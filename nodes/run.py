@@ -40,8 +40,9 @@ def run(
     started = time.perf_counter()
     output = host.output_tensor(len(batch), job.height, job.width, batch.output_channels)
     worker = _Worker(model, job, settings.sharpen, batch, output, notices)
-    for index in range(len(batch)):
-        worker.do(index)
+    with worker.live.hearing_the_ladder():
+        for index in range(len(batch)):
+            worker.do(index)
     host.release_cache()
     summary = worker.summary(time.perf_counter() - started)
     worker.live.done(summary)
@@ -79,15 +80,21 @@ class _Worker:
         if margin:
             frame = _mapped(frame, self._unwrapped)
         pictures.put(replace(frame, color=self._sharpened(frame.color)), self.output[index])
+        if index == len(self.batch) - 1:  # the last piece comes after the last step
+            self.progress(self._steps, self._steps, self.live.picture)
 
     def _upscale(self, planes: Tensor) -> Tensor:
         """1 C H W -> 1 C h w, through the network as planned; one channel at a time if need be."""
         swap = self.model.config.in_channels == 1
+        color = self.calls == 0  # what follows is the frame's alpha, which is not shown
+        if color:
+            self.live.begin(planes)
         result = upscale(
             self.model.core,
             planes.transpose(0, 1) if swap else planes,
             plan=self.plan,
             progress=self._advance,
+            on_piece=self.live.piece if color else None,
         )
         self.plan = result.report.next_plan
         self.calls += 1
@@ -107,16 +114,18 @@ class _Worker:
 
     def _advance(self, done: int, total: int) -> None:
         self.memory.sample()
-        calls_per_frame = 1 if self.batch.alpha is None else 2
-        step = (self.index * calls_per_frame + self.calls) * _STEPS + _STEPS * done // total
-        steps = len(self.batch) * calls_per_frame * _STEPS
-        self.progress(step, steps, self._picture)
-        self.live.advance(step, steps, self.index)
+        calls = self.index * self._calls_per_frame + self.calls
+        step = calls * _STEPS + _STEPS * done // total
+        self.progress(step, self._steps, self.live.picture)
+        self.live.advance(step, self._steps, self.index)
 
-    def _picture(self) -> Tensor:
-        """To look at meanwhile, 3 H W: the last finished frame, or the first one as it came."""
-        shown = self.output[self.index - 1] if self.index else self.batch.image[0]
-        return shown[..., :3].movedim(-1, 0).expand(3, -1, -1)
+    @property
+    def _calls_per_frame(self) -> int:
+        return 1 if self.batch.alpha is None else 2
+
+    @property
+    def _steps(self) -> int:
+        return len(self.batch) * self._calls_per_frame * _STEPS
 
     def summary(self, seconds: float) -> Summary:
         """What happened, once all frames are done."""

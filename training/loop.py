@@ -15,10 +15,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from swin2sr_core.errors import CheckpointError
 from swin2sr_core.network import Swin2SR, SwinBlock
 
 from .checkpoint import RunState, load_run, save_run
-from .config import Schedule, TrainingConfig
+from .config import Schedule, TrainingConfig, Validation
 from .dataset import Batches
 from .log import RunLog
 from .losses import training_loss
@@ -65,7 +66,7 @@ class Trainer:
     def run(self) -> RunState:
         """Train until the schedule ends or `should_stop()` is true, and save. Returns the state."""
         config, leads = self.config, self.processes.leads
-        validator = Validator(config.validation if leads else type(config.validation)(), self.scale)
+        validator = Validator(config.validation if leads else Validation(), self.scale)
         saved = last = time.monotonic()
         with RunLog(self.folder, leads) as log:
             stop = False
@@ -108,6 +109,12 @@ class Trainer:
         )
 
     def _restore(self, state: RunState) -> None:
+        mine = {name: value.shape for name, value in self.network.state_dict().items()}
+        if {name: value.shape for name, value in state.network.items()} != mine:
+            raise CheckpointError(
+                f"{self.folder / LAST} is of another network than the config describes; give the "
+                "config it was made with, or another folder"
+            )
         self.step, self.seconds = state.step, state.seconds
         self.network.load_state_dict(state.network)
         self.average.module.load_state_dict(state.average)

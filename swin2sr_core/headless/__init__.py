@@ -2,6 +2,8 @@
 
     from swin2sr_core.headless import run_workflow
     report = run_workflow("upscale.json", inputs={"example.png": "photo.jpg"}, out="large")
+
+What these names need is imported when they are first used.
 """
 
 from __future__ import annotations

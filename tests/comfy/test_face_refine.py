@@ -127,7 +127,7 @@ def test_segs_with_a_low_confidence_are_left_out(refine, picture, enlarged, mode
 
 def test_no_regions_give_back_the_very_tensor(refine, picture, enlarged, model):
     base = enlarged(picture)
-    for regions in ([], [[]], ((48, 64), []), torch.zeros(1, 48, 64)):
+    for regions in ([], [[]], ((48, 64), []), torch.zeros(1, 64, 64)):
         image, mask, faces, count, _ = refine(picture, model, upscaled=base, regions=regions)
         assert image is base
         assert (not mask.any(), faces, count) == (True, [[]], 0)
@@ -237,8 +237,8 @@ def test_progress_reaches_its_end_and_cancel_works(
         ([[box(0, 0, 8, 8)]] * 2, "boxes for 2 pictures, and there are 1"),
         ("face", "regions is a str"),
         ([1, 2, 3, 4], "a list of int"),
-        (torch.zeros(1, 48, 48), "another shape than the image of 64x48"),
-        (torch.zeros(3, 48, 64), "expected 1 (or 1) x 48 x 64"),
+        (torch.ones(1, 48, 48), "another shape than the image of 64x48"),
+        (torch.ones(3, 48, 64), "expected 1 (or 1) x 48 x 64"),
         (segs((48, 48), (0, 0, 8, 8)), "a picture of 48x48, which has another shape"),
         (((48, 64), ["face"]), "an element of the SEGS is face"),
     ],
@@ -421,6 +421,50 @@ def test_wired_boxes_get_their_landmarks_from_the_detector(
     inputs = {"upscaled": enlarged(astronaut), "regions": box(44, 16, 26, 28)}
     refine(astronaut, model, restorer=white, **inputs)
     assert white.calls == 1
+
+
+def test_gfpgan_gets_the_range_it_was_trained_with(refine, astronaut, enlarged, model, yunet):
+    seen = []
+
+    class Network(Identity):
+        def forward(self, face, return_rgb=True, randomize_noise=True):
+            seen.append((float(face.min()), return_rgb, randomize_noise))
+            return face, []
+
+    gfpgan = Descriptor()
+    gfpgan.model = Network()
+    gfpgan.architecture = type("Architecture", (), {"id": "GFPGAN"})
+    base = enlarged(astronaut)
+    result = refine(astronaut, model, upscaled=base, restorer=gfpgan, restore_strength=1.0)
+    plain = refine(astronaut, model, upscaled=base)
+    assert (gfpgan.calls, seen[0][1:]) == (0, (False, False))
+    assert seen[0][0] < -0.9, "black is -1"
+    assert (result[0] - plain[0]).abs().mean() < 0.01
+
+
+def test_a_restorer_without_memory_on_its_device_goes_to_the_cpu(
+    refine, astronaut, enlarged, model, yunet, pack, monkeypatch, caplog
+):
+    """Memory is made free once more before that."""
+    module = pack("nodes.face_restorer")
+    rooms = []
+    monkeypatch.setattr(module.host, "make_room", lambda size, device: rooms.append(size))
+    on_cpu = module.FaceRestorer._run
+    monkeypatch.setattr(module.FaceRestorer, "precision", property(lambda self: torch.bfloat16))
+
+    def run(self, face, dtype):
+        if self._device.type != "cpu":
+            raise RuntimeError("MPS backend out of memory")
+        return on_cpu(self, face, dtype)
+
+    monkeypatch.setattr(module.FaceRestorer, "_run", run)
+    restorer = module.FaceRestorer(Descriptor())
+    restorer._device = torch.device("meta")
+    restorer._move = lambda device: None
+    face = torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(restorer(face), face)
+    assert rooms == [module.MOST_BYTES]
+    assert "using the CPU" in caplog.text
 
 
 def test_what_is_no_restorer(refine, astronaut, enlarged, model, yunet, error):

@@ -6,9 +6,10 @@ import http.server
 import json
 import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -86,17 +87,12 @@ def test_without_a_client_nothing_is_sent(told, timings, upscale, compact, make_
 # -- the picture ---------------------------------------------------------------------------------
 
 
-@dataclass
-class Piece:
-    frame: int
-    image: torch.Tensor
-    box: object
-
-
 @pytest.mark.parametrize("size", [(40, 56), (7, 3), (700, 1100), (1, 2000)])
 def test_pieces_fill_the_picture_in(size, pack, make_picture):
     """Once all pieces are there, it is the finished picture; before, the rest is the input."""
-    live, tiles = pack("nodes.live"), pack("swin2sr_core.tiles")
+    live, tiles, upscaling = (
+        pack(name) for name in ("nodes.live", "swin2sr_core.tiles", "swin2sr_core.upscaling")
+    )
     height, width = size
     canvas = live.Canvas(make_picture(height, width).movedim(-1, 1))
     start = canvas.pixels.clone()
@@ -104,10 +100,10 @@ def test_pieces_fill_the_picture_in(size, pack, make_picture):
     finished = make_picture(4 * height, 4 * width, seed=1).movedim(-1, 1)
     rows, columns = canvas.pixels.shape[1:]
     half = 2 * width
-    canvas.put(Piece(0, finished, tiles.Box(0, 0, 4 * height, half)))
+    canvas.put(upscaling.Piece(0, 1, 1, finished, tiles.Box(0, 0, 4 * height, half)))
     middle = round(columns * half / (4 * width))
     assert torch.equal(canvas.pixels[:, :, middle + 1 :], start[:, :, middle + 1 :])
-    canvas.put(Piece(0, finished, tiles.Box(0, half, 4 * height, 4 * width)))
+    canvas.put(upscaling.Piece(0, 1, 1, finished, tiles.Box(0, half, 4 * height, 4 * width)))
     picked_rows = [(2 * i + 1) * 4 * height // (2 * rows) for i in range(rows)]
     picked_columns = [(2 * i + 1) * 4 * width // (2 * columns) for i in range(columns)]
     assert torch.equal(canvas.pixels, finished[0][:, picked_rows][:, :, picked_columns])
@@ -116,10 +112,50 @@ def test_pieces_fill_the_picture_in(size, pack, make_picture):
 def test_grey_pictures_are_shown_too(pack, make_picture):
     canvas = pack("nodes.live").Canvas(make_picture(8, 8, channels=1).movedim(-1, 1))
     box = pack("swin2sr_core.tiles").Box(0, 0, 8, 32)
-    canvas.put(Piece(0, torch.full((1, 1, 32, 32), 2.0), box))
+    piece = pack("swin2sr_core.upscaling").Piece(0, 1, 1, torch.full((1, 1, 32, 32), 2.0), box)
+    canvas.put(piece)
     assert canvas.pixels.shape == (3, 512, 512)
     assert bool((canvas.pixels[:, :128] == 1).all())
     assert not bool((canvas.pixels[:, 128:] == 1).any())
+
+
+def test_the_preview_is_the_finished_picture_at_the_end(
+    upscale, compact, make_picture, pack, bar_steps, monkeypatch
+):
+    monkeypatch.setattr(pack("nodes.host"), "_PREVIEW_SECONDS", 0)
+    monkeypatch.setattr(pack("nodes.host"), "_BAR_SECONDS", 0)
+    image, _ = upscale(make_picture(128, 128), compact)
+    previews = [np.asarray(preview[1]).astype(int) for *_, preview in bar_steps if preview]
+    finished = (image[0] * 255).round().numpy().astype(int)
+    off = [np.abs(each - finished).mean() for each in previews]
+    assert off[-1] == 0
+    assert off[0] > 5
+    between = [np.mean(each == finished) for each in previews]
+    assert any(0.2 < part < 0.8 for part in between), "it fills in, piece by piece"
+
+
+def test_steps_down_are_told_as_they_are_taken(
+    told, timings, pack, upscale, compact, make_picture, monkeypatch
+):
+    """A device that runs out of memory once, half-way."""
+    engine = pack("swin2sr_core.engine")
+    real, calls = engine.Pass.run, []
+
+    def run(self, plan):
+        calls.append(plan)
+        if len(calls) == 1:
+            raise RuntimeError(
+                "DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes"
+            )
+        return real(self, plan)
+
+    monkeypatch.setattr(engine.Pass, "run", run)
+    _, report = upscale(make_picture(64, 64), compact)
+    steps = [each["sentence"] for each in runs(told) if each["kind"] == "fallback"]
+    assert len(steps) == 1
+    assert steps == runs(told)[-1]["fallbacks"]
+    assert steps[0] in report
+    assert timings.version() == 0, "a run that did not go as planned teaches nothing"
 
 
 # -- time ----------------------------------------------------------------------------------------

@@ -61,6 +61,12 @@ def test_it_is_the_plan_that_then_runs(strategy, plan, pack, compact):
     )
 
 
+def test_a_limit_on_the_input_is_planned_with_and_told(plan):
+    (row,) = plan(width=400, height=200, max_input_side=100)["rows"]
+    assert row["output"] == [400, 200]
+    assert "reduced to 100x50" in row["notes"][0]
+
+
 def test_without_a_size_it_answers_for_the_usual_ones(plan):
     answer = plan()
     assert [row["width"] for row in answer["rows"]] == [512, 768, 1024]

@@ -140,6 +140,12 @@ def test_a_damaged_checkpoint_is_told(in_one_go, tmp_path):
         load_run(tmp_path / "a.pt")
 
 
+def test_a_checkpoint_of_another_network_is_told(tiny_run, in_one_go, tmp_path):
+    save_run(tmp_path / LAST, in_one_go)
+    with pytest.raises(CheckpointError, match="is of another network than the config describes"):
+        Trainer(tiny_run(network__mlp_dim=36), tmp_path, ALONE)
+
+
 # -- the schedule ----------------------------------------------------------------------------------
 
 

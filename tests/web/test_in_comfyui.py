@@ -130,7 +130,7 @@ def test_plan_run_report_and_divider(page, request):
     plan.wait_for()
     assert f"96{TIMES}72 → 384{TIMES}288" in plan.inner_text()
     page.evaluate(
-        "scale => { app.graph.getNodeById(3).widgets.find((w) => w.name === 'scale').value = scale }",
+        "to => { app.graph.getNodeById(3).widgets.find((w) => w.name === 'scale').value = to }",
         scale,
     )
     page.wait_for_function(

@@ -144,7 +144,9 @@ def test_nothing_to_do(refused, inverted):
 
 def test_a_picture_that_is_not_given(refused, inverted):
     (sentence,) = refused(inverted, inputs={})
-    assert "there is no input picture example.png; give it with --input example.png=FILE" in sentence
+    assert (
+        "there is no input picture example.png; give it with --input example.png=FILE" in sentence
+    )
 
 
 def test_inputs_that_nobody_reads(refused, inverted, make_picture):

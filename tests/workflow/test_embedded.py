@@ -105,7 +105,9 @@ def test_the_page_goes_into_the_metadata_and_comes_back(
         assert json.loads(image.info["workflow"]) == document
         assert set(json.loads(image.info["prompt"])) == {"1", "4", "5:2", "5:3"}
         pixels = np.asarray(image)
-    again = swin2sr_workflow(path, inputs={"example.png": make_picture()}, values={"4.images": ["5:3", 0]})
+    again = swin2sr_workflow(
+        path, inputs={"example.png": make_picture()}, values={"4.images": ["5:3", 0]}
+    )
     with Image.open(again.files[0]) as image:
         assert np.array_equal(np.asarray(image), pixels)
 
@@ -197,7 +199,11 @@ def test_a_failing_node_is_named_and_the_rest_is_left(swin2sr_workflow, upscaled
     values = {"3.max_memory": 0.0001}
     report = swin2sr_workflow(upscaled, inputs=inputs, values=values, status="failed")
     (error,) = report.errors
-    assert (error.node, error.class_type, error.kind) == ("3", "Swin2SR_TiledUpscale", "BudgetError")
+    assert (error.node, error.class_type, error.kind) == (
+        "3",
+        "Swin2SR_TiledUpscale",
+        "BudgetError",
+    )
     assert "smallest budget" in error.message
     assert "\n" not in error.message
     states = {node.id: node.state for node in report.nodes}
@@ -253,7 +259,10 @@ def test_models_of_a_folder(where, inverted, make_picture, tmp_path, make_config
     models = tmp_path / "models"
     (models / where).mkdir(parents=True)
     save_file(make_network(make_config(scale=2)).state_dict(), models / where / "mine.safetensors")
-    loader = {"class_type": "Swin2SR_Load", "inputs": {"model": "mine.safetensors", "precision": "fp32"}}
+    loader = {
+        "class_type": "Swin2SR_Load",
+        "inputs": {"model": "mine.safetensors", "precision": "fp32"},
+    }
     if where == "upscale_models":
         loader = {"class_type": "UpscaleModelLoader", "inputs": {"model_name": "mine.safetensors"}}
     graph = json.loads(

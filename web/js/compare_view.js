@@ -39,7 +39,7 @@ export class CompareView {
   /** Show lists of addresses: pair by pair, the last picture of a shorter list staying. */
   show(a, b) {
     this.pairs = { a, b }
-    this.goTo(Math.min(this.index, this.count - 1))
+    return this.goTo(Math.min(this.index, this.count - 1))
   }
 
   get count() {

@@ -13,7 +13,7 @@ import { loadTexts, text } from './texts.js'
 const LOOK_MS = 400
 const DOM_MARGIN = 10 // what ComfyUI leaves free around an element in a node
 const COMPARE_HEIGHT = 220
-const WIDGETS = ['scale', 'longest_side', 'edge', 'strategy', 'tile_size', 'overlap', 'max_memory']
+const WIDGETS = ['scale', 'longest_side', 'edge', 'strategy', 'tile_size', 'overlap', 'max_memory', 'max_input_side']
 const ENDS = ['execution_success', 'execution_error', 'execution_interrupted']
 
 const panels = new Map()
@@ -52,8 +52,8 @@ function modelOf(loader) {
 
 function settingsOf(upscaler) {
   const size = pictureSize(upscaler, 'image', (name) => files.size(name))
-  const values = Object.fromEntries(WIDGETS.map((name) => [name, widgetValue(upscaler, name)]))
-  return { ...values, ...size }
+  const values = WIDGETS.map((name) => [name, widgetValue(upscaler, name)])
+  return { ...Object.fromEntries(values.filter(([, value]) => value !== undefined)), ...size }
 }
 
 function questionOfUpscaler(node) {

@@ -31,7 +31,11 @@ class Answer(Exception):
 
 
 class Client:
-    """Asks one server. `url` is its address without a slash at the end."""
+    """Asks one server.
+
+    `url` is its address without a slash at the end; `timeout` is how long to wait for an answer,
+    in seconds.
+    """
 
     def __init__(self, url: str) -> None:
         """Raises WorkflowError for what is no address of a server."""
@@ -47,6 +51,7 @@ class Client:
         self.url = urllib.parse.urlunsplit((*parts[:2], parts.path.rstrip("/"), "", ""))
         # nobody reaches this machine, or a neighbour, through a proxy
         near = urllib.request.ProxyHandler({}) if _is_near(parts.hostname or "") else None
+        self.timeout = _TIMEOUT
         self._opener = urllib.request.build_opener(*([near] if near else []))
 
     def get(self, path: str) -> dict[str, object]:
@@ -124,7 +129,7 @@ class Client:
 
     def _open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
         try:
-            return self._opener.open(request, timeout=_TIMEOUT)
+            return self._opener.open(request, timeout=self.timeout)
         except urllib.error.HTTPError as error:
             with error:
                 raise Answer(error.code, _parsed(error.read())) from None
@@ -132,7 +137,7 @@ class Client:
     def _lost(self, error: Exception) -> str:
         reason = getattr(error, "reason", error)
         if isinstance(reason, TimeoutError | socket.timeout):
-            why = f"no answer within {_TIMEOUT:g} s"
+            why = f"no answer within {self.timeout:g} s"
         else:
             why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
         return (

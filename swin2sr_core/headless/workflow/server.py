@@ -157,6 +157,8 @@ class ServerHost:
         """
         wait, failures, unknown = _POLLS[0], 0, 0
         while not watch.over():
+            if watch.left is not None:
+                self._client.timeout = max(1.0, min(self._client.timeout, watch.left))
             try:
                 entry = self._get(f"/history/{prompt_id}").get(prompt_id)
                 if isinstance(entry, Mapping):

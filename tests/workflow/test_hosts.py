@@ -1,0 +1,518 @@
+"""The three hosts on the same workflows: the same bytes from each, and the same refusals.
+
+Needs COMFYUI_DIR, and a Python that runs that ComfyUI.
+"""
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from swin2sr_core.headless import Session, make_host, run_workflow
+from swin2sr_core.headless.workflow.known_classes import core_classes
+
+from .conftest import ROOT
+
+FOLDER = ROOT / "example_workflows"
+EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.json"))
+GENERATING = "VAEDecode"
+SMALL = {"width": 32, "height": 32, "batch_size": 2, "color": 0x336699}
+
+
+# -- the workflows -------------------------------------------------------------------------------
+
+
+def page(name: str) -> dict:
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def api(name: str) -> dict:
+    return json.loads((FOLDER / "api" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def without_checkpoint(document: dict) -> dict:
+    """No checkpoint of gigabytes is here: an empty picture stands for what is generated."""
+    if "nodes" in document:
+        by_id = {node["id"]: node for node in document["nodes"]}
+        for node in document["nodes"]:
+            if node["type"] == GENERATING:
+                node.update(type="EmptyImage", inputs=[], widgets_values=list(SMALL.values()))
+        keep = reachable(document, by_id)
+        document["nodes"] = [node for node in document["nodes"] if node["id"] in keep]
+        document["links"] = [
+            link for link in document["links"] if link[1] in keep and link[3] in keep
+            and by_id[link[3]]["type"] != "EmptyImage"
+        ]  # fmt: skip
+        return document
+    decoded = next((n for n, e in document.items() if e["class_type"] == GENERATING), None)
+    if decoded is not None:
+        document[decoded] = {"class_type": "EmptyImage", "inputs": dict(SMALL)}
+    keep, todo = set(), [n for n, e in document.items() if e["class_type"] == "SaveImage"]
+    todo = todo if decoded is not None else list(document)
+    while todo:
+        keep.add(node := todo.pop())
+        todo += [v[0] for v in document[node]["inputs"].values() if isinstance(v, list)]
+    return {n: e for n, e in document.items() if n in keep}
+
+
+def reachable(document: dict, by_id: dict) -> set:
+    if all(node["type"] != "EmptyImage" for node in document["nodes"]):
+        return set(by_id)
+    keep = {node["id"] for node in document["nodes"] if node["type"] == "SaveImage"}
+    for _ in by_id:
+        for link in document["links"]:
+            if link[3] in keep and by_id[link[3]]["type"] != "EmptyImage":
+                keep.add(link[1])
+    return keep
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> dict[str, str]:
+    """Small files under every name that the examples read."""
+    folder = tmp_path_factory.mktemp("inputs")
+    noise = np.random.default_rng(0).integers(0, 256, (16, 24, 4), np.uint8)
+    Image.fromarray(noise).save(folder / "example.png")
+    write_video(folder / "input.mp4")
+    return {path.name: str(path) for path in folder.iterdir()}
+
+
+def write_video(path: Path) -> None:
+    try:
+        import av
+    except ImportError:
+        return
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        sound = container.add_stream("aac", rate=8000)
+        for number in range(3):
+            pixels = np.full((32, 48, 3), 60 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
+        wave = np.sin(np.arange(3000) / 9).astype(np.float32)[None]
+        frame = av.AudioFrame.from_ndarray(wave, format="flt", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(sound.encode(frame))
+        container.mux(stream.encode())
+        container.mux(sound.encode())
+
+
+def read_by(document: dict) -> set[str]:
+    """The input files that a workflow names, in whichever format."""
+    text = json.dumps(document)
+    return {name for name in ("example.png", "input.mp4") if f'"{name}"' in text}
+
+
+def jobs(inputs: dict[str, str], out: Path) -> list[dict]:
+    """Every example in both formats, as arguments of `Session.run`."""
+    made = []
+    for name in EXAMPLES:
+        for kind, read in (("page", page), ("api", api)):
+            document = without_checkpoint(read(name))
+            files = {each: inputs[each] for each in read_by(document) if each in inputs}
+            place = str(out / name / kind)
+            made.append({"workflow": document, "inputs": files, "out": place})
+    return made
+
+
+# -- the hosts -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def from_checkout(comfyui, downloads):
+    """(jobs) -> reports of one process with the checkout in it."""
+    program = Path(__file__).parent / "in_comfyui.py"
+    process = subprocess.Popen(
+        [sys.executable, str(program), str(comfyui)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def run(work: list[dict]) -> list[dict]:
+        process.stdin.write(json.dumps(work) + "\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
+
+    yield run
+    process.stdin.close()
+    assert process.wait() == 0
+
+
+class Server:
+    """A real ComfyUI server in a process of its own, with this project's nodes."""
+
+    def __init__(self, comfyui: Path, base: Path) -> None:
+        for name in ("custom_nodes", "models", "input", "output", "temp", "user"):
+            (base / name).mkdir()
+        (base / "custom_nodes" / "swin2sr").symlink_to(ROOT, target_is_directory=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = base / "log.txt"
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)),
+                *("--disable-auto-launch", "--disable-api-nodes", "--base-directory", str(base)),
+                *("--database-url", "sqlite:///:memory:"),
+            ],
+            cwd=comfyui,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"},
+            stdout=self.log.open("wb"),
+            stderr=subprocess.STDOUT,
+        )
+
+    def wait(self) -> None:
+        while self.process.poll() is None:
+            try:
+                urllib.request.urlopen(f"{self.url}/system_stats", timeout=5).close()
+                return
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError(self.log.read_text()[-3000:])
+
+    def kill_while_it_works(self) -> None:
+        while True:
+            with urllib.request.urlopen(f"{self.url}/queue", timeout=60) as answer:
+                if json.load(answer)["queue_running"]:
+                    break
+            time.sleep(0.05)
+        self.kill()
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(comfyui, downloads, tmp_path_factory):
+    made = Server(comfyui, tmp_path_factory.mktemp("server"))
+    try:
+        made.wait()
+        yield made
+    finally:
+        made.kill()
+
+
+# -- the same bytes ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", autouse=True)
+def downloads():
+    """What examples would download is taken from the test data, where that is there."""
+    named = os.environ.get("SWIN2SR_TEST_DATA")
+    folder = (Path(named) if named else ROOT.parent / "shared" / "data") / "weights"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SWIN2SR_MODELS_DIR", str(folder if folder.is_dir() else ROOT / "no such"))
+        yield folder.is_dir()
+
+
+@pytest.fixture(scope="module")
+def results(inputs, from_checkout, server, tmp_path_factory) -> dict[str, list[dict]]:
+    """Host -> reports of `jobs`."""
+    folder = tmp_path_factory.mktemp("results")
+    made = {"comfyui": from_checkout(jobs(inputs, folder / "comfyui"))}
+    for name, host in (("embedded", make_host()), ("server", make_host(server=server.url))):
+        with Session(host) as session:
+            work = jobs(inputs, folder / name)
+            made[name] = [session.run(job.pop("workflow"), **job).to_dict() for job in work]
+    return made
+
+
+@pytest.mark.parametrize("kind", ["page", "api"])
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_host_gives_the_same_bytes(name, kind, results, downloads):
+    index = 2 * EXAMPLES.index(name) + ("page", "api").index(kind)
+    if "input.mp4" in json.dumps(api(name)):
+        pytest.importorskip("av")
+    reports = {host: each[index] for host, each in results.items()}
+    if not downloads and "(download)" in json.dumps(api(name)):
+        pytest.skip("it downloads models: put the test data into ../shared/data")
+    if all(report["status"] == "refused" for report in reports.values()):
+        kinds = {error["kind"] for report in reports.values() for error in report["errors"]}
+        foreign = {error["class_type"] for error in reports["comfyui"]["errors"]}
+        assert (kinds, foreign & core_classes()) == ({"unknown_class"}, set())
+        pytest.skip(f"it needs another node pack, for {', '.join(sorted(foreign))}")
+    for host, report in reports.items():
+        assert (report["status"], report["host"]) == ("done", host), report["errors"]
+    contents = {
+        host: [content(Path(output["path"])) for output in sorted_outputs(report)]
+        for host, report in reports.items()
+    }
+    assert contents["embedded"], "the workflow wrote nothing"
+    assert contents["embedded"] == contents["comfyui"]
+    assert contents["embedded"] == contents["server"]
+    names = {
+        host: [Path(o["path"]).name for o in report["outputs"] if o["type"] == "output"]
+        for host, report in reports.items()
+    }
+    assert names["embedded"] == names["comfyui"]
+
+
+def sorted_outputs(report: dict) -> list[dict]:
+    """By node, then by name; names of previews are drawn by chance, but count up."""
+    return sorted(report["outputs"], key=lambda o: (o["node"], o["path"]))
+
+
+def content(path: Path) -> list[bytes]:
+    """A file without its metadata: the chunks of a PNG but for texts, the packets of a video."""
+    data = path.read_bytes()
+    if path.suffix == ".png":
+        chunks, at = [], 8
+        while at < len(data):
+            size = int.from_bytes(data[at : at + 4], "big")
+            if data[at + 4 : at + 8] not in (b"tEXt", b"iTXt", b"zTXt"):
+                chunks.append(data[at : at + 12 + size])
+            at += 12 + size
+        return chunks
+    import av
+
+    with av.open(io.BytesIO(data)) as container:
+        return [bytes(p) for p in container.demux() if p.size]
+
+
+def test_the_comparison_sees_a_difference(tmp_path):
+    for index in range(2):
+        Image.new("RGB", (3, 3), (index, 0, 0)).save(tmp_path / f"{index}.png")
+    assert content(tmp_path / "0.png") != content(tmp_path / "1.png")
+
+
+def every_core_node() -> dict:
+    """A graph of all the core nodes that the embedded host has, every method among them."""
+    graph = {
+        "load": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "empty": {"class_type": "EmptyImage", "inputs": SMALL | {"width": 20}},
+        "invert": {"class_type": "ImageInvert", "inputs": {"image": ["load", 0]}},
+        "batch": {
+            "class_type": "ImageBatch",
+            "inputs": {"image1": ["invert", 0], "image2": ["empty", 0]},
+        },
+        "text": {"class_type": "PreviewAny", "inputs": {"source": "some text"}},
+        "shown": {"class_type": "PreviewImage", "inputs": {"images": ["batch", 0]}},
+    }
+    methods = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
+    for n, method in enumerate(methods):
+        for m, (width, height, crop) in enumerate(
+            [(13, 30, "center"), (50, 0, "disabled"), (30, 9, "center")]
+        ):
+            inputs = {"image": ["batch", 0], "upscale_method": method, "crop": crop}
+            inputs |= {"width": width, "height": height}
+            graph[f"scale{n}{m}"] = {"class_type": "ImageScale", "inputs": inputs}
+        inputs = {"image": [f"scale{n}0", 0], "upscale_method": method, "scale_by": 1.37}
+        graph[f"by{n}"] = {"class_type": "ImageScaleBy", "inputs": inputs}
+        for source in (f"scale{n}1", f"scale{n}2", f"by{n}"):
+            graph[f"save{source}"] = {
+                "class_type": "SaveImage",
+                "inputs": {"images": [source, 0], "filename_prefix": f"%width%/{source}"},
+            }
+    return graph
+
+
+def test_core_nodes_do_what_comfyuis_do(from_checkout, inputs, tmp_path):
+    files = {"example.png": inputs["example.png"]}
+    graph = every_core_node()
+    (theirs,) = from_checkout(
+        [{"workflow": graph, "inputs": files, "out": str(tmp_path / "theirs")}]
+    )
+    ours = run_workflow(graph, inputs=files, out=tmp_path / "ours").to_dict()
+    assert (theirs["status"], ours["status"]) == ("done", "done"), ours["errors"]
+    assert theirs["texts"] == ours["texts"]
+    pairs = list(zip(sorted_outputs(theirs), sorted_outputs(ours), strict=True))
+    assert len(pairs) == 48
+    for their, our in pairs:
+        assert content(Path(their["path"])) == content(Path(our["path"])), their["path"]
+        if their["type"] == "output":
+            assert Path(their["path"]).relative_to(tmp_path / "theirs") == Path(
+                our["path"]
+            ).relative_to(tmp_path / "ours")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "I", "I;16", "CMYK", "RGB", "RGBA", "gif"])
+def test_pictures_of_all_kinds_are_read_alike(mode, kinds_read):
+    ours, theirs = kinds_read
+    assert ours[mode] == theirs[mode]
+    assert ours[mode]
+
+
+@pytest.fixture(scope="module")
+def kinds_read(from_checkout, tmp_path_factory):
+    """Mode -> contents of what Load Image and Load Image (as Mask) give, ours and theirs."""
+    folder = tmp_path_factory.mktemp("kinds")
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "x"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+        "3": {"class_type": "LoadImageMask", "inputs": {"image": "x", "channel": "alpha"}},
+        "4": {"class_type": "LoadImageMask", "inputs": {"image": "x", "channel": "green"}},
+    }
+    modes = ["L", "LA", "P", "1", "I", "I;16", "CMYK", "RGB", "RGBA", "gif"]
+    work = []
+    for mode in modes:
+        path = picture_of(mode, folder)
+        work.append(
+            {"workflow": graph, "inputs": {"x": str(path)}, "out": str(folder / "t" / path.stem)}
+        )
+    ours = [run_workflow(**{**j, "out": j["out"].replace("/t/", "/o/")}).to_dict() for j in work]
+    theirs = from_checkout(work)
+    return tuple(
+        {
+            mode: [content(Path(output["path"])) for output in sorted_outputs(report)]
+            for mode, report in zip(modes, reports, strict=True)
+        }
+        for reports in (ours, theirs)
+    )
+
+
+def picture_of(mode: str, folder: Path) -> Path:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (9, 14, 4), np.uint8))
+    name = mode.replace(";", "")
+    if mode == "gif":
+        frames = [noise.convert("RGB").rotate(90 * n) for n in range(3)]
+        frames[0].save(folder / "gif.gif", save_all=True, append_images=frames[1:])
+        return folder / "gif.gif"
+    if mode == "CMYK":
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be turned
+        noise.convert("CMYK").save(folder / "CMYK.jpg", exif=exif)
+        return folder / "CMYK.jpg"
+    if mode in ("I", "I;16"):
+        values = np.random.default_rng(2).integers(0, 65536, (9, 14)).astype(np.uint16)
+        image = Image.fromarray(values)
+        (image.convert("I") if mode == "I" else image).save(folder / f"{name}.tif")
+        return folder / f"{name}.tif"
+    noise.convert(mode).save(folder / f"{name}.png")
+    return folder / f"{name}.png"
+
+
+# -- the same reports ----------------------------------------------------------------------------
+
+
+def test_the_second_run_of_a_session_is_cached(from_checkout, upscaled, inputs, tmp_path):
+    files = {"example.png": inputs["example.png"]}
+    places = ["a", "a", "b"]
+    work = [{"workflow": upscaled, "inputs": files, "out": str(tmp_path / p)} for p in places]
+    states = [
+        {node["id"]: node["state"] for node in report["nodes"]} for report in from_checkout(work)
+    ]
+    assert set(states[0].values()) == {"ran"}
+    assert set(states[1].values()) == {"cached"}
+    assert {n for n, state in states[2].items() if state == "ran"} == {"4"}
+    assert (tmp_path / "b" / "swin2sr" / "transparent_00001_.png").is_file()
+
+
+REFUSED = {
+    "missing": ("3", "images", None, "images"),
+    "range": ("2", "width", -5, "-5"),
+    "type": ("3", "images", ["1", 1], "MASK"),
+    "class": ("2", "class_type", "Somebodys", "node"),
+    "link": ("3", "images", ["99", 0], "99"),
+    "cycle": ("2", "image", ["2", 0], "2 -> 2"),
+    "outside": ("1", "image", "../x.png", "stay inside"),
+    "prefix": ("3", "filename_prefix", "../x", "stay inside"),
+}
+
+
+def broken(what: str) -> dict:
+    scale = {"image": ["1", 0], "upscale_method": "area", "width": 8, "height": 8, "crop": "center"}
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "2": {"class_type": "ImageScale", "inputs": scale},
+        "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "x"}},
+    }
+    node, field, value, _ = REFUSED[what]
+    if field == "class_type":
+        graph[node]["class_type"] = value
+    elif value is None:
+        del graph[node]["inputs"][field]
+    else:
+        graph[node]["inputs"][field] = value
+    return graph
+
+
+@pytest.fixture(scope="module")
+def refusals(from_checkout, server, inputs, tmp_path_factory):
+    """Host -> what is wrong -> report."""
+    out = str(tmp_path_factory.mktemp("refused"))
+    files = {"example.png": inputs["example.png"]}
+    work = {
+        what: {"workflow": broken(what), "inputs": files if what != "outside" else {}, "out": out}
+        for what in REFUSED
+    }
+    made = {"comfyui": dict(zip(work, from_checkout(list(work.values())), strict=True))}
+    for name, where in (("embedded", {}), ("server", {"server": server.url})):
+        made[name] = {k: run_workflow(**job, **where).to_dict() for k, job in work.items()}
+    return made
+
+
+@pytest.mark.parametrize("host", ["embedded", "comfyui", "server"])
+@pytest.mark.parametrize("what", REFUSED)
+def test_every_host_refuses_the_same_in_a_sentence(what, host, refusals):
+    report = refusals[host][what]
+    assert (report["status"], report["exit_code"]) == ("refused", 2), report
+    error = report["errors"][0]
+    assert error["node"] == REFUSED[what][0]
+    assert REFUSED[what][3] in error["message"]
+    assert "\n" not in error["message"]
+
+
+def large(make_picture) -> dict:
+    return {"example.png": str(make_picture(height=1200, width=1200, mode="RGB"))}
+
+
+def test_a_run_in_the_checkout_times_out(from_checkout, upscaled, make_picture, tmp_path):
+    job = {"workflow": upscaled, "inputs": large(make_picture), "out": str(tmp_path / "o")}
+    timed_out, after = from_checkout(
+        [job | {"timeout": 1.0}, job | {"inputs": {"example.png": str(make_picture("s.png"))}}]
+    )
+    assert (timed_out["status"], timed_out["exit_code"]) == ("timeout", 124)
+    assert after["status"] == "done"
+
+
+def test_a_run_on_the_server_times_out_and_is_cancelled(server, upscaled, make_picture, tmp_path):
+    options = {"server": server.url, "out": tmp_path / "o"}
+    report = run_workflow(upscaled, inputs=large(make_picture), timeout=1.0, **options)
+    assert (report.status, report.exit_code) == ("timeout", 124)
+    small = {"example.png": make_picture("s.png")}
+    assert run_workflow(upscaled, inputs=small, timeout=60, **options).ok
+
+
+def test_live_times_come_over_the_websocket(server, upscaled, make_picture, tmp_path):
+    pytest.importorskip("websockets")
+    told = []
+    with Session(make_host(server=server.url)) as session:
+        report = session.run(
+            upscaled,
+            inputs={"example.png": make_picture(seed=9)},
+            out=tmp_path / "o",
+            progress=lambda *step: told.append(step),
+        )
+    assert report.ok, report
+    assert {node.id for node in report.nodes if node.seconds is not None} == set(upscaled)
+    assert any("Swin2SR_TiledUpscale" in label for label, _, _ in told)
+
+
+def test_a_server_that_is_killed_in_the_middle(comfyui, upscaled, make_picture, tmp_path):
+    (tmp_path / "base").mkdir()
+    server = Server(comfyui, tmp_path / "base")
+    try:
+        server.wait()
+        threading.Thread(target=server.kill_while_it_works, daemon=True).start()
+        report = run_workflow(
+            upscaled, server=server.url, inputs=large(make_picture), out=tmp_path / "o"
+        )
+    finally:
+        server.kill()
+    assert (report.status, report.exit_code) == ("no_host", 3)
+    assert "the server died while the workflow ran" in str(report.errors[0])
+    assert not list(tmp_path.glob("o/**/*.png"))
