@@ -35,12 +35,13 @@ def resolve_device(name: str = "auto") -> torch.device:
         raise InputError(
             f"device must be auto, cpu, cuda, cuda:1, mps or xpu, got {name}"
         ) from error
+    if device.type == "meta":
+        raise InputError("torch's meta device holds no numbers; use --device cpu, cuda, mps or xpu")
     available = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "xpu": torch.xpu.is_available(),
-        "meta": False,
     }.get(device.type, True)
     if not available:
         raise DeviceError(
