@@ -203,7 +203,7 @@ class Progress:
         self._next_step = self._next_preview = 0.0
 
     def __call__(self, done: int, total: int, picture: Callable[[], Tensor] | None = None) -> None:
-        """Show `done` of `total`; `picture`, 3 H W in 0..1, is asked for twice a second at most.
+        """Show `done` of `total`; `picture`, 3 H W, is asked for twice a second at most.
 
         The last step always shows it.
         """
@@ -220,7 +220,9 @@ class Progress:
 
 
 def _thumbnail(picture: Tensor) -> Image.Image:
-    """3 H W in 0..1 -> RGB, about `_PREVIEW_SIDE` pixels long: every n-th pixel, to be quick."""
+    """3 H W, in 0..1 or of 8 bits -> RGB, about `_PREVIEW_SIDE` long: every n-th pixel, quickly."""
     step = max(1, max(picture.shape[-2:]) // _PREVIEW_SIDE)
-    pixels = picture[:, ::step, ::step].float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    pixels = picture[:, ::step, ::step]
+    if pixels.dtype != torch.uint8:
+        pixels = pixels.float().clamp(0, 1).mul(255).round().to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy(), "RGB")

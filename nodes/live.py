@@ -20,6 +20,7 @@ from .report import Summary
 
 _TELL_SECONDS = 0.2
 _PICTURE_SIDE = 512
+_LARGEST_SCALE = 4
 
 
 class Live:
@@ -109,7 +110,7 @@ class Live:
         self.canvas.put(piece)
 
     def picture(self) -> Tensor:
-        """The frame as far as it is done, 3 H W in 0..1, for the node's progress bar."""
+        """The frame as far as it is done, 3 H W of 8 bits, for the node's progress bar."""
         return self.canvas.pixels
 
     # -- inside ----------------------------------------------------------------------------------
@@ -164,15 +165,16 @@ class _Ears(logging.Handler):
 class Canvas:
     """A small picture of a frame: the input enlarged, over which finished pieces are put.
 
-    `pixels` is 3 H W in 0..1, where the picture is; nothing here waits for a device.
+    `pixels` is 3 H W of 8 bits, where the picture is; nothing here waits for a device, and next to
+    nothing is taken of the memory that was planned with.
     """
 
     def __init__(self, planes: Tensor) -> None:
         height, width = planes.shape[-2:]
-        shrink = _PICTURE_SIDE / max(height, width)
+        shrink = min(_PICTURE_SIDE / max(height, width), _LARGEST_SCALE)
         self.height, self.width = (max(1, round(side * shrink)) for side in (height, width))
         rows, columns = _samples(self.height, height), _samples(self.width, width)
-        self.pixels = _sampled(planes[0], rows, columns).clone()
+        self.pixels = _sampled(planes[0], rows, columns).expand(3, -1, -1).clone()
 
     def put(self, piece: Piece) -> None:
         """Take over the samples that lie inside the piece's box."""
@@ -180,7 +182,7 @@ class Canvas:
         top, rows = _within(_samples(self.height, image.shape[-2]), box.y0, box.y1)
         left, columns = _within(_samples(self.width, image.shape[-1]), box.x0, box.x1)
         if rows and columns:
-            part = _sampled(image, rows, columns).to(self.pixels).clamp(0, 1)
+            part = _sampled(image, rows, columns).to(self.pixels.device)
             self.pixels[:, top : top + len(rows), left : left + len(columns)] = part
 
 
@@ -196,9 +198,10 @@ def _within(samples: list[int], start: int, end: int) -> tuple[int, list[int]]:
 
 
 def _sampled(image: Tensor, rows: list[int], columns: list[int]) -> Tensor:
-    """C H W -> 3 h w."""
-    picked = image[:, rows][:, :, columns]
-    return picked[:3].float().expand(3, -1, -1)
+    """C H W in 0..1 -> C h w of 8 bits."""
+    down = torch.tensor(rows, device=image.device)[:, None]
+    picked = image[:3, down, torch.tensor(columns, device=image.device)]
+    return picked.clamp(0, 1).mul_(255).round_().to(torch.uint8)
 
 
 def _allocated(device: torch.device) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,7 +124,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     with Session(host, args.input_dir) as session:
         if args.each is not None:
             return _each(session, args, inputs, values, console, stop)
-        with console.bar(Path(args.workflow).name, 1) as bar:
+        with console.bar(Path(args.workflow).name, 1) as bar, _told_by_report(stop):
             report = session.run(
                 args.workflow,
                 inputs=inputs,
@@ -154,9 +156,17 @@ def _each(
         args.each_as,
         args.timeout,
     )
-    with console.bar(f"{Path(args.workflow).name} for each of {args.each}", None) as bar:
+    label = f"{Path(args.workflow).name} for each of {args.each}"
+    with console.bar(label, None) as bar, _told_by_report(stop):
         report = run_each(session, job, stop, lambda done, total, name: _at(bar, done, total, name))
     return _tell_each(report, console)
+
+
+@contextmanager
+def _told_by_report(stop: StopSwitch) -> Iterator[None]:
+    """Let Ctrl-C end the run, and the report say so."""
+    with suppress(KeyboardInterrupt), stop.polled():
+        yield
 
 
 def _tell(report: Report, console: Console) -> Outcome:

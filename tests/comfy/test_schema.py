@@ -15,6 +15,8 @@ def description(node) -> dict:
     info = node.GET_NODE_INFO_V1()
     info = json.loads(json.dumps(info if isinstance(info, dict) else vars(info)))
     kept = {part: info[part] for part in (*PARTS, *NAMES)}
+    for part in ("input", "input_order"):  # ComfyUI's own for output nodes, and no widget
+        kept[part].pop("hidden", None)
     for options in kept["input"].get("required", {}).values():
         if "compact-x4" in options[1].get("options", ()):
             options[1]["options"] = ["compact-x4", "..."]

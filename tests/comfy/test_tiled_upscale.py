@@ -270,7 +270,7 @@ def test_progress_grows_to_its_total_with_pictures(compact, upscale, make_pictur
     assert values == sorted(values)
     assert values[-1] == bar_steps[-1][1] == 4000
     form, picture, side = next(p for _, _, p in bar_steps if p is not None)
-    assert (form, picture.mode, picture.size, side) == ("JPEG", "RGB", (72, 40), 512)
+    assert (form, picture.mode, picture.size, side) == ("JPEG", "RGB", (288, 160), 512)
 
 
 def test_cancelling_ends_the_run_and_the_next_one_works(compact, pack, upscale, make_picture):

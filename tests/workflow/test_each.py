@@ -194,6 +194,32 @@ def test_files_get_their_names_after_a_kill_in_between(tmp_path, make_picture, m
         Journal(tmp_path, "other")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal there")
+def test_ctrl_c_ends_it_with_a_report_and_it_goes_on_later(pictures, upscaled, write, tmp_path):
+    folder, out = pictures(6), tmp_path / "out"
+    write(upscaled)
+    command = [sys.executable, "-m", "swin2sr_core", "run", "workflow.json", "--each", str(folder)]
+    process = subprocess.Popen(
+        [*command, "--out", str(out), "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while not (out / NAME).exists() or len(entries(out)) < 3:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    document = json.loads(process.communicate()[0])
+    assert (process.returncode, document["status"]) == (130, "interrupted")
+    assert 1 <= len(document["made"]) < 6
+    assert {path.name for path in out.iterdir()} == {*document["made"], NAME}
+    done = subprocess.run(
+        [*command, "--out", str(out)], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0
+    assert len(list(out.glob("*.png"))) == 6
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL there")
 def test_killed_again_and_again_everything_is_made_once(pictures, upscaled, write, tmp_path):
     """Kills at moments drawn by chance, once work has begun; nothing made is made again."""

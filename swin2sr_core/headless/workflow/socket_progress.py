@@ -20,26 +20,27 @@ def following(url: str, client_id: str, told: Told) -> Iterator[None]:
 
     Without the package, or where the server does not speak it, nothing is passed.
     """
-    socket = _connected(f"ws{url.removeprefix('http')}/ws?clientId={client_id}")
-    if socket is None:
+    with contextlib.ExitStack() as stack:
+        address = f"ws{url.removeprefix('http')}/ws?clientId={client_id}"
+        socket = _connected(address, stack)
+        if socket is not None:
+            reader = threading.Thread(
+                target=_read, args=(socket, told), name="swin2sr-ws", daemon=True
+            )
+            reader.start()
+            stack.callback(reader.join, timeout=5)
+            stack.callback(socket.close)
         yield
-        return
-    reader = threading.Thread(target=_read, args=(socket, told), name="swin2sr-ws", daemon=True)
-    reader.start()
-    try:
-        yield
-    finally:
-        socket.close()
-        reader.join(timeout=5)
 
 
-def _connected(address: str) -> Any | None:
+def _connected(address: str, stack: contextlib.ExitStack) -> Any | None:
     try:
         from websockets.sync.client import connect
     except ImportError:
         return None
     try:
-        return connect(address, open_timeout=5, max_size=None, proxy=None)
+        connection = connect(address, open_timeout=5, max_size=None, proxy=None)
+        return stack.enter_context(connection)
     except Exception as error:
         logger.debug("no live progress from %s: %s", address, error)
         return None
