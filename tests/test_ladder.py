@@ -53,7 +53,7 @@ def plan_for(model, image, strategy="auto", **sizes):
     ids=["whole", "staged", "tiled"],
 )
 def test_whichever_allocation_fails_the_picture_is_right(model, make_image, strategy, every, sizes):
-    """One at a time; and nothing stays behind. (`benchmarks/fault_injection.py` tries all of all three.)"""
+    """One at a time; and nothing stays behind. (benchmarks/fault_injection.py tries them all.)"""
     image = make_image(3, 16, 24 if strategy != "tiled" else 40)
     plan = plan_for(model, image, strategy, **sizes)
     with FailingAllocator() as counting:
