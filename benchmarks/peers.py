@@ -49,13 +49,15 @@ def our_model(network: torch.nn.Module, precision: str) -> Model:
     return build_model("classical size", config, state, precision, torch.device("cpu"))
 
 
-def measure(size: int, repeat: int, depths: list[int]) -> dict[str, dict[str, float]]:
+def measure(
+    size: int, repeat: int, depths: list[int], precisions: list[str]
+) -> dict[str, dict[str, float]]:
     """Median, least and most seconds of each contender for one size x size image."""
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     network = official_network(depths)
     expected = _official(network, image).clamp(0, 1)
     turns: dict[str, Callable[[], object]] = {"official fp32": lambda: _official(network, image)}
-    for precision in ("fp32", "bf16"):
+    for precision in precisions:
         model = our_model(network, precision)
         products = MatrixProducts()
         with products.watching():
@@ -86,11 +88,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, action="append")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--depths", type=int, nargs="+", default=[6] * 6)
+    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16", "int8"])
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     results = {}
     for size in args.size or (128, 256):
-        results[size] = rows = measure(size, args.repeat, args.depths)
+        results[size] = rows = measure(size, args.repeat, args.depths, args.precision)
         if args.json:
             continue
         print(f"\n{size}x{size}, {torch.get_num_threads()} threads, torch {torch.__version__}")

@@ -9,121 +9,134 @@ import torch
 from torch import Tensor
 
 from .config import Swin2SRConfig
-from .folding import Affine, FoldedAttention, FoldedBlock, layer_norm, padded_head_dim
-from .network import COSINE_EPS
+from .folding import FoldedAttention, FoldedBlock, padded_head_dim
+from .network import COSINE_EPS, scaled_gelu
 
 
 @dataclass(frozen=True)
 class WorkspaceSizes:
-    """Elements of each buffer that a band of windows needs; the plan adds them up."""
+    """Elements of each buffer that a band of windows needs, of the type of the feature map.
+
+    `layers` is no buffer: it is the most that linear layers and norms hold at once.
+    """
 
     windows: int
-    wide: int
     heads: int
     logits: int
-    bias: int
-    norms: int
     context: int
-    branch: int
-    normed: int
+    layers: int
 
     @classmethod
-    def of(cls, config: Swin2SRConfig, windows: int) -> WorkspaceSizes:
+    def of(cls, config: Swin2SRConfig, windows: int, precision: str = "fp32") -> WorkspaceSizes:
         """The buffers for bands of at most `windows` windows, in any stage of the network."""
-        tokens = config.window**2
+        tokens, dim, hidden = config.window**2, config.embed_dim, config.mlp_dim
         rows = windows * tokens
         heads = max(config.num_heads)
-        padded = max(h * padded_head_dim(config.embed_dim // h) for h in config.num_heads)
+        padded = max(h * padded_head_dim(dim // h) for h in config.num_heads)
+        layers = max(3 * padded, hidden + dim)
+        if precision == "int8":  # the quantised input beside the sums in int32 and in float
+            layers = max(dim // 4 + 6 * padded, hidden + hidden // 4 + max(hidden, 2 * dim))
         return cls(
-            windows=rows * config.embed_dim,
-            wide=rows * max(3 * padded, config.mlp_dim),
+            windows=rows * dim,
             heads=rows * 3 * padded,
             logits=rows * heads * tokens,
-            bias=rows * heads * tokens,
-            norms=rows * 2 * heads,
             context=rows * padded,
-            branch=rows * config.embed_dim,
-            normed=rows * config.embed_dim,
+            layers=rows * layers,
         )
 
     @property
     def total(self) -> int:
+        """At the fullest moment of a block."""
         return sum(vars(self).values())
+
+    @property
+    def kept(self) -> int:
+        """What lasts as long as the workspace."""
+        return self.total - self.layers
 
 
 class Workspace:
-    """The buffers of a band. Nothing in a block allocates but its two norms (`normed`)."""
+    """The buffers of a band. Nothing in a block allocates but its linear layers and norms."""
 
     def __init__(
         self, config: Swin2SRConfig, windows: int, dtype: torch.dtype, device: torch.device
     ) -> None:
         self.tokens = config.window**2
         self.band_windows = windows
+        self.bias = torch.empty(0)
         sizes = vars(WorkspaceSizes.of(config, windows))
         self._buffers = {
             name: torch.empty(size, dtype=dtype, device=device)
             for name, size in sizes.items()
-            if name != "normed"
+            if name != "layers"
         }
 
-    def take(self, name: str, *shape: int) -> Tensor:
-        """The start of a buffer, as a tensor of `shape`; what was in it is overwritten later."""
-        return self._buffers[name][: prod(shape)].view(shape)
+    def take(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """The start of a buffer, as a tensor of `shape`; what was in it is overwritten later.
+
+        `dtype` is a type as wide as the buffer's, or narrower.
+        """
+        buffer = self._buffers[name]
+        return buffer.view(dtype or buffer.dtype)[: prod(shape)].view(shape)
 
     def gather(self, source: Tensor, index: Tensor) -> Tensor:
         """(H W) x C at `index` (windows x tokens) -> (windows tokens) x C."""
         out = self.take("windows", index.numel(), source.shape[1])
         return torch.index_select(source, 0, index.flatten(), out=out)
 
-    def prepare_bias(self, attention: FoldedAttention, kind: int, windows: int) -> None:
-        """Repeat the bias of one kind of window, so that a product of matrices can add to it."""
-        bias = attention.bias[kind]
-        self.take("bias", windows, *bias.shape).copy_(bias)
+    def prepare_bias(self, attention: FoldedAttention, kind: int) -> None:
+        """Choose the bias of one kind of window, heads x tokens x tokens, for `attend`."""
+        self.bias = attention.bias[kind]
 
 
 def run_block(block: FoldedBlock, x: Tensor, memory: Workspace) -> Tensor:
     """Apply `block` in place to x, (windows tokens) x C from `gather`; the bias is prepared."""
-    x += layer_norm(attend(block.attention, x, memory), block.norm1)
-    rows, dim = x.shape
-    hidden = linear(x, block.fc1, memory.take("wide", rows, len(block.fc1[1])))
-    hidden = torch.ops.aten.gelu_(hidden)
-    x += layer_norm(linear(hidden, block.fc2, memory.take("branch", rows, dim)), block.norm2)
+    x += block.norm1(attend(block.attention, x, memory))
+    x += block.norm2(block.fc2(activate(block.fc1(x), block.hidden_scale)))
     return x
+
+
+def activate(hidden: Tensor, scale: float) -> Tensor:
+    """GELU, in place where `hidden` is not scaled."""
+    return torch.ops.aten.gelu_(hidden) if scale == 1 else scaled_gelu(hidden, scale)
 
 
 def attend(attention: FoldedAttention, x: Tensor, memory: Workspace) -> Tensor:
     """Scaled cosine attention within each window (Swin V2, equation 2), its projection included."""
-    (rows, dim), tokens, heads = x.shape, memory.tokens, attention.heads
-    windows = rows // tokens
-    width = len(attention.qkv[1]) // (3 * heads)
+    tokens, heads = memory.tokens, attention.heads
+    windows = len(x) // tokens
+    width = attention.qkv.features // (3 * heads)
     batch = windows * heads
 
-    qkv = linear(x, attention.qkv, memory.take("wide", rows, 3 * heads * width))
-    split = memory.take("heads", 3, windows, heads, tokens, width)
-    split.copy_(qkv.view(windows, tokens, 3, heads, width).permute(2, 0, 3, 1, 4))
+    dtype = attention.bias.dtype
+    qkv = memory.take("heads", 3, windows, heads, tokens, width, dtype=dtype)
+    projected = attention.qkv(x).view(windows, tokens, 3, heads, width)
+    qkv.copy_(projected.permute(2, 0, 3, 1, 4))
+    del projected
+    normalize(qkv[:2], attention.q_scale)
 
-    norms = memory.take("norms", 2, windows, heads, tokens, 1)
-    torch.linalg.vector_norm(split[:2], dim=-1, keepdim=True, out=norms)
-    norms.clamp_min_(COSINE_EPS).reciprocal_()
-    norms[0] *= attention.q_scale
-    split[:2] *= norms
-
-    q, k, v = split.view(3, batch, tokens, width)
-    bias = memory.take("bias", batch, tokens, tokens)
-    logits = memory.take("logits", batch, tokens, tokens)
-    torch.baddbmm(bias, q, k.transpose(1, 2), out=logits)
+    q, k, v = qkv.view(3, batch, tokens, width)
+    logits = memory.take("logits", batch, tokens, tokens, dtype=dtype)
+    logits.view(windows, heads, tokens, tokens).copy_(memory.bias)
+    logits.baddbmm_(q, k.transpose(1, 2))
     if not attention.bounded:
         logits -= logits.amax(dim=-1, keepdim=True)
-    context = torch.bmm(logits.exp2_(), v, out=memory.take("context", batch, tokens, width))
+    context = memory.take("context", batch, tokens, width, dtype=dtype)
+    torch.bmm(logits.exp2_(), v, out=context)
 
     # The last column of v is one, so the last column here is the sum of the weights.
     context = context.view(windows, heads, tokens, width).transpose(1, 2)
-    attended = memory.take("wide", windows, tokens, heads, width)
+    attended = memory.take("heads", windows, tokens, heads, width)
     torch.div(context, context[..., -1:], out=attended)
-    return linear(attended.view(rows, -1), attention.proj, memory.take("branch", rows, dim))
+    return attention.proj(attended.view(len(x), -1))
 
 
-def linear(x: Tensor, affine: Affine, out: Tensor) -> Tensor:
-    """x @ weight.T + bias into `out`."""
-    weight, bias = affine
-    return torch.addmm(bias, x, weight.t(), out=out)
+def normalize(q_and_k: Tensor, q_scale: Tensor) -> None:
+    """Divide each head's rows by their norms, q's times `q_scale`, in place.
+
+    The norms are of q_scale's type: fp16 has no 1e-12, and the square of 256 does not fit into it.
+    """
+    norms = torch.linalg.vector_norm(q_and_k, dim=-1, keepdim=True, dtype=q_scale.dtype)
+    norms.clamp_min_(COSINE_EPS).reciprocal_()
+    norms[0] *= q_scale
+    torch.mul(q_and_k, norms, out=q_and_k)

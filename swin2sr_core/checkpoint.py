@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .config import Swin2SRConfig, infer_config
 from .errors import CheckpointError, ModelNotFoundError
+from .int8_files import expanded, is_int8_file
 from .network import Swin2SR
 
 StateDict = dict[str, Tensor]
@@ -92,12 +93,14 @@ def read_tensors(path: Path) -> dict[str, object]:
     if not path.is_file():
         raise ModelNotFoundError(f"there is no model file {path}; check the path")
     if path.suffix == ".safetensors":
+        int8 = is_int8_file(path)
         try:
-            return dict(load_file(str(path)))
+            tensors = load_file(str(path))
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(
                 f"{path.name} is no whole safetensors file ({error}); download or copy it again"
             ) from error
+        return dict(expanded(tensors, path.name) if int8 else tensors)
     if path.suffix not in SUFFIXES:
         raise CheckpointError(
             f"{path.name} ends in {path.suffix or 'nothing'}; a model file ends in one of "

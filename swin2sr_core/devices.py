@@ -9,11 +9,17 @@ from pathlib import Path
 import torch
 
 from .errors import DeviceError, InputError
-from .host_memory import free_host_bytes, resident_bytes
+from .host_memory import free_host_bytes, used_host_bytes
 
-PRECISIONS = ("auto", "fp32", "bf16")
 _RESERVE, _RESERVE_BYTES = 0.1, 128 << 20
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+DTYPES = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "int8": torch.float32,
+}
+"""Of the feature maps; int8 keeps everything between its products in float32."""
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -29,6 +35,8 @@ def resolve_device(name: str = "auto") -> torch.device:
         raise InputError(
             f"device must be auto, cpu, cuda, cuda:1, mps or xpu, got {name}"
         ) from error
+    if device.type == "meta":
+        raise InputError("torch's meta device holds no numbers; use --device cpu, cuda, mps or xpu")
     available = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -56,12 +64,36 @@ def _candidates() -> list[torch.device | None]:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """fp32 or bf16; "auto" is bf16 where the hardware multiplies it natively, else fp32."""
+    """fp32, bf16, fp16 or int8; "auto" is bf16 where hardware multiplies it natively, else fp32.
+
+    Raises `InputError` for an unknown name, `DeviceError` for what the device can't compute in.
+    """
     if name not in PRECISIONS:
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {name}")
-    if name != "auto":
-        return name
-    return "bf16" if has_native_bf16(device) else "fp32"
+    if name == "auto":
+        return "bf16" if has_native_bf16(device) else "fp32"
+    if not _computes(DTYPES[name], device):
+        raise DeviceError(
+            f"torch {torch.__version__} has no {name} on {device.type}; use --precision fp32"
+        )
+    return name
+
+
+@lru_cache
+def _computes(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether every kind of operation of a network exists in `dtype` there, fast or not."""
+    if dtype == torch.float32:
+        return True
+    try:
+        x = torch.ones((1, 8, 8, 8), dtype=dtype, device=device)
+        x = torch.conv2d(x, x[0, :, None, :1, :1].expand(8, 8, 1, 1))
+        rows = torch.addmm(x[0, 0, 0], x[0, 0], x[0, 1])
+        batch = torch.baddbmm(x[0], x[0], x[0]).exp2_()
+        torch.linalg.vector_norm(torch.layer_norm(rows, (8,)), dim=-1, dtype=torch.float32)
+        torch.ops.aten.gelu_(torch.bmm(batch, batch) - batch.amax(dim=-1, keepdim=True))
+    except (RuntimeError, TypeError):  # NotImplementedError is a RuntimeError
+        return False
+    return True
 
 
 def has_native_bf16(device: torch.device) -> bool:
@@ -71,6 +103,21 @@ def has_native_bf16(device: torch.device) -> bool:
     if device.type == "xpu":
         return True
     return device.type == "cpu" and _cpu_has_bf16()
+
+
+def has_int8_products(device: torch.device) -> bool:
+    """Whether int8 matrix products run in hardware there, summed in int32."""
+    if device.type == "cuda":
+        return torch.version.hip is None and torch.cuda.get_device_capability(device) >= (7, 5)
+    return device.type == "cpu" and _cpu_has_int8()
+
+
+@lru_cache(maxsize=1)
+def _cpu_has_int8() -> bool:
+    """VNNI or AMX on x86, and a torch that reaches them: oneDNN's products behind `_int_mm`."""
+    flags = _cpu_flags()
+    wanted = {"avx512_vnni", "avx_vnni", "amx_int8", "avx512vnni", "avxvnni"}
+    return bool(flags & wanted) and torch.backends.mkldnn.is_available()
 
 
 @lru_cache(maxsize=1)
@@ -113,7 +160,7 @@ def free_bytes(device: torch.device) -> int | None:
 def used_bytes(device: torch.device) -> int | None:
     """What this process uses now: tensors on a device, everything on a CPU; None where unknown."""
     if device.type == "cpu":
-        return resident_bytes()
+        return used_host_bytes()
     if device.type == "mps":
         return torch.mps.current_allocated_memory()
     backend = {"cuda": torch.cuda, "xpu": torch.xpu}.get(device.type)

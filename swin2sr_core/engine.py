@@ -12,7 +12,8 @@ not computed again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -20,7 +21,8 @@ from torch import Tensor
 from .bands import Workspace, run_block
 from .config import Swin2SRConfig
 from .costs import block_work, conv_reach, conv_work, head_work
-from .folding import FoldedNetwork, FoldedStage, layer_norm
+from .errors import NonFiniteError
+from .folding import FoldedNetwork, FoldedStage
 from .heads import HEADS
 from .padding import reflect_pad
 from .pass_plan import PassPlan
@@ -88,8 +90,11 @@ class Pass:
                 self._run_whole(stage, work)
             self._stage += 1
         work.release()
-        for box in _pieces(self._head, plan.strip_side):
+        _cut(self._head, plan.strip_side)
+        while self._head:
+            box = self._head[0]
             work.head_piece(self._features, box, self.output)
+            del self._head[0]
             self.advance(plan.batch * head_work(self.config) * box.area)
             if self.finished is not None:
                 self.finished(box.scaled(self.config.scale))
@@ -127,9 +132,12 @@ class Pass:
         if self._following is None:
             self._following = work.empty_map(HOST), [work.plan.bounds]
         following, missing = self._following
-        for box in _pieces(missing, work.plan.region_side):
+        _cut(missing, work.plan.region_side)
+        while missing:
+            box = missing[0]
             # No name for the result: it would keep this region's map alive in the next one.
             following[:, box.rows, box.columns] = work.run_region(stage, x, box).to(HOST)
+            del missing[0]
         self._features, self._following = following, None
 
     def _map(self) -> Tensor:
@@ -161,7 +169,7 @@ class _Work:
         for block in stage.blocks:
             for kind, index in groups[block.shifted]:
                 bands = index.split(memory.band_windows)
-                memory.prepare_bias(block.attention, kind, len(bands[0]))
+                memory.prepare_bias(block.attention, kind)
                 for band in bands:
                     windows = run_block(block, memory.gather(source, band), memory)
                     target.index_copy_(0, band.flatten().long(), windows)
@@ -171,14 +179,20 @@ class _Work:
     def add_conv(
         self, stage: FoldedStage, x: Tensor, y: Tensor, missing: list[Box], bounds: Box
     ) -> None:
-        """x += conv(y) in the boxes of `missing`; beyond `bounds` the convolution sees zeros."""
+        """x += conv(y) in the boxes of `missing`; beyond `bounds` the convolution sees zeros.
+
+        A piece is crossed off as soon as it is added: whatever ends the run, it is added once.
+        """
         device = self.network.device
-        for box in _pieces(missing, self.plan.conv_side):
+        _cut(missing, self.plan.conv_side)
+        while missing:
+            box = missing[0]
             context = box.grown(conv_reach(self.config), bounds)
             # Contiguous, or the convolution makes a copy that nobody sees.
             piece = y[:, context.rows, context.columns].to(device).contiguous()
             out = stage.conv(as_image(piece))
             x[:, box.rows, box.columns] += as_map(out, box.relative_to(context)).to(x.device)
+            del missing[0], piece, out
             self.advance(len(x) * conv_work(self.config) * box.area)
 
     def run_region(self, stage: FoldedStage, x: Tensor, box: Box) -> Tensor:
@@ -221,7 +235,7 @@ class _Work:
             context = box.grown(1, bounds)
             out = self.network.embed(self._image_at(context))
             piece = as_map(out, box.relative_to(context)).contiguous()
-            x[:, box.rows, box.columns] = layer_norm(piece, self.network.embed_norm).to(device)
+            x[:, box.rows, box.columns] = self.network.embed_norm(piece).to(device)
         return x
 
     def head_piece(self, features: Tensor, box: Box, output: Tensor) -> None:
@@ -231,12 +245,14 @@ class _Work:
         context = box.grown(head.reach + conv_reach(config), self.plan.bounds)
         x = features[:, context.rows, context.columns].to(network.device)
         image = self._image_at(context)
-        x = network.conv_after_body(as_image(layer_norm(x, network.norm)))
+        x = network.conv_after_body(as_image(network.norm(x)))
         x += network.conv_first(image)
         out = head.run(network.head, x, image)
         target = box.scaled(config.scale)
         source = target.relative_to(context.scaled(config.scale))
         out = out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
+        if not math.isfinite(out.sum()):  # one NaN or infinity among the values makes it one
+            raise NonFiniteError("the network gives NaN or infinite values for this picture")
         output[..., target.rows, target.columns] = out.to(output.device)
 
     # -- pieces --------------------------------------------------------------------------------
@@ -259,12 +275,9 @@ class _Work:
         return self.image[..., box.rows, box.columns].to(self.network.device)
 
 
-def _pieces(boxes: list[Box], side: int) -> Iterator[Box]:
-    """Pieces of at most side x side of all `boxes`; each leaves the list once it is done."""
+def _cut(boxes: list[Box], side: int) -> None:
+    """Replace the boxes by pieces of at most side x side."""
     boxes[:] = [piece for box in boxes for piece in split(box, side, side)]
-    while boxes:
-        yield boxes[0]
-        del boxes[0]
 
 
 def as_image(feature_map: Tensor) -> Tensor:

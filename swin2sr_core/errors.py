@@ -63,3 +63,7 @@ class Interrupted(Swin2SRError):
     """`should_stop()` answered true: the work ended early, on request."""
 
     exit_code = 130
+
+
+class NonFiniteError(Swin2SRError):
+    """The network gave NaN or infinite values, in every type that was tried."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -20,19 +21,17 @@ from torch import Tensor, nn
 
 from .config import Swin2SRConfig
 from .heads import HEADS
+from .linears import Layer, Linear
 from .network import (
     MAX_LOGIT_SCALE,
-    NORM_EPS,
     Stage,
     Swin2SR,
     SwinBlock,
     WindowAttention,
     image_mean,
 )
+from .quantization import QuantizedLinear
 from .windows import attention_masks, position_bias
-
-Affine = tuple[Tensor, Tensor]
-"""The (weight, bias) of a linear layer or a norm."""
 
 LOG2_E = math.log2(math.e)
 
@@ -46,31 +45,45 @@ def padded_head_dim(head_dim: int) -> int:
 
 
 @dataclass(frozen=True)
+class Norm:
+    """LayerNorm over the last axis."""
+
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True)
 class FoldedAttention:
-    """Window attention: linear weights as in x C -> (three heads padded_dim), and back.
+    """Window attention: C -> (three heads padded_dim), and back.
 
     `bias` is kinds x heads x tokens x tokens, in units of log2, as is the temperature `q_scale`
-    (heads x 1 x 1). `bounded` tells that no logit can leave the range of exp2.
+    (heads x 1 x 1, float32 where q and k are normalised in float32). The bias has the type that
+    attention computes in. `bounded` tells that no logit can leave the range of exp2.
     """
 
-    qkv: Affine
+    qkv: Layer
     q_scale: Tensor
     bias: Tensor
-    proj: Affine
+    proj: Layer
     heads: int
     bounded: bool
 
 
 @dataclass(frozen=True)
 class FoldedBlock:
-    """One Swin V2 block; each pair is (weight, bias)."""
+    """One Swin V2 block. What comes out of `fc1` is `hidden_scale` times what GELU is to see."""
 
     shifted: bool
     attention: FoldedAttention
-    norm1: Affine
-    fc1: Affine
-    fc2: Affine
-    norm2: Affine
+    norm1: Norm
+    fc1: Layer
+    fc2: Layer
+    norm2: Norm
+    hidden_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -91,16 +104,11 @@ class FoldedNetwork:
     mean: Tensor
     conv_first: nn.Module
     embed: nn.Module
-    embed_norm: Affine
+    embed_norm: Norm
     stages: tuple[FoldedStage, ...]
-    norm: Affine
+    norm: Norm
     conv_after_body: nn.Module
     head: dict[str, nn.Module]
-
-
-def layer_norm(x: Tensor, affine: Affine) -> Tensor:
-    """LayerNorm over the last axis, with (weight, bias)."""
-    return F.layer_norm(x, x.shape[-1:], affine[0], affine[1], NORM_EPS)
 
 
 class PictureConv(nn.Module):
@@ -115,11 +123,22 @@ class PictureConv(nn.Module):
 
 
 @torch.no_grad()
-def fold(network: Swin2SR, dtype: torch.dtype, device: torch.device) -> FoldedNetwork:
-    """Prepare `network` (fp32, any device) to run in `dtype` on `device`; it is not changed."""
+def fold(
+    network: Swin2SR,
+    dtype: torch.dtype,
+    device: torch.device,
+    quantized: Collection[str] = (),
+    inner_dtype: torch.dtype | None = None,
+) -> FoldedNetwork:
+    """Prepare `network` (fp32, any device) to run in `dtype` on `device`; it is not changed.
+
+    `quantized` names the linear layers that compute in int8 (`dtype` is float32 then), and
+    `inner_dtype` the type of the stages' convolutions and of attention where it is not `dtype`.
+    """
     network = copy.deepcopy(network).float().cpu()
     config = network.config
-    to = _Placement(dtype, device)
+    to = _Placement(dtype, device, inner_dtype or dtype, frozenset(quantized))
+    wide = replace(to, inner_dtype=dtype)
     return FoldedNetwork(
         config=config,
         dtype=dtype,
@@ -127,13 +146,16 @@ def fold(network: Swin2SR, dtype: torch.dtype, device: torch.device) -> FoldedNe
         mean=image_mean(config).to(device),
         conv_first=to.picture(network.conv_first),
         embed=to.picture(_fold_1x1(network.conv_first, network.patch_embed.proj)),
-        embed_norm=_Placement(torch.float32, device).pair(
+        embed_norm=replace(to, dtype=torch.float32).norm(
             cast(nn.LayerNorm, network.patch_embed.norm)
         ),
-        stages=tuple(_fold_stage(cast(Stage, stage), to) for stage in network.layers),
-        norm=to.pair(network.norm),
-        conv_after_body=to.module(network.conv_after_body),
-        head=_fold_head(network, to),
+        stages=tuple(
+            _fold_stage(cast(Stage, stage), f"layers.{index}", to)
+            for index, stage in enumerate(network.layers)
+        ),
+        norm=to.norm(network.norm),
+        conv_after_body=wide.module(network.conv_after_body),
+        head=_fold_head(network, wide),
     )
 
 
@@ -143,18 +165,54 @@ class _Placement:
 
     dtype: torch.dtype
     device: torch.device
+    inner_dtype: torch.dtype
+    quantized: frozenset[str]
 
     def tensor(self, tensor: Tensor) -> Tensor:
         return tensor.detach().to(self.device, self.dtype).contiguous()
 
-    def pair(self, module: nn.Linear | nn.LayerNorm) -> Affine:
-        return self.tensor(module.weight), self.tensor(module.bias)
+    def scale(self, tensor: Tensor) -> Tensor:
+        """What multiplies norms, which need float32 where fp16 would not hold them."""
+        narrow = self.inner_dtype == torch.float16
+        return replace(self, dtype=torch.float32).tensor(tensor) if narrow else self.inner(tensor)
+
+    def inner(self, tensor: Tensor) -> Tensor:
+        """What attention computes with."""
+        return replace(self, dtype=self.inner_dtype).tensor(tensor)
+
+    def norm(self, module: nn.LayerNorm) -> Norm:
+        return Norm(self.tensor(module.weight), self.tensor(module.bias), module.eps)
+
+    def linear(self, name: str, weight: Tensor, bias: Tensor) -> Layer:
+        if name not in self.quantized:
+            return Linear(self.tensor(weight), self.tensor(bias))
+        layer = QuantizedLinear.of(weight.detach(), bias.detach())
+        return QuantizedLinear(
+            *(each.to(self.device) for each in (layer.weight, layer.step, layer.bias))
+        )
 
     def picture(self, conv: nn.Module) -> nn.Module:
         return _channels_last(PictureConv(copy.deepcopy(conv)).to(self.device))
 
     def module(self, module: nn.Module) -> nn.Module:
-        return _channels_last(module.to(self.device, self.dtype))
+        return _channels_last(module.to(self.device, self.inner_dtype))
+
+    def conv(self, module: nn.Module) -> nn.Module:
+        """A convolution that reads a feature map."""
+        module = self.module(module)
+        return module if self.inner_dtype == self.dtype else MapConv(module, self.inner_dtype)
+
+
+class MapConv(nn.Module):
+    """A convolution in another type than the feature map that it reads."""
+
+    def __init__(self, conv: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.conv = conv
+        self.dtype = dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x.to(self.dtype))
 
 
 def _channels_last(module: nn.Module) -> nn.Module:
@@ -177,11 +235,13 @@ def _fold_head(network: Swin2SR, to: _Placement) -> dict[str, nn.Module]:
     return dict(head.named_children())
 
 
-def _fold_stage(stage: Stage, to: _Placement) -> FoldedStage:
-    blocks = (cast(SwinBlock, block) for block in stage.residual_group.blocks)
+def _fold_stage(stage: Stage, name: str, to: _Placement) -> FoldedStage:
     return FoldedStage(
-        tuple(_fold_block(block, to) for block in blocks),
-        to.module(_fold_1x1(stage.conv, stage.patch_embed.proj)),
+        tuple(
+            _fold_block(cast(SwinBlock, block), f"{name}.residual_group.blocks.{index}", to)
+            for index, block in enumerate(stage.residual_group.blocks)
+        ),
+        to.conv(_fold_1x1(stage.conv, stage.patch_embed.proj)),
     )
 
 
@@ -200,18 +260,22 @@ def _fold_1x1(conv: nn.Module, pointwise: nn.Conv2d) -> nn.Module:
     return folded
 
 
-def _fold_block(block: SwinBlock, to: _Placement) -> FoldedBlock:
+def _fold_block(block: SwinBlock, name: str, to: _Placement) -> FoldedBlock:
+    fc1, fc2 = block.mlp.fc1, block.mlp.fc2
     return FoldedBlock(
         shifted=block.shift > 0,
-        attention=_fold_attention(block.attn, block.shift, to),
-        norm1=to.pair(block.norm1),
-        fc1=to.pair(block.mlp.fc1),
-        fc2=to.pair(block.mlp.fc2),
-        norm2=to.pair(block.norm2),
+        attention=_fold_attention(block.attn, f"{name}.attn", block.shift, to),
+        norm1=to.norm(block.norm1),
+        fc1=to.linear(f"{name}.mlp.fc1", fc1.weight, fc1.bias),
+        fc2=to.linear(f"{name}.mlp.fc2", fc2.weight, fc2.bias),
+        norm2=to.norm(block.norm2),
+        hidden_scale=block.mlp.hidden_scale,
     )
 
 
-def _fold_attention(attention: WindowAttention, shift: int, to: _Placement) -> FoldedAttention:
+def _fold_attention(
+    attention: WindowAttention, name: str, shift: int, to: _Placement
+) -> FoldedAttention:
     heads, dim = attention.heads, attention.qkv.in_features
     head_dim = dim // heads
     padded = padded_head_dim(head_dim)
@@ -225,13 +289,15 @@ def _fold_attention(attention: WindowAttention, shift: int, to: _Placement) -> F
     proj[:, :, :head_dim] = attention.proj.weight.view(dim, heads, head_dim)
     scale = attention.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
     bias, bounded = _bias_in_log2(attention, scale, shift)
+    merged = rearrange(proj, "o h d -> o (h d)")
     return FoldedAttention(
-        qkv=(to.tensor(weight.view(-1, dim)), to.tensor(qkv_bias.flatten())),
-        q_scale=to.tensor(scale * LOG2_E),
-        bias=to.tensor(bias),
-        proj=(to.tensor(rearrange(proj, "o h d -> o (h d)")), to.tensor(attention.proj.bias)),
+        qkv=to.linear(f"{name}.qkv", weight.view(-1, dim), qkv_bias.flatten()),
+        q_scale=to.scale(scale * LOG2_E),
+        bias=to.inner(bias),
+        proj=to.linear(f"{name}.proj", merged, attention.proj.bias),
         heads=heads,
-        bounded=bounded,
+        # exp2 of what is far below the largest logit possible is zero in fp16, even if it is all.
+        bounded=bounded and to.dtype != torch.float16,
     )
 
 

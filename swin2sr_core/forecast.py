@@ -16,7 +16,9 @@ from .tiles import longest_piece
 if TYPE_CHECKING:
     from .pass_plan import PassPlan
 
-ELEMENT_BYTES = {"fp32": 4, "bf16": 2}
+ELEMENT_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 4}
+"""Of the feature maps; int8 keeps everything between its products in float32."""
+
 FP32_BYTES = 4
 INDEX_BYTES = 4
 
@@ -103,13 +105,15 @@ def _body_terms(plan: PassPlan) -> Terms:
     conv = plan.batch * _conv_piece(plan, height, width, conv_reach(plan.config))
     if plan.conv_side < width:
         conv *= 2  # a piece of a wider map is copied before it is convolved
-    sizes = WorkspaceSizes.of(plan.config, plan.band_windows)
+    sizes = WorkspaceSizes.of(plan.config, plan.band_windows, plan.precision)
+    windows = min(plan.band_windows, pixels // plan.config.window**2)
+    layers = WorkspaceSizes.of(plan.config, windows, plan.precision).layers
     return (
         *_resident_terms(plan),
         ("feature maps", 2 * pixels * channels * size),
         ("window indices", 2 * pixels * INDEX_BYTES),
-        ("band", (sizes.total - sizes.normed) * size),
-        ("convolution", max(conv * channels, sizes.normed) * size),
+        ("band", sizes.kept * size),
+        ("layers and convolutions", max(conv * channels, layers) * size),
     )
 
 

@@ -32,6 +32,17 @@ def resident_bytes() -> int | None:
     return None if psutil is None else int(psutil.Process().memory_info().rss)
 
 
+def used_host_bytes() -> int | None:
+    """Memory of this process in the measure of `free_host_bytes`; None where nobody tells.
+
+    That is what is resident, or the address space in use where that is limited.
+    """
+    sizes = _statm()
+    if sizes is not None and _address_limit() is not None:
+        return sizes[0]
+    return resident_bytes()
+
+
 def _available() -> int | None:
     try:
         with Path("/proc/meminfo").open() as file:
@@ -63,13 +74,17 @@ def _statm() -> tuple[int, int] | None:
 
 
 def _address_room() -> int | None:
-    sizes = _statm()
-    if sizes is None:
-        return None
-    import resource  # not on Windows, where there is no /proc either
+    sizes, limit = _statm(), _address_limit()
+    return None if sizes is None or limit is None else limit - sizes[0]
 
+
+def _address_limit() -> int | None:
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return None if limit == resource.RLIM_INFINITY else limit - sizes[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 # -- control groups ------------------------------------------------------------------------------

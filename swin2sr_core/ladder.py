@@ -46,7 +46,6 @@ class Ladder:
     called with finished work, `rescale` with what is left of a pass whenever its plan has changed.
     """
 
-    network: FoldedNetwork
     asked_strategy: str
     watch: MemoryWatch
     advance: Callable[[int], None]
@@ -55,7 +54,12 @@ class Ladder:
     _instead: dict[PassPlan, PassPlan] = field(default_factory=dict)
 
     def run(
-        self, plan: PassPlan, image: Tensor, output: Tensor, finished: Finished | None = None
+        self,
+        network: FoldedNetwork,
+        plan: PassPlan,
+        image: Tensor,
+        output: Tensor,
+        finished: Finished | None = None,
     ) -> None:
         """One pass over 1 x C x H x W, by `plan` or by what has replaced it.
 
@@ -69,12 +73,12 @@ class Ladder:
         while True:
             if work is None or isinstance(work, TiledPass) != (taken.strategy == "tiled"):
                 kind = TiledPass if taken.strategy == "tiled" else Pass
-                work = kind(self.network, image, output, self._checked_advance, finished)
+                work = kind(network, image, output, self._checked_advance, finished)
             self.watch.expect(taken)
             failure = self._attempt(work, taken)
             if failure is None:
                 break
-            release_memory(self.network.device)
+            release_memory(network.device)
             below = self._next(taken)
             if below is None:
                 failures += failure.real
@@ -110,7 +114,7 @@ class Ladder:
     def _wait(self, failure: _Failure) -> None:
         """Before the smallest plan goes on: let a neighbour finish, or stop being careful."""
         if failure.real:
-            release_memory(self.network.device, thorough=True)
+            release_memory(self.watch.device, thorough=True)
             time.sleep(_PAUSE_SECONDS)
         else:
             self.watch.ignore()
@@ -128,8 +132,9 @@ class Ladder:
         smaller = [each for each in self._below(failed) if each != failed]
         if not smaller:
             return None
-        free = free_bytes(self.network.device)
-        room = None if free is None else int(free * _ROOM)
+        free = free_bytes(self.watch.device)
+        # What the pass keeps is in the forecast of every plan, and need not be free again.
+        room = None if free is None else int((free + self.watch.used()) * _ROOM)
         for each in by_preference(smaller):
             if room is None or each.charged_bytes <= room:
                 return each
@@ -151,12 +156,12 @@ class Ladder:
         self.fallbacks.append(text)
 
     def _nothing_left(self, plan: PassPlan) -> OutOfMemoryError:
-        free = free_bytes(self.network.device)
+        free = free_bytes(self.watch.device)
         known = "" if free is None else f", {format_bytes(free)} is free"
         tiles = "" if self.asked_strategy in ("auto", "tiled") else ", or allow strategy auto"
         return OutOfMemoryError(
             f"out of memory: the smallest plan ({_describe(plan)}) did not fit on "
-            f"{self.network.device}{known}; close other programs, take a smaller picture{tiles}"
+            f"{self.watch.device}{known}; close other programs, take a smaller picture{tiles}"
         )
 
 

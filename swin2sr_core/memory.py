@@ -37,11 +37,12 @@ class PeakMeter(TorchDispatchMode):
         inputs = {
             leaf.untyped_storage()._cdata
             for leaf in tree_iter((args, kwargs))
-            if isinstance(leaf, torch.Tensor)
+            if isinstance(leaf, torch.Tensor) and not leaf.is_mkldnn
         }
         result = func(*args, **kwargs)
         for leaf in tree_iter(result):
-            if isinstance(leaf, torch.Tensor):
+            # oneDNN's opaque tensors have no storage to follow: they are weights, prepared once.
+            if isinstance(leaf, torch.Tensor) and not leaf.is_mkldnn:
                 self._count(leaf, inputs)
         return result
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -10,19 +12,27 @@ import torch
 from .catalog import resolve_model
 from .checkpoint import load_checkpoint
 from .config import Swin2SRConfig
-from .devices import DTYPES, resolve_device, resolve_precision
-from .folding import FoldedNetwork, fold
+from .devices import resolve_device, resolve_precision
+from .errors import NonFiniteError
+from .folding import FoldedNetwork
 from .network import Swin2SR
+from .precision import WIDER, Source, notes, prepare
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Model:
-    """Ready to upscale. `name` is the catalog's name, or the stem of the file it came from."""
+    """Ready to upscale. `name` is the catalog's name, or the stem of the file it came from.
+
+    `source` is kept in the precisions that may have to be left for a wider one.
+    """
 
     name: str
     config: Swin2SRConfig
     precision: str
     network: FoldedNetwork
+    source: Source | None = field(default=None, compare=False, repr=False)
 
     @property
     def scale(self) -> int:
@@ -41,8 +51,8 @@ def load_model(
 ) -> Model:
     """Load a model of the catalog by name, or any Swin2SR checkpoint by path.
 
-    `precision` is auto, fp32 or bf16; `device` is auto, cpu, cuda, mps or xpu. Nothing is
-    downloaded. Raises `ModelNotFoundError`, `CheckpointError`, `DeviceError` or `InputError`.
+    `precision` is auto, fp32, bf16, fp16 or int8; `device` is auto, cpu, cuda, mps or xpu. Nothing
+    is downloaded. Raises `ModelNotFoundError`, `CheckpointError`, `DeviceError` or `InputError`.
     """
     target = device if isinstance(device, torch.device) else resolve_device(device)
     precision = resolve_precision(precision, target)
@@ -63,4 +73,36 @@ def build_model(
     with torch.device("meta"):
         network = Swin2SR(config)
     network.load_state_dict({k: v.float() for k, v in state.items()}, assign=True)
-    return Model(name, config, precision, fold(network, DTYPES[precision], device))
+    network.eval().requires_grad_(False)
+    source = Source(network) if precision in WIDER else None
+    return Model(name, config, precision, prepare(network, precision, device), source)
+
+
+class Attempts:
+    """Runs work with a model's network, and again with a wider one where values are not finite.
+
+    From then on the wider one is used. `fallbacks` tells what a user should know, a sentence each.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.network = model.network
+        self.precision = model.precision
+        self.fallbacks = list(notes(model.precision, model.device))
+        self._model = model
+
+    def run(self, work: Callable[[FoldedNetwork], None]) -> None:
+        """`work(network)`; raises `NonFiniteError` when nothing wider is left to try."""
+        try:
+            work(self.network)
+            return
+        except NonFiniteError:
+            if self._model.source is None or self.network is not self._model.network:
+                raise
+        wider = WIDER[self._model.precision]
+        self.fallbacks.append(
+            f"{self._model.precision} gave values that are not finite, so {wider} was used instead"
+        )
+        logger.warning("%s: %s", self._model.name, self.fallbacks[-1])
+        self.network = self._model.source.folded(wider, self._model.device)
+        self.precision = wider
+        work(self.network)

@@ -58,7 +58,13 @@ class WindowAttention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linear layers around an exact (erf) GELU."""
+    """Two linear layers around an exact (erf) GELU.
+
+    What comes out of `fc1` is `hidden_scale` times what GELU sees: 1, but where the weights have
+    been scaled to fit a narrow type (precision.py).
+    """
+
+    hidden_scale: float = 1.0
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
@@ -66,7 +72,12 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(scaled_gelu(self.fc1(x), self.hidden_scale))
+
+
+def scaled_gelu(x: Tensor, scale: float) -> Tensor:
+    """GELU of x / scale, times scale."""
+    return F.gelu(x) if scale == 1 else scale * F.gelu(x.float() / scale).to(x.dtype)
 
 
 class SwinBlock(nn.Module):

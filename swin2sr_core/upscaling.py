@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from .devices import budget_for
-from .errors import BudgetError, InputError, Interrupted
+from .engine import Finished
+from .errors import BudgetError, InputError
+from .folding import FoldedNetwork
 from .ladder import Ladder, persist
-from .model import Model
+from .model import Attempts, Model
+from .pass_plan import PassPlan
 from .plan import Plan, plan_upscale
+from .progress import Progress, ShouldStop, WorkCounter
 from .resize import resize
 from .tiles import Box
 from .units import format_bytes
 from .watch import MemoryWatch
-
-Progress = Callable[[int, int], None]
-ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,14 @@ def upscale(
     batch, channels, height, width = image.shape
     if plan is None:
         plan = make_plan(model, height, width, scale, budget_bytes, batch)
+    _check_plan(plan, model, height, width)
     started = time.perf_counter()
     watch = MemoryWatch(model.device, plan.budget_bytes)
     shape = (batch, channels, plan.output_height, plan.output_width)
     output = persist(
         lambda: torch.empty(shape, device=image.device), image.device, "the finished pictures"
     )
-    run = _Run(model, plan, watch, _Counter(plan.work * batch, progress, should_stop), on_piece)
+    run = _Run(model, plan, watch, WorkCounter(plan.work * batch, progress, should_stop), on_piece)
     for index in range(batch):
         run.upscale_frame(index, image[index : index + 1], output[index : index + 1])
     if model.device.type == "cuda":
@@ -123,7 +124,7 @@ def upscale(
         seconds=time.perf_counter() - started,
         peak_bytes=watch.peak_bytes,
         next_plan=replace(plan, passes=tuple(run.ladder.taken(each) for each in plan.passes)),
-        fallbacks=tuple(dict.fromkeys(run.ladder.fallbacks)),
+        fallbacks=run.fallbacks,
     )
     return Result(output, report)
 
@@ -183,13 +184,17 @@ class _Run:
         model: Model,
         plan: Plan,
         watch: MemoryWatch,
-        counter: _Counter,
+        counter: WorkCounter,
         on_piece: OnPiece | None,
     ) -> None:
         self.model, self.plan, self.counter, self.on_piece = model, plan, counter, on_piece
-        self.ladder = Ladder(
-            model.network, plan.asked_strategy, watch, counter.advance, counter.rescale
-        )
+        self.attempts = Attempts(model)
+        self.ladder = Ladder(plan.asked_strategy, watch, counter.advance, counter.rescale)
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """What did not go as planned, each thing once."""
+        return tuple(dict.fromkeys((*self.attempts.fallbacks, *self.ladder.fallbacks)))
 
     def upscale_frame(self, frame: int, image: Tensor, output: Tensor) -> None:
         """Run all passes on 1 x C x H x W and leave the result, in 0..1, in `output`."""
@@ -209,10 +214,23 @@ class _Run:
                 )
             )
             with self.counter.part(step.work):
-                self.ladder.run(step, image, target, self._watcher(frame, number, target))
+                self._run_pass(step, image, target, self._watcher(frame, number, target))
             image = target.clamp_(0, 1)
             if last and not direct:
                 self._reduce(image, output)
+
+    def _run_pass(
+        self, step: PassPlan, image: Tensor, target: Tensor, finished: Finished | None
+    ) -> None:
+        """Fill `target`, in a wider type if what comes of the model's own is not finite."""
+
+        def work(network: FoldedNetwork) -> None:
+            own = network is self.model.network
+            plan = step if own else replace(step, precision=self.attempts.precision)
+            self.counter.rescale(plan.work)
+            self.ladder.run(network, plan, image, target, finished)
+
+        self.attempts.run(work)
 
     def _reduce(self, image: Tensor, output: Tensor) -> None:
         size = self.plan.output_height, self.plan.output_width
@@ -221,47 +239,11 @@ class _Run:
         )
         output.copy_(reduced)
 
-    def _watcher(self, frame: int, number: int, target: Tensor) -> Callable[[Box], None] | None:
+    def _watcher(self, frame: int, number: int, target: Tensor) -> Finished | None:
         if self.on_piece is None:
             return None
         on_piece, passes = self.on_piece, len(self.plan.passes)
         return lambda box: on_piece(Piece(frame, number, passes, target, box))
-
-
-class _Counter:
-    """Adds up finished work, tells `progress`, and stops the run when `should_stop` says so."""
-
-    def __init__(
-        self, total: int, progress: Progress | None, should_stop: ShouldStop | None
-    ) -> None:
-        self.done = 0
-        self.total = total
-        self.later = total
-        self.progress = progress
-        self.should_stop = should_stop
-
-    @contextmanager
-    def part(self, work: int) -> Iterator[None]:
-        """Around a part that was planned to take `work`; if it took another amount, count anew."""
-        self.later -= work
-        yield
-        if self.done + self.later != self.total:
-            self.rescale(0)
-            self._tell()
-
-    def rescale(self, remaining: int) -> None:
-        """The current part has `remaining` work left."""
-        self.total = self.done + remaining + self.later
-
-    def advance(self, work: int) -> None:
-        self.done += work
-        self._tell()
-        if self.should_stop is not None and self.should_stop():
-            raise Interrupted("stopped on request; nothing was written")
-
-    def _tell(self) -> None:
-        if self.progress is not None:
-            self.progress(self.done, max(self.done, self.total))
 
 
 def _check_image(image: Tensor, model: Model) -> None:
@@ -283,4 +265,18 @@ def _check_image(image: Tensor, model: Model) -> None:
         raise InputError(
             f"pixel x={x}, y={y} of frame {frame}, channel {channel}, is "
             f"{image[frame, channel, y, x].item()}; every pixel must be a finite number in 0..1"
+        )
+
+
+def _check_plan(plan: Plan, model: Model, height: int, width: int) -> None:
+    first = plan.passes[0]
+    if (first.height, first.width) != (height, width):
+        raise InputError(
+            f"the plan is for a picture of {first.width}x{first.height}, this one has "
+            f"{width}x{height}; make a plan for each size"
+        )
+    if first.config != model.config or plan.precision != model.precision:
+        raise InputError(
+            f"the plan is for another network, or for {plan.precision}: {model.name} runs in "
+            f"{model.precision}; make a plan for each model"
         )

@@ -48,13 +48,19 @@ class MemoryWatch:
         """From now on only measure: there is nothing smaller to step down to."""
         self._patient = True
 
+    def used(self) -> int:
+        """What the run has taken and not given back, as far as is known."""
+        if self._start is None:
+            return 0
+        return max(0, (used_bytes(self.device) or 0) - self._start)
+
     def check(self) -> None:
         """Look, at most every 50 ms. Raises `OverBudget` when the run has to step down."""
         now = time.monotonic()
         if self._start is None or now < self._next:
             return
         self._next = now + _SECONDS
-        used = max(0, (used_bytes(self.device) or 0) - self._start)
+        used = self.used()
         self._most = max(self._most, used)
         if self._patient:
             return

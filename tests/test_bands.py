@@ -29,7 +29,7 @@ def in_bands(network, folded, number: int, x: torch.Tensor, windows: int) -> tor
     target = torch.full_like(source, float("nan"))
     for kind, index in window_groups(region, config.window, shift):
         bands = index.split(windows)
-        memory.prepare_bias(block.attention, kind, len(bands[0]))
+        memory.prepare_bias(block.attention, kind)
         for band in bands:
             done = run_block(block, memory.gather(source, band), memory)
             target.index_copy_(0, band.flatten().long(), done)
@@ -61,7 +61,7 @@ def test_stages_may_have_different_numbers_of_heads(make_config, make_network, s
     x = feature_map(config, 8, 24).view(3, 64, -1)
     memory = Workspace(config, 2, torch.float32, CPU)
     block = folded.stages[stage].blocks[0]
-    memory.prepare_bias(block.attention, 0, 2)
+    memory.prepare_bias(block.attention, 0)
     flat, index = x.flatten(0, 1), torch.arange(128, dtype=torch.int32).view(2, 64)
     found = run_block(block, memory.gather(flat, index), memory).view(2, 64, -1)
     attention = network.layers[stage].residual_group.blocks[0]
@@ -124,7 +124,7 @@ def test_what_was_in_the_memory_before_does_not_matter(make_config, make_network
     for history in ([x], [dirty, x]):
         memory = Workspace(network.config, 4, torch.float32, CPU)
         for each in history:
-            memory.prepare_bias(block.attention, 0, 4)
+            memory.prepare_bias(block.attention, 0)
             done = run_block(block, memory.gather(each.flatten(0, 1), index), memory).clone()
         results.append(done)
     assert torch.equal(*results)
@@ -142,7 +142,7 @@ def test_a_workspace_takes_what_its_sizes_say(make_config, make_network, dtype, 
     with PeakMeter() as meter:
         memory = Workspace(config, windows, dtype, CPU)
         for block in folded.stages[0].blocks:
-            memory.prepare_bias(block.attention, 0, windows)
+            memory.prepare_bias(block.attention, 0)
             run_block(block, memory.gather(source, index), memory)
     assert meter.peak == pytest.approx(
         WorkspaceSizes.of(config, windows).total * dtype.itemsize, rel=0.05

@@ -11,7 +11,10 @@ from swin2sr_core.errors import InputError
 from swin2sr_core.headless import arguments, upscale_command
 from swin2sr_core.headless.cli import build_parser, main
 
-COMMANDS = ["upscale", "plan", "models", "models list", "models download", "models verify", "bench"]
+COMMANDS = [
+    *("upscale", "plan", "models", "models list", "models download", "models verify"),
+    *("quantize", "dequantize", "bench"),
+]
 
 
 @pytest.mark.parametrize(

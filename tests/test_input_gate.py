@@ -36,7 +36,7 @@ def test_colours_and_alpha_are_reduced_alike():
     reduced = gated(frame, 20)
     assert reduced.color.shape == (1, 3, 10, 20)
     assert reduced.alpha is not None and reduced.alpha.shape == (1, 1, 10, 20)
-    assert 0 <= float(reduced.color.min()) and float(reduced.color.max()) <= 1
+    assert float(reduced.color.min()) >= 0 and float(reduced.color.max()) <= 1
 
 
 def test_a_negative_limit_is_refused():

@@ -53,7 +53,7 @@ def plan_for(model, image, strategy="auto", **sizes):
     ids=["whole", "staged", "tiled"],
 )
 def test_whichever_allocation_fails_the_picture_is_right(model, make_image, strategy, every, sizes):
-    """One at a time; and nothing stays behind. (`benchmarks/faults.py` tries all of all three.)"""
+    """One at a time; and nothing stays behind. (benchmarks/fault_injection.py tries them all.)"""
     image = make_image(3, 16, 24 if strategy != "tiled" else 40)
     plan = plan_for(model, image, strategy, **sizes)
     with FailingAllocator() as counting:
@@ -324,6 +324,34 @@ def test_a_run_over_its_budget_steps_down(model, make_image, monkeypatch):
     result = s2.upscale(model, image, plan=plan)
     assert "of a budget of 4.00 MB" in result.report.fallbacks[0]
     assert difference(result.image, expected) <= TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("strategy", "sizes"),
+    [("whole", {}), ("staged", {"region_side": 16}), ("tiled", {"tile_side": 24, "overlap": 8})],
+    ids=["whole", "staged", "tiled"],
+)
+def test_whenever_a_run_steps_down_the_picture_is_right(
+    model, make_image, monkeypatch, strategy, sizes
+):
+    """After every single piece of work: nothing is done twice that may be done once only."""
+    image = make_image(3, 16, 24 if strategy != "tiled" else 40)
+    plan = plan_for(model, image, strategy, **sizes)
+    looks = itertools.count(1)
+    monkeypatch.setattr(watch.MemoryWatch, "check", lambda self: next(looks))
+    expected = s2.upscale(model, image, plan=plan).image
+    for number in range(1, next(looks)):
+        calls = itertools.count(1)
+
+        def look(self, calls=calls, number=number):
+            if next(calls) == number:
+                raise watch.OverBudget("stopped")
+
+        monkeypatch.setattr(watch.MemoryWatch, "check", look)
+        result = s2.upscale(model, image, plan=plan)
+        assert result.report.fallbacks or number == 1
+        allowed = TOLERANCE if strategy != "tiled" else 0.1
+        assert difference(result.image, expected) <= allowed, number
 
 
 def test_a_system_that_says_nothing_is_free_stops_nobody(model, make_image, monkeypatch):

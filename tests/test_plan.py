@@ -161,8 +161,8 @@ WIDE_RUNS = [
     ("light-x2", 97, 150, 2, "bf16", "staged", 0.5),
     ("classical-x2", 97, 150, 2, "fp32", "whole", 0.5),
     ("classical-x2", 97, 150, 2, "fp32", "whole", 0.0),
-    ("classical-x2", 97, 150, 2, "bf16", "staged", 0.5),
     ("jpeg", 97, 130, 1, "fp32", "whole", 0.0),
+    ("classical-x2", 97, 150, 2, "bf16", "staged", 0.5),
     ("jpeg", 97, 130, 1, "bf16", "whole", 0.0),
 ]
 

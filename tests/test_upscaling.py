@@ -233,7 +233,6 @@ def test_the_image_is_not_touched_by_a_run_that_is_stopped(model):
     assert torch.equal(image, before)
 
 
-@pytest.mark.xfail(strict=True, reason="a plan for something else is run, and the result is wrong")
 @pytest.mark.parametrize(
     "change",
     [{"height": 10}, {"width": 32}, {"precision": "bf16"}, {"config": CONFIG_X4}],

@@ -17,7 +17,7 @@ from .output import Console, Outcome
 from .stopping import StopSwitch
 
 DEFAULT_MODEL = "compact-x4"
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 STRATEGIES = ("auto", "whole", "staged", "tiled")
 
 _UNIT_BYTES = {"": 1, "B": 1} | {

@@ -14,6 +14,7 @@ from . import (
     faces_command,
     models_command,
     plan_command,
+    quantize_command,
     run_command,
     upscale_command,
 )
@@ -74,6 +75,7 @@ def build_parser() -> Parser:
         evaluate_command,
         faces_command,
         models_command,
+        quantize_command,
         run_command,
         bench_command,
     ):

@@ -11,14 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-PRODUCTS = frozenset(("addmm", "mm", "linear", "conv2d", "convolution"))
+PRODUCTS = frozenset(
+    ("addmm", "mm", "linear", "conv2d", "convolution", "_linear_pointwise", "_int_mm")
+)
 """Names of the operations that linear layers and convolutions arrive as."""
 
 
@@ -38,7 +40,7 @@ class _TensorLike:
     def make(self) -> Tensor:
         """Numbers of the usual size: subnormal ones, which memory may hold, can be slow."""
         tensor = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=self.device)
-        return tensor.uniform_(-1, 1)
+        return tensor.uniform_(-1, 1) if self.dtype.is_floating_point else tensor.random_(-127, 128)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class MatrixProducts:
         return sum(self._counts.values())
 
 
+def _has_strides(value: object) -> TypeGuard[Tensor]:
+    """All tensors but weights in oneDNN's own layout, which are kept as they are."""
+    return isinstance(value, Tensor) and not value.is_mkldnn
+
+
 class _Recorder(TorchDispatchMode):
     def __init__(self, counts: Counter[_Call]) -> None:
         super().__init__()
@@ -100,6 +107,6 @@ class _Recorder(TorchDispatchMode):
         kwargs = dict(kwargs or {})
         if func.overloadpacket.__name__ in PRODUCTS:
             leaves, structure = tree_flatten((tuple(args), kwargs))
-            described = tuple(_TensorLike.of(x) if isinstance(x, Tensor) else x for x in leaves)
+            described = tuple(_TensorLike.of(x) if _has_strides(x) else x for x in leaves)
             self.counts[_Call(func, described, structure)] += 1
         return func(*args, **kwargs)

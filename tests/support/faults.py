@@ -14,8 +14,8 @@ CUDA_TEXT = (
 
 
 def storages(tree) -> set[int]:
-    leaves = (leaf for leaf in tree_iter(tree) if isinstance(leaf, torch.Tensor))
-    return {leaf.untyped_storage()._cdata for leaf in leaves}
+    tensors = (leaf for leaf in tree_iter(tree) if isinstance(leaf, torch.Tensor))
+    return {each.untyped_storage()._cdata for each in tensors if not each.is_mkldnn}
 
 
 class FailingAllocator(TorchDispatchMode):
