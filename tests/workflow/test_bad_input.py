@@ -2,11 +2,16 @@
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
 from swin2sr_core.headless.workflow.paths import escape
 from swin2sr_core.headless.workflow.runner import run_workflow
+
+from .conftest import ROOT
 
 
 @pytest.fixture
@@ -240,4 +245,23 @@ def test_mistyped_options(arguments, code, sentence, swin2sr, inverted, write):
     assert run.returncode == code, run.stderr
     assert run.stderr.startswith("swin2sr: error: ")
     assert sentence in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_package_without_its_nodes_says_so(inverted, write, make_picture, tmp_path):
+    """As after pip install, which brings the core alone."""
+    place = tmp_path / "installed"
+    ignored = shutil.ignore_patterns("__pycache__", "*.safetensors")
+    shutil.copytree(ROOT / "swin2sr_core", place / "swin2sr_core", ignore=ignored)
+    make_picture()
+    run = subprocess.run(
+        [*(sys.executable, "-m", "swin2sr_core", "run"), str(write(inverted))],
+        cwd=place,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 3
+    assert run.stderr.startswith("swin2sr: error: the nodes of Swin2SR are not installed")
+    assert "git clone" in run.stderr
     assert run.stderr.count("\n") == 1
