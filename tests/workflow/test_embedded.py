@@ -68,6 +68,11 @@ def test_outputs_are_written_again_where_they_are_missing(
     third = swin2sr_workflow(inverted, inputs=inputs, out=tmp_path / "elsewhere")
     assert third.ran == {"3"}
     assert third.files[0].parent.parent == tmp_path / "elsewhere"
+    other = tmp_path / "other" / "made" / "x_00001_.png"  # somebody else's file of that name
+    other.parent.mkdir(parents=True)
+    other.touch()
+    fourth = swin2sr_workflow(inverted, inputs=inputs, out=tmp_path / "other")
+    assert [path.name for path in fourth.files] == ["x_00002_.png"]
 
 
 def test_numbers_count_on_and_placeholders_are_filled_in(
