@@ -81,7 +81,8 @@ def _embed_terms(plan: PassPlan) -> Terms:
     """The embedding fills the first map: a piece as it comes, without its context, and normed."""
     config = plan.config
     piece, inner = (_conv_piece(plan, plan.bounds.height, plan.bounds.width, m) for m in (1, 0))
-    features = (piece + 2 * inner) * config.embed_dim * FP32_BYTES
+    cut_out = inner if piece > inner else 0  # without its context the piece is a copy
+    features = (piece + cut_out + inner) * config.embed_dim * FP32_BYTES
     image = 0 if plan.unified else piece * config.in_channels * FP32_BYTES
     maps = _map_bytes(plan) if plan.strategy == "whole" else 0
     return (
