@@ -10,8 +10,8 @@ import pytest
 
 from swin2sr_core.headless.workflow.graph import check_links, to_api
 from swin2sr_core.headless.workflow.problems import WorkflowError
-from swin2sr_core.headless.workflow.ui_document import parse_ui
-from swin2sr_core.headless.workflow.ui_format import convert
+from swin2sr_core.headless.workflow.ui_document import BYPASSED, Socket, UiNode, parse_ui
+from swin2sr_core.headless.workflow.ui_format import _bypass, convert
 from swin2sr_core.headless.workflow.ui_widgets import chosen, filled_in
 
 from .conftest import GRAPHS
@@ -54,6 +54,24 @@ def test_a_difference_would_be_found(converted):
     document = read("subgraph_values")
     document["nodes"][2]["widgets_values"][0] = 1.5
     assert converted(document) != json.loads((GRAPHS / "subgraph_values.api.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "slot", "kind", "handed_on"),
+    [
+        (["MASK", "IMAGE"], ["IMAGE"], 0, "IMAGE", 1),  # not the one at the same place
+        (["IMAGE", "IMAGE"], ["MASK", "IMAGE"], 1, "IMAGE", 1),  # the one at the same place
+        (["*", "MASK", "IMAGE"], ["MASK", "IMAGE"], 1, "IMAGE", 2),  # the very type before any
+        (["*", "MASK"], ["MASK", "IMAGE"], 1, "IMAGE", 0),
+        (["MASK"], ["IMAGE"], 0, "IMAGE", None),
+        (["MASK", "IMAGE"], ["X", "Y"], 1, "*", 1),  # whatever takes all
+        (["MASK"], ["X", "Y"], 1, "*", 0),
+        ([], ["X"], 0, "*", None),
+    ],
+)
+def test_which_input_a_bypassed_node_hands_on(inputs, outputs, slot, kind, handed_on):
+    sockets = [tuple(Socket(f"s{n}", t) for n, t in enumerate(ts)) for ts in (inputs, outputs)]
+    assert _bypass(UiNode("1", "X", BYPASSED, 0, *sockets, (), {}, "", {}), slot, kind) == handed_on
 
 
 # -- refused -------------------------------------------------------------------------------------

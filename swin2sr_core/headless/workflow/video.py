@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...errors import InputError
-
-if TYPE_CHECKING:
-    import av
 
 _MILLI = 1000
 
@@ -57,12 +55,11 @@ class VideoFile:
 def pyav() -> Any:
     """The package av. Raises InputError where it is not installed."""
     try:
-        import av
+        return importlib.import_module("av")
     except ImportError as error:
         raise InputError(
             "videos need the package av (pip install av); --comfyui DIR and --server URL have it"
         ) from error
-    return av
 
 
 def encode(video: Video, path: Path, metadata: Mapping[str, object]) -> None:
@@ -108,7 +105,7 @@ def _encode(av: Any, output: Any, video: Video) -> None:
     output.mux(sound.encode(None))
 
 
-def _decoded(container: av.container.InputContainer) -> Video:
+def _decoded(container: Any) -> Video:
     stream = container.streams.video[0]
     frames = [
         torch.from_numpy(frame.to_ndarray(format="rgb24")) / 255.0
@@ -120,7 +117,7 @@ def _decoded(container: av.container.InputContainer) -> Video:
     return Video(torch.stack(frames), rate, _sound(container))
 
 
-def _sound(container: av.container.InputContainer) -> Sound | None:
+def _sound(container: Any) -> Sound | None:
     """The last of the sound tracks, which is the one that ComfyUI takes."""
     result = None
     container.seek(0)
