@@ -1,4 +1,4 @@
-"""Another process takes the memory in the middle of a run: within a limit that is really enforced."""
+"""Another process takes the memory in the middle of a run, within a limit that is enforced."""
 
 import subprocess
 import sys
