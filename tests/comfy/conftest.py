@@ -84,8 +84,8 @@ def _load_into_comfyui(checkout: Path, base: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def pack(host: SimpleNamespace):
-    """("nodes.load") -> that module of the loaded pack."""
+def pack(host: SimpleNamespace, node_list):
+    """("nodes.load") -> that module of the loaded pack, whose entry point has been called."""
     return lambda module: importlib.import_module(f"{host.name}.{module}")
 
 
