@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..errors import Interrupted
+from ..errors import Interrupted, NonFiniteError
 from ..model import Model
 from ..plan import Plan, pass_count
 from ..tiles import Box
@@ -102,21 +102,28 @@ class CropRunner:
 
     def _finite(self, batch: Tensor, advance: Progress) -> list[Tensor | None]:
         """The results of a batch; what is not finite is done again in fp32, one by one."""
-        results: list[Tensor | None] = list(self._apply(self.model, batch, advance))
-        for index, result in enumerate(results):
-            if result is not None and not bool(torch.isfinite(result).all()):
-                results[index] = self._again(batch[index : index + 1])
-        return results
+        try:
+            return list(self._apply(self.model, batch, advance))
+        except NonFiniteError:
+            return [self._again(crop, len(batch) > 1) for crop in batch.split(1)]
 
-    def _again(self, crop: Tensor) -> Tensor | None:
+    def _again(self, crop: Tensor, others: bool) -> Tensor | None:
+        """One crop of a batch that failed; with `others` in it, it may not have been this one."""
+        if others and (result := self._attempt(self.model, crop)) is not None:
+            return result
         self._wider = self._wider or in_fp32(self.model)
         if self._wider is not None:
             self._tell(f"a face was not finite in {self.model.precision} and was redone in fp32")
-            result = self._apply(self._wider, crop, lambda _done, _total: None)[0]
-            if bool(torch.isfinite(result).all()):
+            if (result := self._attempt(self._wider, crop)) is not None:
                 return result
         self._tell("a face was not finite even in fp32 and stays as it was; try another model")
         return None
+
+    def _attempt(self, model: Model, crop: Tensor) -> Tensor | None:
+        try:
+            return self._apply(model, crop, lambda _done, _total: None)[0]
+        except NonFiniteError:
+            return None
 
     def _tell(self, text: str) -> None:
         if text not in self.fallbacks:

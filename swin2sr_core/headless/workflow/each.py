@@ -136,6 +136,8 @@ class _Folder:
             for number, picture in enumerate(self._pictures):
                 if self._told is not None:
                     self._told(number, len(self._pictures), picture.name)
+                if self._should_stop():  # a picture may be done before its own watch looks
+                    raise KeyboardInterrupt
                 if journal.is_made(picture.name, picture):
                     self._report.kept.append(picture.name)
                 elif not self._make(picture, journal):
