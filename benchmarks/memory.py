@@ -3,6 +3,7 @@
     python benchmarks/memory.py [--blocks 1] [--json]
     python benchmarks/memory.py --fit
     python benchmarks/memory.py --staged 614
+    python benchmarks/memory.py --staged 2048 --sizes 4096 --lightweight
 
 The feature maps of a network of few blocks are as large as those of the whole one, so --blocks
 (per stage; the classical network has 6) shortens the run without changing the peak.
@@ -66,19 +67,20 @@ def measure(model: Model, size: int, strategy: str) -> dict[str, object]:
     }
 
 
-def staged_on_a_device(mib: int, sizes: tuple[int, ...] = (512, 1024, 1536)) -> None:
+def staged_on_a_device(mib: int, sizes: list[int], config: Swin2SRConfig) -> None:
     """What *staged* holds on a device with `mib` MiB to give, as planned for a GPU.
 
     Everything is in one memory here, so the host's part of the plan is subtracted.
     """
-    model = random_model(fewer_blocks(CLASSICAL, 1, 1), "bf16")
+    model = random_model(fewer_blocks(config, 1, 2), "bf16")
+    scale = model.scale
     for size in sizes:
         step = plan_upscale(
-            model.config, size, size, 4, "bf16", mib << 20, "staged", device_type="cuda"
+            model.config, size, size, scale, "bf16", mib << 20, "staged", device_type="cuda"
         ).passes[0]
         image = torch.rand(1, 3, size, size)
         with PeakMeter() as meter:
-            output = torch.empty(1, 3, size * 4, size * 4)
+            output = torch.empty(1, 3, size * scale, size * scale)
             Pass(model.network, image, output, lambda work: None).run(step)
         print(
             f"{size:>5} px, regions of {step.region_side}: {meter.peak / 2**20:8.1f} MiB in all, "
@@ -135,9 +137,11 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=1)
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--staged", type=int, metavar="MIB")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024, 1536])
+    parser.add_argument("--lightweight", action="store_true", help="for --staged: not classical")
     args = parser.parse_args()
     if args.staged:
-        staged_on_a_device(args.staged)
+        staged_on_a_device(args.staged, args.sizes, LIGHTWEIGHT if args.lightweight else CLASSICAL)
         return
     if args.fit:
         fit()
