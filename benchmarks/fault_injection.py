@@ -53,8 +53,11 @@ def main() -> None:
             expected = s2.upscale(model, image, plan=plan).image
         outcomes, left = Counter(), 0
         for number in range(1, counting.count + 1):
-            with PeakMeter() as meter, FailingAllocator(number):
-                outcomes[attempt(model, image, plan, expected)] += 1
+            with PeakMeter() as meter:
+                found = attempt(model, image, plan, number)
+                outcome = "error" if found is None else kind_of(found, expected)
+                del found
+            outcomes[outcome] += 1
             left += meter.live
         columns = (outcomes[name] for name in ("exact", "tiles", "error"))
         print(
@@ -64,11 +67,18 @@ def main() -> None:
         )
 
 
-def attempt(model: s2.Model, image: torch.Tensor, plan: s2.Plan, expected: torch.Tensor) -> str:
+def attempt(
+    model: s2.Model, image: torch.Tensor, plan: s2.Plan, number: int
+) -> torch.Tensor | None:
+    """The picture, though allocation `number` fails; None where there was an error."""
     try:
-        found = s2.upscale(model, image, plan=plan).image
+        with FailingAllocator(number):
+            return s2.upscale(model, image, plan=plan).image
     except s2.Swin2SRError:
-        return "error"
+        return None
+
+
+def kind_of(found: torch.Tensor, expected: torch.Tensor) -> str:
     return "exact" if float((found - expected).abs().max()) <= 1e-5 else "tiles"
 
 
