@@ -32,12 +32,14 @@ def run(code: str, **options) -> str:
 
 @ON_LINUX
 def test_what_is_resident_follows_what_is_used():
-    before = host_memory.resident_bytes()
-    block = torch.ones(40 * MB, dtype=torch.uint8)
-    after = host_memory.resident_bytes()
-    assert before is not None and after is not None
-    assert 30 * MB < after - before < 60 * MB
-    del block
+    """In a process of its own: elsewhere the memory of earlier tests is used again."""
+    printed = run("""
+        from swin2sr_core.host_memory import resident_bytes
+        before = resident_bytes()
+        block = bytearray(b"x") * (40 << 20)
+        print(resident_bytes() - before)
+    """)
+    assert 38 * MB < int(printed) < 45 * MB
 
 
 @ON_LINUX
