@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from swin2sr_core import devices, host_memory, watch
+from swin2sr_core import devices, watch
 from swin2sr_core.candidates import fastest_pass
 from swin2sr_core.config import Swin2SRConfig
 
