@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import swin2sr_core as s2
 from swin2sr_core.candidates import pass_candidates
+from swin2sr_core.memory import PeakMeter
 from swin2sr_core.model import build_model
 from swin2sr_core.network import Swin2SR
 from swin2sr_core.plan import BLENDS
@@ -116,3 +117,20 @@ def test_a_seam_shows_without_overlap(model):
     blended = s2.upscale(model, image, plan=dataclasses.replace(plan, passes=(step,))).image
     whole = s2.upscale(model, image, 2).image
     assert float((seam - whole).abs().max()) > float((blended - whole).abs().max())
+
+
+@pytest.mark.parametrize("batch", [2, 3, 4])
+def test_small_tiles_run_several_at_once_and_give_the_same(model, batch):
+    """As many as one band has room for; the last group may be smaller."""
+    image = torch.rand(1, 3, 72, 72, generator=torch.Generator().manual_seed(1))
+    plan = s2.make_plan(model, 72, 72, 2, strategy="tiled", tile=40, overlap=16)
+    results = []
+    for windows in (1, 25 * batch):
+        step = dataclasses.replace(plan.passes[0], band_windows=windows)
+        with PeakMeter() as meter:
+            results.append(
+                s2.upscale(model, image, plan=dataclasses.replace(plan, passes=(step,))).image
+            )
+        assert meter.peak == pytest.approx(step.total_bytes, rel=0.1)
+    assert len(step.tiles) == 9 and step.tile_plan.batch == batch
+    assert float((results[0] - results[1]).abs().max()) < 1e-5
