@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..swin2sr_core.devices import free_bytes as system_free_bytes
+from ..swin2sr_core.host_memory import resident_bytes
 
 __all__ = [
     "MODEL_FOLDERS",
@@ -151,14 +152,14 @@ class ResidentMemory:
     """How far the process has grown since this was made, at its highest sample."""
 
     def __init__(self) -> None:
-        self._start = self._most = _resident_bytes()
+        self._start = self._most = resident_bytes()
         self._next = 0.0
 
     def sample(self) -> None:
         """Look at most every 20 ms: the operating system has to be asked."""
         now = time.monotonic()
         if self._most is not None and now >= self._next:
-            self._most = max(self._most, _resident_bytes() or 0)
+            self._most = max(self._most, resident_bytes() or 0)
             self._next = now + 0.02
 
     @property
@@ -167,14 +168,6 @@ class ResidentMemory:
         if self._start is None or self._most is None:
             return None
         return self._most - self._start
-
-
-def _resident_bytes() -> int | None:
-    try:
-        import psutil  # ComfyUI has it; the workflow runner may not
-    except ImportError:
-        return None
-    return psutil.Process().memory_info().rss
 
 
 def release_cache() -> None:

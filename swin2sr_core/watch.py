@@ -10,8 +10,8 @@ from .devices import free_bytes, used_bytes
 from .pass_plan import PassPlan
 from .units import format_bytes
 
-_SECONDS = 0.05
-"""Between two looks: asking the system costs tens of microseconds."""
+_SECONDS = 0.1
+"""Between two looks: asking the system takes half a millisecond."""
 
 _TOLERANCE = 1.1
 _TOLERANCE_BYTES = 64 << 20
@@ -55,7 +55,7 @@ class MemoryWatch:
         return max(0, (used_bytes(self.device) or 0) - self._start)
 
     def check(self) -> None:
-        """Look, at most every 50 ms. Raises `OverBudget` when the run has to step down."""
+        """Look, at most every 0.1 s. Raises `OverBudget` when the run has to step down."""
         now = time.monotonic()
         if self._start is None or now < self._next:
             return
