@@ -57,7 +57,7 @@ def _available() -> int | None:
 
 def _psutil():  # noqa: ANN202 - a module without types, or None
     try:
-        import psutil
+        import psutil  # pyright: ignore[reportMissingModuleSource]
     except ImportError:
         return None
     return psutil

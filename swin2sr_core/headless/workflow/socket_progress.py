@@ -35,7 +35,7 @@ def following(url: str, client_id: str, told: Told) -> Iterator[None]:
 
 def _connected(address: str, stack: contextlib.ExitStack) -> Any | None:
     try:
-        from websockets.sync.client import connect
+        from websockets.sync.client import connect  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     try:
