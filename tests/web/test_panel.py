@@ -313,8 +313,8 @@ def test_downloads_of_other_models_are_no_concern(page, panel):
 def test_the_node_is_told_what_height_the_panel_needs(page, panel):
     page.evaluate("window.heights = []; panel.onHeight = (height) => heights.push(height)")
     refresh(page, answer(ROW, ROW, ROW, download=DOWNLOAD))
-    page.wait_for_function("heights.length > 0")
-    assert page.evaluate("heights.at(-1) >= Math.min(300, panel.inside.offsetHeight)")
+    # The page may tell an earlier height first; what counts is where it ends.
+    page.wait_for_function("heights.at(-1) >= Math.min(300, panel.inside.offsetHeight)")
     refresh(page, answer(*[ROW] * 60))
     page.wait_for_function("heights.at(-1) === 300")
 
