@@ -71,7 +71,7 @@ class Ladder:
         work: Pass | TiledPass | None = None
         failures = 0
         while True:
-            if work is None or isinstance(work, TiledPass) != (taken.strategy == "tiled"):
+            if work is None or not _same_kind(work, taken):
                 kind = TiledPass if taken.strategy == "tiled" else Pass
                 work = kind(network, image, output, self._checked_advance, finished)
             self.watch.expect(taken)

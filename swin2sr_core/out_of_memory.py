@@ -1,12 +1,20 @@
-"""Recognising that memory has run out, in any of its disguises, and giving back what is held."""
+"""Recognising that memory has run out, in any of its disguises, and giving back what is held.
+
+Errors are told by name and text: the command line asks, too, and may not have imported torch.
+"""
 
 from __future__ import annotations
 
 import gc
 import re
+from typing import TYPE_CHECKING
 
-import torch
+from .errors import Swin2SRError
 
+if TYPE_CHECKING:
+    import torch
+
+_TORCHS_OWN = "OutOfMemoryError"
 _TEXTS = re.compile(
     "|".join(
         (
@@ -28,8 +36,8 @@ _TEXTS = re.compile(
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that memory, the host's or a device's, has run out."""
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
-        return True
+    if isinstance(error, MemoryError) or type(error).__name__ == _TORCHS_OWN:
+        return not isinstance(error, Swin2SRError)
     return isinstance(error, RuntimeError | OSError) and bool(_TEXTS.search(str(error)))
 
 
@@ -38,6 +46,8 @@ def release_memory(device: torch.device, thorough: bool = False) -> None:
 
     `thorough` looks through all objects of the process, which takes half a second.
     """
+    import torch
+
     gc.collect(2 if thorough else 1)
     for backend in (torch.cuda, torch.xpu, torch.mps):
         if backend.is_available() and backend.__name__.endswith(device.type):

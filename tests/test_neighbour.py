@@ -3,10 +3,10 @@
 import subprocess
 import sys
 import textwrap
-import uuid
 from pathlib import Path
 
 import pytest
+from control_groups import control_group
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 320 << 20
@@ -48,24 +48,9 @@ print(result.report.fallbacks)
 """
 
 
-def control_group() -> Path | None:
-    """A new memory group with a limit, where the system lets us make one."""
-    for root, limit in (("memory", "memory.limit_in_bytes"), ("", "memory.max")):
-        folder = Path("/sys/fs/cgroup") / root / f"swin2sr-{uuid.uuid4().hex[:8]}"
-        try:
-            folder.mkdir()
-        except OSError:
-            continue
-        if (folder / limit).is_file():
-            (folder / limit).write_text(str(LIMIT))
-            return folder
-        folder.rmdir()
-    return None
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
 def test_a_neighbour_that_takes_nearly_all_is_survived():
-    folder = control_group()
+    folder = control_group(LIMIT)
     if folder is None:
         pytest.skip("may not make a control group here")
     try:

@@ -3,11 +3,11 @@
 import subprocess
 import sys
 import textwrap
-import uuid
 from pathlib import Path
 
 import pytest
 import torch
+from control_groups import control_group
 
 from swin2sr_core import devices, watch
 from swin2sr_core.candidates import fastest_pass
@@ -54,24 +54,9 @@ def test_a_limit_on_the_address_space_is_a_limit():
     assert 90 * MB < int(printed) <= 100 * MB
 
 
-def control_group() -> Path | None:
-    """A new memory group of ours, where the system lets us make one."""
-    for root, limit in (("memory", "memory.limit_in_bytes"), ("", "memory.max")):
-        folder = Path("/sys/fs/cgroup") / root / f"swin2sr-{uuid.uuid4().hex[:8]}"
-        try:
-            folder.mkdir()
-        except OSError:
-            continue
-        if (folder / limit).is_file():
-            (folder / limit).write_text(str(400 * MB))
-            return folder
-        folder.rmdir()
-    return None
-
-
 @ON_LINUX
 def test_the_limit_of_a_control_group_is_a_limit():
-    folder = control_group()
+    folder = control_group(400 * MB)
     if folder is None:
         pytest.skip("may not make a control group here")
     try:

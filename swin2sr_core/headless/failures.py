@@ -8,10 +8,10 @@ import traceback
 from dataclasses import dataclass
 
 from ..errors import Swin2SRError
+from ..out_of_memory import is_out_of_memory
 from .output import Console, Outcome
 
 INTERRUPTED = 130
-_NO_MEMORY = re.compile(r"out of memory|DefaultCPUAllocator|not enough memory", re.IGNORECASE)
 _ASKED = re.compile(r"tried to allocate (\d+) bytes")
 
 
@@ -37,7 +37,7 @@ def explain(error: BaseException) -> Failure:
         return Failure(_one_line(str(error)), type(error).__name__, error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         return Failure("interrupted; nothing half-written is left", "Interrupted", INTERRUPTED)
-    if _is_memory_error(error):
+    if is_out_of_memory(error):
         asked = _ASKED.search(str(error))
         size = f" ({int(asked[1]):,} bytes more were asked for)" if asked else ""
         return Failure(
@@ -66,12 +66,6 @@ def report(error: BaseException, console: Console, about: str = "") -> Failure:
 def debugging() -> bool:
     """Whether the user wants to see tracebacks and what libraries warn of."""
     return os.environ.get("SWIN2SR_DEBUG", "") not in ("", "0")
-
-
-def _is_memory_error(error: BaseException) -> bool:
-    # by name and text: torch may not be imported, and its allocators raise plain RuntimeErrors
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
 def _one_line(text: str) -> str:
