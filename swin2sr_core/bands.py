@@ -27,15 +27,18 @@ class WorkspaceSizes:
     layers: int
 
     @classmethod
-    def of(cls, config: Swin2SRConfig, windows: int, precision: str = "fp32") -> WorkspaceSizes:
+    def of(
+        cls, config: Swin2SRConfig, windows: int, precision: str = "fp32", on_gpu: bool = False
+    ) -> WorkspaceSizes:
         """The buffers for bands of at most `windows` windows, in any stage of the network."""
         tokens, dim, hidden = config.window**2, config.embed_dim, config.mlp_dim
         rows = windows * tokens
         heads = max(config.num_heads)
         padded = max(h * padded_head_dim(dim // h) for h in config.num_heads)
         layers = max(3 * padded, hidden + dim)
-        if precision == "int8":  # the quantised input beside the sums in int32 and in float
-            layers = max(dim // 4 + 6 * padded, hidden + hidden // 4 + max(hidden, 2 * dim))
+        if precision == "int8":  # beside the input: its levels, these in int8, and the sums
+            sums = 2 if on_gpu else 1  # in int32 and in float
+            layers = max(dim + dim // 4 + sums * 3 * padded, 2 * hidden + hidden // 4 + sums * dim)
         return cls(
             windows=rows * dim,
             heads=rows * 3 * padded,
@@ -110,9 +113,7 @@ def attend(attention: FoldedAttention, x: Tensor, memory: Workspace) -> Tensor:
 
     dtype = attention.bias.dtype
     qkv = memory.take("heads", 3, windows, heads, tokens, width, dtype=dtype)
-    projected = attention.qkv(x).view(windows, tokens, 3, heads, width)
-    qkv.copy_(projected.permute(2, 0, 3, 1, 4))
-    del projected
+    attention.qkv.into(qkv.permute(1, 3, 0, 2, 4), x)
     normalize(qkv[:2], attention.q_scale)
 
     q, k, v = qkv.view(3, batch, tokens, width)

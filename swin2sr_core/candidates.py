@@ -10,7 +10,7 @@ from .forecast import ELEMENT_BYTES
 from .padding import round_up
 from .pass_plan import PassPlan
 
-_CACHE_BYTES = 768 << 10
+_CACHE_BYTES = 1536 << 10
 """Activations of a band on a CPU: with them, a block's temporaries still stay in L2 and L3."""
 
 _GPU_BAND_WINDOWS = 1024
@@ -42,7 +42,13 @@ def fastest_pass(
 def fastest_pass_like(plan: PassPlan) -> PassPlan:
     """The fastest way to run the same pass, its tiles still to be chosen."""
     first = fastest_pass(plan.config, plan.height, plan.width, plan.precision, plan.unified)
-    return replace(first, other_bytes=plan.other_bytes, overlap=plan.overlap, blend=plan.blend)
+    return replace(
+        first,
+        other_bytes=plan.other_bytes,
+        overlap=plan.overlap,
+        blend=plan.blend,
+        narrow_head=plan.narrow_head,
+    )
 
 
 def _band_windows(

@@ -30,7 +30,7 @@ from .network import (
     WindowAttention,
     image_mean,
 )
-from .quantization import QuantizedLinear
+from .quantization import GELU_MINIMUM, QuantizedLinear
 from .windows import attention_masks, position_bias
 
 LOG2_E = math.log2(math.e)
@@ -128,17 +128,19 @@ def fold(
     dtype: torch.dtype,
     device: torch.device,
     quantized: Collection[str] = (),
-    inner_dtype: torch.dtype | None = None,
+    conv_dtype: torch.dtype | None = None,
+    attention_dtype: torch.dtype | None = None,
 ) -> FoldedNetwork:
     """Prepare `network` (fp32, any device) to run in `dtype` on `device`; it is not changed.
 
-    `quantized` names the linear layers that compute in int8 (`dtype` is float32 then), and
-    `inner_dtype` the type of the stages' convolutions and of attention where it is not `dtype`.
+    `quantized` names the linear layers that compute in int8 (`dtype` is float32 then). The stages'
+    convolutions and attention may have types of their own.
     """
     network = copy.deepcopy(network).float().cpu()
     config = network.config
-    to = _Placement(dtype, device, inner_dtype or dtype, frozenset(quantized))
-    wide = replace(to, inner_dtype=dtype)
+    to = _Placement(
+        dtype, device, conv_dtype or dtype, attention_dtype or dtype, frozenset(quantized)
+    )
     return FoldedNetwork(
         config=config,
         dtype=dtype,
@@ -154,8 +156,8 @@ def fold(
             for index, stage in enumerate(network.layers)
         ),
         norm=to.norm(network.norm),
-        conv_after_body=wide.module(network.conv_after_body),
-        head=_fold_head(network, wide),
+        conv_after_body=to.conv(network.conv_after_body),
+        head=_fold_head(network, to),
     )
 
 
@@ -165,7 +167,8 @@ class _Placement:
 
     dtype: torch.dtype
     device: torch.device
-    inner_dtype: torch.dtype
+    conv_dtype: torch.dtype
+    attention_dtype: torch.dtype
     quantized: frozenset[str]
 
     def tensor(self, tensor: Tensor) -> Tensor:
@@ -173,34 +176,33 @@ class _Placement:
 
     def scale(self, tensor: Tensor) -> Tensor:
         """What multiplies norms, which need float32 where fp16 would not hold them."""
-        narrow = self.inner_dtype == torch.float16
-        return replace(self, dtype=torch.float32).tensor(tensor) if narrow else self.inner(tensor)
+        narrow = self.attention_dtype == torch.float16
+        wide = replace(self, attention_dtype=torch.float32) if narrow else self
+        return wide.for_attention(tensor)
 
-    def inner(self, tensor: Tensor) -> Tensor:
-        """What attention computes with."""
-        return replace(self, dtype=self.inner_dtype).tensor(tensor)
+    def for_attention(self, tensor: Tensor) -> Tensor:
+        return replace(self, dtype=self.attention_dtype).tensor(tensor)
 
     def norm(self, module: nn.LayerNorm) -> Norm:
         return Norm(self.tensor(module.weight), self.tensor(module.bias), module.eps)
 
-    def linear(self, name: str, weight: Tensor, bias: Tensor) -> Layer:
+    def linear(self, name: str, weight: Tensor, bias: Tensor, lowest: float | None = None) -> Layer:
+        """`lowest` is what no input of the layer is below, if that is known."""
         if name not in self.quantized:
             return Linear(self.tensor(weight), self.tensor(bias))
-        layer = QuantizedLinear.of(weight.detach(), bias.detach())
-        return QuantizedLinear(
-            *(each.to(self.device) for each in (layer.weight, layer.step, layer.bias))
-        )
+        weight, bias = (each.detach().to(self.device) for each in (weight, bias))
+        return QuantizedLinear.of(weight, bias, lowest)
 
     def picture(self, conv: nn.Module) -> nn.Module:
         return _channels_last(PictureConv(copy.deepcopy(conv)).to(self.device))
 
     def module(self, module: nn.Module) -> nn.Module:
-        return _channels_last(module.to(self.device, self.inner_dtype))
+        return _channels_last(module.to(self.device, self.conv_dtype))
 
     def conv(self, module: nn.Module) -> nn.Module:
         """A convolution that reads a feature map."""
         module = self.module(module)
-        return module if self.inner_dtype == self.dtype else MapConv(module, self.inner_dtype)
+        return module if self.conv_dtype == self.dtype else MapConv(module, self.conv_dtype)
 
 
 class MapConv(nn.Module):
@@ -267,7 +269,7 @@ def _fold_block(block: SwinBlock, name: str, to: _Placement) -> FoldedBlock:
         attention=_fold_attention(block.attn, f"{name}.attn", block.shift, to),
         norm1=to.norm(block.norm1),
         fc1=to.linear(f"{name}.mlp.fc1", fc1.weight, fc1.bias),
-        fc2=to.linear(f"{name}.mlp.fc2", fc2.weight, fc2.bias),
+        fc2=to.linear(f"{name}.mlp.fc2", fc2.weight, fc2.bias, GELU_MINIMUM),
         norm2=to.norm(block.norm2),
         hidden_scale=block.mlp.hidden_scale,
     )
@@ -293,7 +295,7 @@ def _fold_attention(
     return FoldedAttention(
         qkv=to.linear(f"{name}.qkv", weight.view(-1, dim), qkv_bias.flatten()),
         q_scale=to.scale(scale * LOG2_E),
-        bias=to.inner(bias),
+        bias=to.for_attention(bias),
         proj=to.linear(f"{name}.proj", merged, attention.proj.bias),
         heads=heads,
         # exp2 of what is far below the largest logit possible is zero in fp16, even if it is all.

@@ -20,6 +20,7 @@ ELEMENT_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 4}
 """Of the feature maps; int8 keeps everything between its products in float32."""
 
 FP32_BYTES = 4
+BF16_BYTES = 2
 INDEX_BYTES = 4
 
 Terms = tuple[tuple[str, int], ...]
@@ -106,9 +107,9 @@ def _body_terms(plan: PassPlan) -> Terms:
     conv = plan.batch * _conv_piece(plan, height, width, conv_reach(plan.config))
     if plan.conv_side < width:
         conv *= 2  # a piece of a wider map is copied before it is convolved
-    sizes = WorkspaceSizes.of(plan.config, plan.band_windows, plan.precision)
+    sizes = WorkspaceSizes.of(plan.config, plan.band_windows, plan.precision, not plan.unified)
     windows = min(plan.band_windows, pixels // plan.config.window**2)
-    layers = WorkspaceSizes.of(plan.config, windows, plan.precision).layers
+    layers = WorkspaceSizes.of(plan.config, windows, plan.precision, not plan.unified).layers
     return (
         *_resident_terms(plan),
         ("feature maps", 2 * pixels * channels * size),
@@ -120,14 +121,16 @@ def _body_terms(plan: PassPlan) -> Terms:
 
 def _head_terms(plan: PassPlan) -> Terms:
     """The head: what is left of the maps, and one piece with its context."""
-    config, size = plan.config, ELEMENT_BYTES[plan.precision]
+    config, map_size = plan.config, ELEMENT_BYTES[plan.precision]
+    size = BF16_BYTES if plan.narrow_head else map_size
     reach = HEADS[config.head].reach + conv_reach(config)
     rows = longest_piece(plan.height, plan.strip_side, reach, plan.padded_height)
     columns = longest_piece(plan.width, plan.strip_side, reach, plan.padded_width)
     context = plan.batch * rows * columns
     image = 0 if plan.unified else config.in_channels * FP32_BYTES
     features = config.embed_dim * size
-    peak = max(HEADS[config.head].peak(config, size), config.embed_dim * FP32_BYTES)
+    normed = map_size + size if plan.narrow_head else 0  # the map's type, and brought to the head's
+    peak = max(HEADS[config.head].peak(config, size), config.embed_dim * max(normed, FP32_BYTES))
     maps = _map_bytes(plan) if plan.strategy == "whole" else 0
     return (
         *_resident_terms(plan),

@@ -25,7 +25,8 @@ class PassPlan:
     Sides are in LR pixels of this pass. `unified` tells that the compute device's memory is the
     host's (a CPU), where the output and the image count too. Region sides matter to *staged* only,
     tiles, their overlap and the `blend` of it to *tiled* only. `batch` images of this size are run
-    at once: more than one in tiles only.
+    at once: more than one in tiles only. `narrow_head` tells that the head computes in bf16, though
+    the maps are in fp32 (int8 where bf16 is native).
     """
 
     config: Swin2SRConfig
@@ -43,6 +44,7 @@ class PassPlan:
     overlap: int = 0
     blend: str = "gaussian"
     batch: int = 1
+    narrow_head: bool = False
 
     # -- geometry --------------------------------------------------------------------------------
 

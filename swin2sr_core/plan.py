@@ -9,8 +9,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import torch
+
 from .candidates import fastest_pass, fastest_that_fits, pass_candidates
 from .config import Swin2SRConfig
+from .devices import has_native_bf16
 from .errors import BudgetError, InputError
 from .forecast import ELEMENT_BYTES, FP32_BYTES
 from .padding import round_up
@@ -206,7 +209,8 @@ def _passes(
         before = height * width * pixel_bytes if index else 0
         others = final * batch - (final if direct else 0) + before
         first = fastest_pass(config, height, width, precision, device_type == "cpu")
-        yield replace(first, other_bytes=others)
+        narrow = precision == "int8" and has_native_bf16(torch.device(device_type))
+        yield replace(first, other_bytes=others, narrow_head=narrow)
 
 
 def _no_plan(firsts: list[PassPlan], strategy: str, budget: int) -> BudgetError:

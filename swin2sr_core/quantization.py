@@ -1,24 +1,30 @@
-"""int8: linear layers with int8 weights, one scale per output channel, and int8 activations.
+"""int8: linear layers with int8 weights, one scale per output channel, and 8-bit activations.
 
-Activations are quantised as they come, one scale per token (row), products summed in int32, and
-everything between the products stays in float32.
+Activations are quantised as they come, one scale per token (row), so that what a token becomes does
+not depend on those that are computed with it. Products are summed in int32, and everything between
+the products stays in float32.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from .devices import has_int8_products
+from .int8_products import Int8Matrix
 
 LIMIT = 127
 """The largest magnitude of an int8 here: symmetric, so that zero stays zero."""
 
-_ALIGNMENT = 8
-"""GPUs multiply int8 matrices only if both their sides are multiples of this."""
+GELU_MINIMUM = -0.17
+"""GELU gives nothing below this (its minimum is -0.16997), so most levels may lie above zero."""
+
+_BELOW, _ABOVE = 64, 191
+"""Levels on either side of zero where little is below it."""
 
 _TINY = 1e-30
 
@@ -34,61 +40,75 @@ def dequantize_rows(quantized: Tensor, step: Tensor) -> Tensor:
     return quantized.float() * step
 
 
-def signal_to_noise(x: Tensor, weight: Tensor) -> float:
-    """Decibels of x @ weight.T over what int8 adds to it; x rows x in, weight out x in."""
+def signal_to_noise(x: Tensor, weight: Tensor, lowest: float | None = None) -> float:
+    """Decibels of x @ weight.T over what int8 adds to it; x rows x in, weight out x in.
+
+    `lowest` is as in `QuantizedLinear`.
+    """
     exact = x.double() @ weight.double().t()
-    product = dequantize_rows(*quantize_rows(x)) @ dequantize_rows(*quantize_rows(weight)).t()
-    noise = float((product - exact).square().sum())
+    layer = QuantizedLinear.of(weight, weight.new_zeros(len(weight)), lowest)
+    noise = float((layer.quantized(x.float()) - exact).square().sum())
     signal = float(exact.square().sum())
     return 10 * math.log10(signal / noise) if signal > 0 and noise > 0 else math.inf
 
 
 @dataclass(frozen=True, eq=False)
 class QuantizedLinear:
-    """x @ weight.T + bias, in int8; x is rows x in, float32.
+    """x @ weight.T + bias in int8; x is rows x in, float32.
 
-    `weight` is int8, out x in, both sides padded with zeros to what GPUs ask for; `step` is the
-    float32 step of each output channel. Where the device has no int8 products, the weight is
-    brought back to float for each call, and only the storage is int8.
+    `weight` is int8, out x in; `step` (float32) is what one means in each output channel. A row of
+    x has 127 levels on either side of zero or, if none of its values is below `lowest`, 64 below
+    and 191 above. Where the device has no int8 products, the weight is brought back to float for
+    each call, and only the storage is int8.
     """
 
     weight: Tensor
     step: Tensor
     bias: Tensor
+    lowest: float | None = None
 
     @classmethod
-    def of(cls, weight: Tensor, bias: Tensor) -> QuantizedLinear:
+    def of(cls, weight: Tensor, bias: Tensor, lowest: float | None = None) -> QuantizedLinear:
         """From the weight (out x in) and bias of a float layer."""
-        outputs, inputs = weight.shape
         quantized, step = quantize_rows(weight.float())
-        padded = quantized.new_zeros(_aligned(outputs), _aligned(inputs))
-        padded[:outputs, :inputs] = quantized
-        return cls(padded, step.flatten(), bias.float())
+        return cls(quantized, step.flatten(), bias.float(), lowest)
 
     @property
     def features(self) -> int:
         return len(self.bias)
 
     def __call__(self, x: Tensor) -> Tensor:
+        return self.quantized(x) if has_int8_products(x.device) else self._in_float(x)
+
+    def into(self, out: Tensor, x: Tensor) -> None:
+        """Write the rows into `out`, a view of as many elements: windows x tokens x any shape."""
         if not has_int8_products(x.device):
-            kept = self.weight[: self.features, : x.shape[1]]
-            weight = dequantize_rows(kept, self.step[:, None])
-            return torch.addmm(self.bias, x, weight.t())
-        rows, step = self._quantized(x)
-        sums = torch.ops.aten._int_mm(rows, self.weight.t())[:, : self.features]
-        out = sums.float().mul_(self.step)
-        return torch.addcmul(self.bias, out, step, out=out)
+            out.copy_(self._in_float(x).view(out.shape))
+            return
+        sums, step = self._sums(x)
+        features = out.shape[2:]
+        step = step.view(*out.shape[:2], *(1 for _ in features))
+        torch.addcmul(self.bias.view(features), sums.view(out.shape), step, out=out)
 
-    def _quantized(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`quantize_rows` with zeros where the weight is padded, in as few passes as there are."""
-        scratch = torch.abs(x)
-        step = scratch.amax(dim=-1, keepdim=True).clamp_min_(_TINY).div_(LIMIT)
-        torch.div(x, step, out=scratch).round_()
-        rows = torch.empty((len(x), self.weight.shape[1]), dtype=torch.int8, device=x.device)
-        rows[:, : x.shape[1]].copy_(scratch)
-        rows[:, x.shape[1] :].zero_()
-        return rows, step
+    def quantized(self, x: Tensor) -> Tensor:
+        """The layer in int8, on whatever device."""
+        sums, step = self._sums(x)
+        return torch.addcmul(self.bias, sums, step, out=sums)
 
+    def _sums(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(rows x out, float32; the step of each row, which it is to be multiplied with)."""
+        if self.lowest is None:
+            levels = torch.abs(x)
+            step = levels.amax(dim=-1, keepdim=True).clamp_min_(_TINY).mul_(1 / LIMIT)
+        else:
+            levels = torch.empty_like(x)
+            step = x.amax(dim=-1, keepdim=True).mul_(1 / _ABOVE).clamp_min_(-self.lowest / _BELOW)
+        torch.mul(x, step.reciprocal(), out=levels)
+        return self._matrix.product(levels, 0 if self.lowest is None else _BELOW), step
 
-def _aligned(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
+    def _in_float(self, x: Tensor) -> Tensor:
+        return torch.addmm(self.bias, x, dequantize_rows(self.weight, self.step[:, None]).t())
+
+    @cached_property
+    def _matrix(self) -> Int8Matrix:
+        return Int8Matrix(self.weight, self.step)

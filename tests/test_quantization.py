@@ -9,12 +9,19 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import swin2sr_core as s2
-from swin2sr_core import quantization
+from swin2sr_core import int8_products, quantization
 from swin2sr_core.checkpoint import load_checkpoint, save_checkpoint
 from swin2sr_core.headless.cli import main
 from swin2sr_core.int8_files import METADATA, compressed, expanded
+from swin2sr_core.linears import Linear
 from swin2sr_core.precision import layer_errors, quantizable
-from swin2sr_core.quantization import QuantizedLinear, dequantize_rows, quantize_rows
+from swin2sr_core.quantization import (
+    GELU_MINIMUM,
+    QuantizedLinear,
+    dequantize_rows,
+    quantize_rows,
+    signal_to_noise,
+)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -36,17 +43,75 @@ def test_zeros_stay_zeros():
     assert not quantized.any() and torch.isfinite(step).all()
 
 
+@pytest.fixture(params=["onednn", "int_mm"])
+def each_product(request, monkeypatch):
+    """Both ways to multiply; the second is what GPUs do, and older releases of torch."""
+    if request.param == "int_mm":
+        monkeypatch.setattr(int8_products, "_onednn_multiplies_bytes", lambda: False)
+    elif not int8_products._onednn_multiplies_bytes():
+        pytest.skip("this torch does not reach oneDNN's products of bytes")
+
+
+def by_hand(levels, step, weight, bias):
+    """In float64, where sums of integers are exact."""
+    columns, scales = quantize_rows(weight)
+    return (levels.double().round() @ columns.double().t()) * step * scales.t() + bias
+
+
 @pytest.mark.parametrize(("inputs", "outputs"), [(180, 540), (13, 7), (360, 180)])
-def test_a_layer_is_the_product_of_what_was_quantised(inputs, outputs):
-    """Exactly: int32 sums and float64 ones agree, padding and all."""
+def test_a_layer_is_the_product_of_what_was_quantised(each_product, inputs, outputs):
     weight, bias = noise(outputs, inputs), noise(outputs, seed=1)
     x = noise(64, inputs, seed=2) * torch.logspace(-3, 3, 64)[:, None]
+    before = x.clone()
     layer = QuantizedLinear.of(weight, bias)
-    rows, steps = quantize_rows(x)
-    columns, scales = quantize_rows(weight)
-    expected = (rows.double() @ columns.double().t()) * steps * scales.t() + bias
-    assert torch.allclose(layer(x).double(), expected, rtol=1e-5, atol=1e-5)
-    assert layer.features == outputs and layer(x).shape == (64, outputs)
+    step = x.abs().amax(1, keepdim=True) * (1 / 127)
+    expected = by_hand(x * step.reciprocal(), step, weight, bias)
+    assert torch.allclose(layer.quantized(x).double(), expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(x, before) and layer.features == outputs
+
+
+def test_what_has_a_known_minimum_has_finer_levels_above(each_product):
+    """None is out of their range, and GELU's results lose a quarter less."""
+    weight, bias = noise(24, 40), noise(24, seed=1)
+    x = torch.nn.functional.gelu(noise(64, 40, seed=2) * torch.logspace(-2, 2, 64)[:, None])
+    layer = QuantizedLinear.of(weight, bias, GELU_MINIMUM)
+    step = (x.amax(1, keepdim=True) * (1 / 191)).clamp_min(0.17 / 64)
+    levels = x * step.reciprocal()
+    assert -64 <= float(levels.min()) < -50 and 190.9 < float(levels.max()) < 191.1
+    expected = by_hand(levels, step, weight, bias)
+    assert torch.allclose(layer.quantized(x).double(), expected, rtol=1e-5, atol=1e-5)
+    large = x[x.amax(1) > 1]
+    gained = signal_to_noise(large, weight, GELU_MINIMUM) - signal_to_noise(large, weight)
+    assert gained > 2
+
+
+def test_both_products_are_the_same(monkeypatch):
+    if not int8_products._onednn_multiplies_bytes():
+        pytest.skip("this torch does not reach oneDNN's products of bytes")
+    weight, x = noise(23, 41), noise(64, 41, seed=1).relu()
+    for lowest in (None, GELU_MINIMUM):
+        packed = QuantizedLinear.of(weight, noise(23), lowest)
+        plain = QuantizedLinear.of(weight, noise(23), lowest)
+        plain._matrix.__dict__["_packed"] = None
+        assert torch.allclose(packed.quantized(x), plain.quantized(x), rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("products", [True, False])
+def test_a_layer_writes_into_any_arrangement(monkeypatch, products):
+    monkeypatch.setattr(quantization, "has_int8_products", lambda device: products)
+    weight, bias, x = noise(3 * 2 * 5, 12), noise(30, seed=1), noise(4 * 16, 12, seed=2)
+    for layer in (QuantizedLinear.of(weight, bias), Linear(weight, bias)):
+        buffer = torch.empty(3, 4, 2, 16, 5)
+        layer.into(buffer.permute(1, 3, 0, 2, 4), x)
+        expected = layer(x).view(4, 16, 3, 2, 5).permute(2, 0, 3, 1, 4)
+        assert torch.allclose(buffer, expected, atol=1e-6)
+
+
+def test_a_token_does_not_depend_on_its_neighbours():
+    """To the bit: so *staged* and *tiled* cut where they like."""
+    weight, bias, x = noise(24, 16), noise(24, seed=1), noise(128, 16, seed=2)
+    layer = QuantizedLinear.of(weight, bias)
+    assert torch.equal(layer.quantized(x)[64:], layer.quantized(x[64:]))
 
 
 def test_without_int8_products_the_weight_alone_is_int8(monkeypatch):
@@ -113,7 +178,7 @@ def test_the_report_names_every_layer(tiny, tmp_path, capsys):
     assert "exists already" in json.loads(capsys.readouterr().out)["error"]
     assert main(["quantize", *arguments, "--json", "--overwrite"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["int8_layers"] == len(document["layers"]) == 20
+    assert document["int8_layers"] == 16 and len(document["layers"]) == 20
     assert document["bytes"] < document["fp32_bytes"]
 
 

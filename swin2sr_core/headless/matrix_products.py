@@ -2,7 +2,7 @@
 
 A run is watched once, and every call of a linear layer or a convolution written down with the
 shapes and types of its tensors. Replaying those calls does the same arithmetic on the same amount
-of data, without anything in between. The products inside attention are not among them.
+of data, without anything in between.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-PRODUCTS = frozenset(
-    ("addmm", "mm", "linear", "conv2d", "convolution", "_linear_pointwise", "_int_mm")
-)
+LAYERS = frozenset(
+    ("addmm", "mm", "linear", "_linear_pointwise", "_int_mm", "qlinear_pointwise")
+) | {"conv2d", "convolution"}
 """Names of the operations that linear layers and convolutions arrive as."""
+
+ATTENTION = frozenset(("bmm", "baddbmm", "baddbmm_"))
+"""Names of the products within attention: of queries and keys, and of weights and values."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class _TensorLike:
     def make(self) -> Tensor:
         """Numbers of the usual size: subnormal ones, which memory may hold, can be slow."""
         tensor = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=self.device)
-        return tensor.uniform_(-1, 1) if self.dtype.is_floating_point else tensor.random_(-127, 128)
+        return tensor.uniform_(-1, 1) if self.dtype.is_floating_point else tensor.random_(0, 127)
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,20 @@ class _Call:
 
 
 class MatrixProducts:
-    """The calls of one upscale. `watching()` writes them down, `replay()` repeats them."""
+    """The calls of one upscale. `watching()` writes them down, `replay()` repeats them.
 
-    def __init__(self) -> None:
+    `names` are the operations that count: `LAYERS`, or `LAYERS | ATTENTION` for all.
+    """
+
+    def __init__(self, names: frozenset[str] = LAYERS) -> None:
+        self.names = names
         self._counts: Counter[_Call] = Counter()
         self._prepared: list[tuple[Callable[[], object], int]] = []
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Write down the products that are computed in this block."""
-        with _Recorder(self._counts):
+        with _Recorder(self.names, self._counts):
             yield
         with torch.inference_mode():
             self._prepared = [(call.prepared(), n) for call, n in self._counts.items()]
@@ -93,8 +100,9 @@ def _has_strides(value: object) -> TypeGuard[Tensor]:
 
 
 class _Recorder(TorchDispatchMode):
-    def __init__(self, counts: Counter[_Call]) -> None:
+    def __init__(self, names: frozenset[str], counts: Counter[_Call]) -> None:
         super().__init__()
+        self.names = names
         self.counts = counts
 
     def __torch_dispatch__(
@@ -105,7 +113,7 @@ class _Recorder(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = dict(kwargs or {})
-        if func.overloadpacket.__name__ in PRODUCTS:
+        if func.overloadpacket.__name__ in self.names:
             leaves, structure = tree_flatten((tuple(args), kwargs))
             described = tuple(_TensorLike.of(x) if _has_strides(x) else x for x in leaves)
             self.counts[_Call(func, described, structure)] += 1

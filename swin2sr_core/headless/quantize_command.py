@@ -59,7 +59,7 @@ def run_quantize(args: argparse.Namespace, console: Console, stop: StopSwitch) -
     from ..checkpoint import load_checkpoint
     from ..int8_files import METADATA, compressed
     from ..network import Swin2SR
-    from ..precision import LEAST_SIGNAL_TO_NOISE, layer_errors
+    from ..precision import LEAST_SIGNAL_TO_NOISE, layer_errors, robust_layers
 
     _check_name(args.output)
     source = resolve_model(args.model)
@@ -67,7 +67,7 @@ def run_quantize(args: argparse.Namespace, console: Console, stop: StopSwitch) -
     network = Swin2SR(config)
     network.load_state_dict(state)
     errors = layer_errors(network.eval())
-    layers = [name for name, ratio in errors.items() if ratio >= LEAST_SIGNAL_TO_NOISE]
+    layers = robust_layers(network, errors)
     size = _write(args, compressed(state, layers), METADATA)
     kept = sorted(set(errors) - set(layers))
     if args.report:
