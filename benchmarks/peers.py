@@ -1,86 +1,203 @@
-"""Speed beside the official network, as the transformers library implements it, in one process.
+"""Speed beside other implementations of the same network, and beside what limits it.
 
-    python benchmarks/peers.py [--size 128 --size 256] [--repeat 5] [--json]
+    python benchmarks/peers.py [--size 128 --size 256] [--repeat 5] [--strategy whole staged]
+                               [--json FILE] [--chart FILE.png]
 
 A network of the classical size (180 channels, six stages of six blocks, pixelshuffle x4) with
-random weights. Everything takes turns; medians are compared. Needs `pip install transformers`.
+random weights, as transformers has it, as spandrel (so ComfyUI) has it, and here. All are in one
+process and take turns; medians are compared. Those of transformers and spandrel that are not
+installed are left out (without transformers there are no weights); `pip install swin2sr[bench]`.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from swin2sr_core.checkpoint import official_names
 from swin2sr_core.config import infer_config
-from swin2sr_core.headless.matrix_products import MatrixProducts
+from swin2sr_core.headless.benchmark import measure_reference
+from swin2sr_core.headless.matrix_products import LAYERS, MatrixProducts
+from swin2sr_core.headless.traffic import bytes_per_second, synchronize
 from swin2sr_core.model import Model, build_model
-from swin2sr_core.upscaling import upscale
+from swin2sr_core.upscaling import make_plan, upscale
+
+REFERENCE = "transformers fp32"
+CLASSICAL = {
+    "embed_dim": 180,
+    "depths": [6] * 6,
+    "num_heads": [6] * 6,
+    "mlp_ratio": 2.0,
+    "window_size": 8,
+}
 
 
-def official_network(depths: list[int]) -> torch.nn.Module:
-    """The official network of the classical size, with random weights."""
+@dataclass
+class Contender:
+    """Something that takes turns with others: an implementation, or a limit."""
+
+    name: str
+    kind: str
+    action: Callable[[], object]
+    rounds: list[float] = field(default_factory=list)
+    first: float = 0.0
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.rounds)
+
+
+def official_network(depths: list[int]) -> nn.Module:
+    """The official network of the classical size, with random weights, by transformers."""
     from transformers import Swin2SRConfig, Swin2SRForImageSuperResolution
 
     torch.manual_seed(0)
-    config = Swin2SRConfig(
-        embed_dim=180,
-        depths=depths,
-        num_heads=[6] * len(depths),
-        mlp_ratio=2.0,
-        upscale=4,
-        upsampler="pixelshuffle",
-        window_size=8,
-        image_size=64,
-    )
+    sizes = CLASSICAL | {"depths": depths, "num_heads": [6] * len(depths)}
+    config = Swin2SRConfig(**sizes, upscale=4, upsampler="pixelshuffle", image_size=64)
     return Swin2SRForImageSuperResolution(config).eval()
 
 
-def our_model(network: torch.nn.Module, precision: str) -> Model:
+def spandrel_network(network: nn.Module, depths: list[int]) -> nn.Module | None:
+    """The same weights in the network that ComfyUI runs; None if spandrel is not installed."""
+    if importlib.util.find_spec("spandrel") is None:
+        return None
+    from spandrel.architectures.Swin2SR import Swin2SR
+
+    sizes = CLASSICAL | {"depths": depths, "num_heads": [6] * len(depths)}
+    made = Swin2SR(**sizes, upscale=4, upsampler="pixelshuffle", img_size=64)
+    lacking, unknown = made.load_state_dict(official_names(network.state_dict()), strict=False)
+    buffers = {name for name, _ in made.named_buffers()}
+    assert not unknown and not set(lacking) - buffers, (lacking, unknown)
+    return made.eval()
+
+
+def our_model(network: nn.Module, precision: str, device: torch.device | None = None) -> Model:
     """The same weights in this project's engine."""
     state = official_names(dict(network.state_dict()))
     config = infer_config({name: tuple(value.shape) for name, value in state.items()})
-    return build_model("classical size", config, state, precision, torch.device("cpu"))
+    return build_model("classical size", config, state, precision, device or torch.device("cpu"))
+
+
+def contenders(
+    image: Tensor, depths: list[int], precisions: list[str], strategies: list[str]
+) -> list[Contender]:
+    """All of them, warmed up; tells on stderr how far each output is from the official one."""
+    network = official_network(depths)
+    device = image.device
+    all_made = peers("transformers", network, lambda output: output.reconstruction, image)
+    if (other := spandrel_network(network, depths)) is not None:
+        all_made += peers("spandrel", other, lambda output: output, image)
+    expected = all_made[0].action()
+    speed = bytes_per_second(device)
+    for precision in precisions:
+        model = our_model(network, precision, device)
+        layers = MatrixProducts(LAYERS)
+        with layers.watching():
+            upscale(model, image)
+        limits = measure_reference(model, image, speed)
+        for strategy in strategies:
+            plan = make_plan(model, *image.shape[-2:], strategy=strategy)
+            label = f"ours {precision}" + ("" if strategy == "whole" else f" {strategy}")
+            run = lambda m=model, p=plan: upscale(m, image, plan=p).image  # noqa: E731
+            all_made.append(Contender(label, "ours", run))
+        all_made += [
+            Contender(f"layers {precision}", "limit", layers.replay),
+            Contender(f"products {precision}", "limit", limits.products.replay),
+        ]
+        print(f"traffic {precision}: {limits.traffic:.3f} s at {speed / 1e9:.0f} GB/s", flush=True)
+    for each in all_made:
+        started = time.perf_counter()
+        output = each.action()
+        synchronize(device)
+        each.first = time.perf_counter() - started
+        if isinstance(output, Tensor):
+            far = float((output.float() - expected.float()).clamp(-1, 1).abs().max())
+            print(f"{each.name}: {far:.2g} from {REFERENCE} at most", file=sys.stderr, flush=True)
+    return all_made
+
+
+def peers(
+    name: str, network: nn.Module, picture: Callable[[Any], Tensor], image: Tensor
+) -> list[Contender]:
+    """An implementation in fp32, and in bf16 by autocast (spandrel's masks stay in fp32)."""
+    network = network.to(image.device)
+
+    @torch.inference_mode()
+    def run(narrow: bool) -> Tensor:
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=narrow):
+            return picture(network(image)).clamp(0, 1)
+
+    return [
+        Contender(f"{name} fp32", "peer", lambda: run(False)),
+        Contender(f"{name} bf16", "peer", lambda: run(True)),
+    ]
 
 
 def measure(
-    size: int, repeat: int, depths: list[int], precisions: list[str]
-) -> dict[str, dict[str, float]]:
-    """Median, least and most seconds of each contender for one size x size image."""
-    image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
-    network = official_network(depths)
-    expected = _official(network, image).clamp(0, 1)
-    turns: dict[str, Callable[[], object]] = {"official fp32": lambda: _official(network, image)}
-    for precision in precisions:
-        model = our_model(network, precision)
-        products = MatrixProducts()
-        with products.watching():
-            output = upscale(model, image).image
-        difference = float((output - expected).abs().max())
-        print(f"{size}: ours {precision} differs by {difference:.2g} at most", file=sys.stderr)
-        turns[f"ours {precision}"] = lambda model=model: upscale(model, image)
-        turns[f"matrix products {precision}"] = products.replay
-    seconds: dict[str, list[float]] = {name: [] for name in turns}
+    size: int, repeat: int, depths: list[int], precisions: list[str], strategies: list[str]
+) -> list[Contender]:
+    """Seconds of each contender for one size x size picture, in turns."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+    everyone = contenders(image, depths, precisions, strategies)
     for _ in range(repeat):
-        for name, action in turns.items():
+        for each in everyone:
+            synchronize(device)
             started = time.perf_counter()
-            action()
-            seconds[name].append(time.perf_counter() - started)
-    return {
-        name: {"median": statistics.median(s), "min": min(s), "max": max(s)}
-        for name, s in seconds.items()
-    }
+            each.action()
+            synchronize(device)
+            each.rounds.append(time.perf_counter() - started)
+    return everyone
 
 
-@torch.inference_mode()
-def _official(network: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
-    return network(image).reconstruction
+def show(size: int, everyone: list[Contender]) -> None:
+    """A table: seconds, and how many times as fast as the official network each is."""
+    print(f"\n{size}x{size}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    reference = next(each for each in everyone if each.name == REFERENCE).median
+    for each in everyone:
+        print(
+            f"  {each.name:<22}{each.median:8.2f} s  "
+            f"({min(each.rounds):.2f} to {max(each.rounds):.2f}, first {each.first:.2f})"
+            f"{reference / each.median:8.2f} times"
+        )
+
+
+def draw(results: dict[int, list[Contender]], path: Path) -> None:
+    """A bar for each contender, one panel for each size."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    colours = {"peer": "#9aa5b1", "ours": "#2f6fde", "limit": "#e3e8ee"}
+    rows = max(map(len, results.values()))
+    figure, panels = pyplot.subplots(
+        1, len(results), figsize=(5.2 * len(results), 0.9 + 0.3 * rows), squeeze=False
+    )
+    for panel, (size, everyone) in zip(panels[0], results.items(), strict=True):
+        names = [each.name for each in everyone]
+        values = [each.median for each in everyone]
+        panel.barh(names, values, color=[colours[each.kind] for each in everyone])
+        for row, value in enumerate(values):
+            panel.text(value, row, f" {value:.2f}", va="center", fontsize=8)
+        panel.invert_yaxis()
+        panel.set_xlim(0, 1.15 * max(values))
+        panel.set_title(f"{size}x{size} to {4 * size}x{4 * size}, seconds", fontsize=10)
+        panel.tick_params(labelsize=8)
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
@@ -89,22 +206,22 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--depths", type=int, nargs="+", default=[6] * 6)
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16", "int8"])
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--strategy", nargs="+", default=["whole"])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--chart", type=Path)
     args = parser.parse_args()
     results = {}
     for size in args.size or (128, 256):
-        results[size] = rows = measure(size, args.repeat, args.depths, args.precision)
-        if args.json:
-            continue
-        print(f"\n{size}x{size}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-        reference = rows["official fp32"]["median"]
-        for name, row in rows.items():
-            print(
-                f"  {name:<22}{row['median']:8.2f} s  ({row['min']:.2f} to {row['max']:.2f})"
-                f"  official / this {reference / row['median']:6.2f}"
-            )
+        results[size] = measure(size, args.repeat, args.depths, args.precision, args.strategy)
+        show(size, results[size])
     if args.json:
-        print(json.dumps(results))
+        document = {
+            size: {each.name: {"rounds": each.rounds, "first": each.first} for each in everyone}
+            for size, everyone in results.items()
+        }
+        args.json.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    if args.chart:
+        draw(results, args.chart)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,9 @@ def attend(attention: FoldedAttention, x: Tensor, memory: Workspace) -> Tensor:
 
     dtype = attention.bias.dtype
     qkv = memory.take("heads", 3, windows, heads, tokens, width, dtype=dtype)
-    attention.qkv.into(qkv.permute(1, 3, 0, 2, 4), x)
+    projected = attention.qkv(x).view(windows, tokens, 3, heads, width)
+    qkv.copy_(projected.permute(2, 0, 3, 1, 4))
+    del projected
     normalize(qkv[:2], attention.q_scale)
 
     q, k, v = qkv.view(3, batch, tokens, width)

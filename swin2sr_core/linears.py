@@ -20,10 +20,6 @@ class Layer(Protocol):
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
-    def into(self, out: Tensor, x: Tensor) -> None:
-        """Write the rows into `out`, a view of as many elements: windows x tokens x any shape."""
-        ...
-
 
 @dataclass(frozen=True, eq=False)
 class Linear:
@@ -44,10 +40,6 @@ class Linear:
         if self._packed is None:
             return torch.addmm(self.bias, x, self.weight.t())
         return torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
-
-    def into(self, out: Tensor, x: Tensor) -> None:
-        """Write the rows into `out`, a view of as many elements: windows x tokens x any shape."""
-        out.copy_(self(x).view(out.shape))
 
     @cached_property
     def _packed(self) -> Tensor | None:

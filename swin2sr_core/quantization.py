@@ -80,16 +80,6 @@ class QuantizedLinear:
     def __call__(self, x: Tensor) -> Tensor:
         return self.quantized(x) if has_int8_products(x.device) else self._in_float(x)
 
-    def into(self, out: Tensor, x: Tensor) -> None:
-        """Write the rows into `out`, a view of as many elements: windows x tokens x any shape."""
-        if not has_int8_products(x.device):
-            out.copy_(self._in_float(x).view(out.shape))
-            return
-        sums, step = self._sums(x)
-        features = out.shape[2:]
-        step = step.view(*out.shape[:2], *(1 for _ in features))
-        torch.addcmul(self.bias.view(features), sums.view(out.shape), step, out=out)
-
     def quantized(self, x: Tensor) -> Tensor:
         """The layer in int8, on whatever device."""
         sums, step = self._sums(x)

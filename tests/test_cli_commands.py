@@ -15,7 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import swin2sr_core as s2
 from swin2sr_core import catalog
 from swin2sr_core.headless.cli import main
-from swin2sr_core.headless.matrix_products import MatrixProducts
+from swin2sr_core.headless.matrix_products import ATTENTION, LAYERS, MatrixProducts
+from swin2sr_core.headless.traffic import TrafficMeter, bytes_per_second
 
 
 @pytest.fixture(autouse=True)
@@ -208,6 +209,7 @@ def test_a_benchmark_tells_times_of_all_combinations(run):
         assert len(each["rounds_ms"]) == len(each["matrix_products_rounds_ms"]) == 2
         assert min(each["rounds_ms"]) <= each["median_ms"] <= max(each["rounds_ms"])
         assert each["matrix_products_calls"] > 0 and each["forecast_bytes"] > 0
+        assert each["traffic_ms"] > 0
 
 
 def test_a_benchmark_is_printed_as_a_table(run):
@@ -223,12 +225,13 @@ def packed_linear_flops(x, weight, *_, out_shape=None, **__) -> int:
     return 2 * x[0] * x[1] * weight[0]
 
 
+@pytest.mark.parametrize("names", [LAYERS, LAYERS | ATTENTION])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("size", [(16, 24), (21, 30)])
-def test_the_replayed_products_are_the_linears_and_convolutions_of_the_run(size, precision):
+def test_the_replayed_products_are_those_of_the_run(size, precision, names):
     model = s2.load_model(precision=precision)
     image = torch.rand(1, 3, *size)
-    products = MatrixProducts()
+    products = MatrixProducts(names)
     s2.upscale(model, image)  # the first run also tries what this torch can do
     known = {torch.ops.mkldnn._linear_pointwise: packed_linear_flops}
     with FlopCounterMode(display=False, custom_mapping=known) as whole:
@@ -237,11 +240,21 @@ def test_the_replayed_products_are_the_linears_and_convolutions_of_the_run(size,
         s2.upscale(model, image)
     with FlopCounterMode(display=False, custom_mapping=known) as replayed:
         products.replay()
-    attention = ("baddbmm", "bmm")
     expected = {
         operation: flops
         for operation, flops in whole.get_flop_counts()["Global"].items()
-        if operation.__name__ not in attention
+        if names >= ATTENTION or operation.__name__ not in ATTENTION
     }
     assert len(expected) >= 2
     assert replayed.get_flop_counts()["Global"] == expected
+
+
+def test_traffic_is_what_operations_read_and_write():
+    x, index = torch.ones(6, 5), torch.tensor([1, 3])
+    with TrafficMeter() as meter:
+        y = x[:2].t() + 1
+        z = torch.empty(2, 5)
+        torch.index_select(x, 0, index, out=z)
+    assert meter.bytes == 4 * (10 + 10) + (4 * 30 + 8 * 2 + 4 * 10 + 4 * 10)
+    assert y.shape == (5, 2)
+    assert bytes_per_second(torch.device("cpu")) > 1e8

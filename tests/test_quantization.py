@@ -13,7 +13,6 @@ from swin2sr_core import int8_products, quantization
 from swin2sr_core.checkpoint import load_checkpoint, save_checkpoint
 from swin2sr_core.headless.cli import main
 from swin2sr_core.int8_files import METADATA, compressed, expanded
-from swin2sr_core.linears import Linear
 from swin2sr_core.precision import layer_errors, quantizable
 from swin2sr_core.quantization import (
     GELU_MINIMUM,
@@ -71,7 +70,7 @@ def test_a_layer_is_the_product_of_what_was_quantised(each_product, inputs, outp
 
 
 def test_what_has_a_known_minimum_has_finer_levels_above(each_product):
-    """None is out of their range, and GELU's results lose a quarter less."""
+    """None is out of their range; activations lose 3.5 dB less, so all, weights included, 1.7."""
     weight, bias = noise(24, 40), noise(24, seed=1)
     x = torch.nn.functional.gelu(noise(64, 40, seed=2) * torch.logspace(-2, 2, 64)[:, None])
     layer = QuantizedLinear.of(weight, bias, GELU_MINIMUM)
@@ -82,7 +81,7 @@ def test_what_has_a_known_minimum_has_finer_levels_above(each_product):
     assert torch.allclose(layer.quantized(x).double(), expected, rtol=1e-5, atol=1e-5)
     large = x[x.amax(1) > 1]
     gained = signal_to_noise(large, weight, GELU_MINIMUM) - signal_to_noise(large, weight)
-    assert gained > 2
+    assert 1.4 < gained < 2
 
 
 def test_both_products_are_the_same(monkeypatch):
@@ -94,17 +93,6 @@ def test_both_products_are_the_same(monkeypatch):
         plain = QuantizedLinear.of(weight, noise(23), lowest)
         plain._matrix.__dict__["_packed"] = None
         assert torch.allclose(packed.quantized(x), plain.quantized(x), rtol=1e-6, atol=1e-5)
-
-
-@pytest.mark.parametrize("products", [True, False])
-def test_a_layer_writes_into_any_arrangement(monkeypatch, products):
-    monkeypatch.setattr(quantization, "has_int8_products", lambda device: products)
-    weight, bias, x = noise(3 * 2 * 5, 12), noise(30, seed=1), noise(4 * 16, 12, seed=2)
-    for layer in (QuantizedLinear.of(weight, bias), Linear(weight, bias)):
-        buffer = torch.empty(3, 4, 2, 16, 5)
-        layer.into(buffer.permute(1, 3, 0, 2, 4), x)
-        expected = layer(x).view(4, 16, 3, 2, 5).permute(2, 0, 3, 1, 4)
-        assert torch.allclose(buffer, expected, atol=1e-6)
 
 
 def test_a_token_does_not_depend_on_its_neighbours():

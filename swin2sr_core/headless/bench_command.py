@@ -108,7 +108,10 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     }
     heading = "{model} on {device_name}, {threads} threads, torch {torch}; medians of {repeat}"
     console.show(f"{heading.format(**about)}\n\n{_as_table(cases)}")
-    console.show("\nproducts: the same linear layers and convolutions, and nothing else")
+    console.show(
+        "\nproducts: the same matrix products and convolutions, and nothing else; traffic: what all"
+        " operations read and write, at the speed of a copy"
+    )
     return Outcome(0, {"status": "ok"} | about | {"results": [case.to_dict() for case in cases]})
 
 
@@ -121,7 +124,19 @@ def _device_name(device: torch.device) -> str:
 def _as_table(cases: list[Case]) -> str:
     from ..units import format_bytes
 
-    rows = [("input", "precision", "strategy", "seconds", "range", "products", "ratio", "memory")]
+    rows = [
+        (
+            "input",
+            "precision",
+            "strategy",
+            "seconds",
+            "range",
+            "products",
+            "ratio",
+            "traffic",
+            "memory",
+        )
+    ]
     for case in cases:
         height, width = case.image.shape[-2:]
         rows.append(
@@ -133,6 +148,7 @@ def _as_table(cases: list[Case]) -> str:
                 f"{min(case.timing.rounds):.3f}-{max(case.timing.rounds):.3f}",
                 f"{case.reference.timing.median:.3f}",
                 f"{case.ratio:.2f}",
+                f"{case.reference.traffic:.3f}",
                 format_bytes(case.plan.forecast_bytes),
             )
         )

@@ -1,4 +1,4 @@
-"""Timing the engine, by precision and strategy, beside the matrix products it is made of."""
+"""Timing the engine, by precision and strategy, beside what limits it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torch import Tensor
 from ..model import Model
 from ..plan import Plan
 from ..upscaling import make_plan, upscale
-from .matrix_products import MatrixProducts
+from .matrix_products import ATTENTION, LAYERS, MatrixProducts
+from .traffic import TrafficMeter, bytes_per_second, synchronize
 
 Progress = Callable[[int, int], None]
 
@@ -31,9 +32,14 @@ class Timing:
 
 @dataclass
 class Reference:
-    """The matrix products of one size and precision, as the fastest plan computes them."""
+    """What no engine is faster than at one size and precision, as the fastest plan computes it.
+
+    `products` are all matrix products, those in attention included; `traffic` is the seconds that
+    the bytes take which the operations read and write.
+    """
 
     products: MatrixProducts
+    traffic: float
     timing: Timing = field(default_factory=Timing)
 
 
@@ -67,6 +73,7 @@ class Case:
             "matrix_products_median_ms": _ms(self.reference.timing.median),
             "matrix_products_rounds_ms": [*map(_ms, self.reference.timing.rounds)],
             "matrix_products_calls": len(self.reference.products),
+            "traffic_ms": _ms(self.reference.traffic),
             "ratio": round(self.ratio, 3),
             "forecast_bytes": self.plan.forecast_bytes,
         }
@@ -82,19 +89,27 @@ def make_cases(
     models: one network in several precisions; sizes: (height, width) of a picture of noise.
     """
     cases = []
+    speed = bytes_per_second(models[0].device)
     for height, width in sizes:
         shape = (1, models[0].config.in_channels, height, width)
         image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
         for model in models:
-            reference = Reference(MatrixProducts())
-            with reference.products.watching():
-                Case(model, image, make_plan(model, height, width), reference).run()
-            reference.products.replay()
+            reference = measure_reference(model, image, speed)
             for strategy in strategies:
                 plan = make_plan(model, height, width, strategy=strategy)
                 cases.append(case := Case(model, image, plan, reference))
                 case.run()
     return cases
+
+
+def measure_reference(model: Model, image: Tensor, speed: float) -> Reference:
+    """The limits of one upscale, which is run twice; `speed` is in bytes per second."""
+    upscale(model, image)
+    products, meter = MatrixProducts(LAYERS | ATTENTION), TrafficMeter()
+    with products.watching(), meter:
+        upscale(model, image)
+    products.replay()
+    return Reference(products, meter.bytes / speed)
 
 
 def take_turns(cases: Sequence[Case], repeat: int, progress: Progress) -> None:
@@ -112,16 +127,11 @@ def take_turns(cases: Sequence[Case], repeat: int, progress: Progress) -> None:
 
 def _timed(device: torch.device, action: Callable[[], object]) -> float:
     """Seconds of an action, whatever it has left to the device included."""
-    _synchronize(device)
+    synchronize(device)
     started = time.perf_counter()
     action()
-    _synchronize(device)
+    synchronize(device)
     return time.perf_counter() - started
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type in ("cuda", "mps", "xpu"):
-        getattr(torch, device.type).synchronize()
 
 
 def _ms(seconds: float) -> float:
