@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from ..swin2sr_core import ladder
 from ..swin2sr_core.upscaling import Piece
 from . import host, page, timings
 from .job import Job
@@ -66,18 +61,8 @@ class Live:
         )
 
     def fallback(self, sentence: str) -> None:
-        """A step down the ladder, as it is taken."""
+        """Something that does not go as planned, as it happens."""
         self._send("fallback", sentence=sentence)
-
-    @contextmanager
-    def hearing_the_ladder(self) -> Iterator[None]:
-        """Tell every step down that the core logs meanwhile, on this thread, as a `fallback`."""
-        logger, ears = logging.getLogger(ladder.__name__), _Ears(self.fallback)
-        logger.addHandler(ears)
-        try:
-            yield
-        finally:
-            logger.removeHandler(ears)
 
     def done(self, summary: Summary) -> None:
         """The end of a run that was not cancelled; its time is remembered if it went as planned."""
@@ -148,18 +133,6 @@ class Live:
         page.tell(
             page.RUN_EVENT, {"kind": kind, "node": self._node, "prompt": self._prompt, **values}
         )
-
-
-class _Ears(logging.Handler):
-    """Hands the warnings of the thread that made it on."""
-
-    def __init__(self, heard: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._heard, self._thread = heard, threading.get_ident()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self._heard(record.getMessage())
 
 
 class Canvas:

@@ -40,9 +40,8 @@ def run(
     started = time.perf_counter()
     output = host.output_tensor(len(batch), job.height, job.width, batch.output_channels)
     worker = _Worker(model, job, settings.sharpen, batch, output, notices)
-    with worker.live.hearing_the_ladder():
-        for index in range(len(batch)):
-            worker.do(index)
+    for index in range(len(batch)):
+        worker.do(index)
     host.release_cache()
     summary = worker.summary(time.perf_counter() - started)
     worker.live.done(summary)
@@ -95,6 +94,7 @@ class _Worker:
             plan=self.plan,
             progress=self._advance,
             on_piece=self.live.piece if color else None,
+            on_fallback=self.live.fallback,
         )
         self.plan = result.report.next_plan
         self.calls += 1

@@ -43,14 +43,15 @@ class Ladder:
     """Steps down for one call of `upscale`; later frames start where earlier ones have got to.
 
     `asked_strategy` is the user's: who asked for an exact strategy never gets tiles. `advance` is
-    called with finished work, `rescale` with what is left of a pass whenever its plan has changed.
+    called with finished work, `rescale` with what is left of a pass whenever its plan has changed,
+    `tell` with a sentence for every step down.
     """
 
     asked_strategy: str
     watch: MemoryWatch
     advance: Callable[[int], None]
     rescale: Callable[[int], None]
-    fallbacks: list[str] = field(default_factory=list)
+    tell: Callable[[str], None]
     _instead: dict[PassPlan, PassPlan] = field(default_factory=dict)
 
     def run(
@@ -153,7 +154,7 @@ class Ladder:
         now = "the same again" if below == failed else _describe(below)
         text = f"{reason} with {_describe(failed)}; went on with {now}"
         log.warning("%s", text)
-        self.fallbacks.append(text)
+        self.tell(text)
 
     def _nothing_left(self, plan: PassPlan) -> OutOfMemoryError:
         free = free_bytes(self.watch.device)

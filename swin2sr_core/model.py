@@ -16,7 +16,7 @@ from .devices import resolve_device, resolve_precision
 from .errors import NonFiniteError
 from .folding import FoldedNetwork
 from .network import Swin2SR
-from .precision import WIDER, Source, notes, prepare
+from .precision import WIDER, Source, prepare
 
 logger = logging.getLogger(__name__)
 
@@ -81,14 +81,14 @@ def build_model(
 class Attempts:
     """Runs work with a model's network, and again with a wider one where values are not finite.
 
-    From then on the wider one is used. `fallbacks` tells what a user should know, a sentence each.
+    From then on the wider one is used, and `tell` is called with a sentence for the user.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, tell: Callable[[str], None]) -> None:
         self.network = model.network
         self.precision = model.precision
-        self.fallbacks = list(notes(model.precision, model.device))
         self._model = model
+        self._tell = tell
 
     def run(self, work: Callable[[FoldedNetwork], None]) -> None:
         """`work(network)`; raises `NonFiniteError` when nothing wider is left to try."""
@@ -99,10 +99,11 @@ class Attempts:
             if self._model.source is None or self.network is not self._model.network:
                 raise
         wider = WIDER[self._model.precision]
-        self.fallbacks.append(
+        text = (
             f"{self._model.precision} gave values that are not finite, so {wider} was used instead"
         )
-        logger.warning("%s: %s", self._model.name, self.fallbacks[-1])
+        logger.warning("%s: %s", self._model.name, text)
+        self._tell(text)
         self.network = self._model.source.folded(wider, self._model.device)
         self.precision = wider
         work(self.network)

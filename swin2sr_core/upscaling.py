@@ -17,6 +17,7 @@ from .ladder import Ladder, persist
 from .model import Attempts, Model
 from .pass_plan import PassPlan
 from .plan import Plan, plan_upscale
+from .precision import notes
 from .progress import Progress, ShouldStop, WorkCounter
 from .resize import resize
 from .tiles import Box
@@ -41,6 +42,9 @@ class Piece:
 
 
 OnPiece = Callable[[Piece], None]
+
+OnFallback = Callable[[str], None]
+"""Called with a sentence whenever something does not go as planned, as it happens."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def upscale(
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
     on_piece: OnPiece | None = None,
+    on_fallback: OnFallback | None = None,
 ) -> Result:
     """Upscale a batch of images, B C H W float in 0..1 on any device; the input is left as it is.
 
@@ -95,9 +100,9 @@ def upscale(
     `plan` one is made for `budget_bytes` (None: what is free now). Where memory runs out all the
     same, a smaller plan goes on, which the report tells. `progress(done, total)` and
     `should_stop()` are called at least once per band, `on_piece` whenever a piece of a picture is
-    there. Raises `InputError` for images the network can't take, `BudgetError` when no plan fits,
-    `OutOfMemoryError` when there is nothing smaller left, `Interrupted` when `should_stop()` is
-    true.
+    there, `on_fallback` with each of the report's `fallbacks` as it happens. Raises `InputError`
+    for images the network can't take, `BudgetError` when no plan fits, `OutOfMemoryError` when
+    there is nothing smaller left, `Interrupted` when `should_stop()` is true.
     """
     persist(lambda: _check_image(image, model), image.device, "looking at the picture")
     batch, channels, height, width = image.shape
@@ -110,7 +115,8 @@ def upscale(
     output = persist(
         lambda: torch.empty(shape, device=image.device), image.device, "the finished pictures"
     )
-    run = _Run(model, plan, watch, WorkCounter(plan.work * batch, progress, should_stop), on_piece)
+    counter = WorkCounter(plan.work * batch, progress, should_stop)
+    run = _Run(model, plan, watch, counter, on_piece, on_fallback)
     for index in range(batch):
         run.upscale_frame(index, image[index : index + 1], output[index : index + 1])
     if model.device.type == "cuda":
@@ -186,15 +192,27 @@ class _Run:
         watch: MemoryWatch,
         counter: WorkCounter,
         on_piece: OnPiece | None,
+        on_fallback: OnFallback | None,
     ) -> None:
         self.model, self.plan, self.counter, self.on_piece = model, plan, counter, on_piece
-        self.attempts = Attempts(model)
-        self.ladder = Ladder(plan.asked_strategy, watch, counter.advance, counter.rescale)
+        self._on_fallback = on_fallback
+        self._fallbacks: list[str] = []
+        self.attempts = Attempts(model, self._fell_back)
+        self.ladder = Ladder(
+            plan.asked_strategy, watch, counter.advance, counter.rescale, self._fell_back
+        )
+        for note in notes(model.precision, model.device):
+            self._fell_back(note)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
         """What did not go as planned, each thing once."""
-        return tuple(dict.fromkeys((*self.attempts.fallbacks, *self.ladder.fallbacks)))
+        return tuple(dict.fromkeys(self._fallbacks))
+
+    def _fell_back(self, sentence: str) -> None:
+        self._fallbacks.append(sentence)
+        if self._on_fallback is not None:
+            self._on_fallback(sentence)
 
     def upscale_frame(self, frame: int, image: Tensor, output: Tensor) -> None:
         """Run all passes on 1 x C x H x W and leave the result, in 0..1, in `output`."""
