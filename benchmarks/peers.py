@@ -1,7 +1,7 @@
 """Speed beside other implementations of the same network, and beside what limits it.
 
     python benchmarks/peers.py [--size 128 --size 256] [--repeat 5] [--strategy whole staged]
-                               [--json FILE] [--chart FILE.png]
+                               [--no-spandrel] [--json FILE] [--chart FILE.png]
 
 A network of the classical size (180 channels, six stages of six blocks, pixelshuffle x4) with
 random weights, as transformers has it, as spandrel (so ComfyUI) has it, and here. All are in one
@@ -89,24 +89,23 @@ def our_model(network: nn.Module, precision: str, device: torch.device | None = 
     return build_model("classical size", config, state, precision, device or torch.device("cpu"))
 
 
-def contenders(
-    image: Tensor, depths: list[int], precisions: list[str], strategies: list[str]
-) -> list[Contender]:
+def contenders(image: Tensor, args: argparse.Namespace) -> list[Contender]:
     """All of them, warmed up; tells on stderr how far each output is from the official one."""
-    network = official_network(depths)
+    network = official_network(args.depths)
     device = image.device
     all_made = peers("transformers", network, lambda output: output.reconstruction, image)
-    if (other := spandrel_network(network, depths)) is not None:
+    other = None if args.no_spandrel else spandrel_network(network, args.depths)
+    if other is not None:
         all_made += peers("spandrel", other, lambda output: output, image)
     expected = all_made[0].action()
     speed = bytes_per_second(device)
-    for precision in precisions:
+    for precision in args.precision:
         model = our_model(network, precision, device)
         layers = MatrixProducts(LAYERS)
         with layers.watching():
             upscale(model, image)
         limits = measure_reference(model, image, speed)
-        for strategy in strategies:
+        for strategy in args.strategy:
             plan = make_plan(model, *image.shape[-2:], strategy=strategy)
             label = f"ours {precision}" + ("" if strategy == "whole" else f" {strategy}")
             run = lambda m=model, p=plan: upscale(m, image, plan=p).image  # noqa: E731
@@ -144,14 +143,12 @@ def peers(
     ]
 
 
-def measure(
-    size: int, repeat: int, depths: list[int], precisions: list[str], strategies: list[str]
-) -> list[Contender]:
+def measure(size: int, args: argparse.Namespace) -> list[Contender]:
     """Seconds of each contender for one size x size picture, in turns."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    everyone = contenders(image, depths, precisions, strategies)
-    for _ in range(repeat):
+    everyone = contenders(image, args)
+    for _ in range(args.repeat):
         for each in everyone:
             synchronize(device)
             started = time.perf_counter()
@@ -207,12 +204,15 @@ def main() -> None:
     parser.add_argument("--depths", type=int, nargs="+", default=[6] * 6)
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16", "int8"])
     parser.add_argument("--strategy", nargs="+", default=["whole"])
+    parser.add_argument(
+        "--no-spandrel", action="store_true", help="it takes as long as transformers"
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--chart", type=Path)
     args = parser.parse_args()
     results = {}
     for size in args.size or (128, 256):
-        results[size] = measure(size, args.repeat, args.depths, args.precision, args.strategy)
+        results[size] = measure(size, args)
         show(size, results[size])
     if args.json:
         document = {

@@ -80,8 +80,8 @@ def compare(label: str, models: dict[str, Model], paths: list[Path], side: int =
                 luma.append(psnr_y(output, rounded(exact[path]), model.scale))
                 colour.append(between(output, exact[path]))
         if luma:
-            least = f"{min(luma):.1f} dB on Y (8 bits), {min(colour):.1f} dB on RGB"
-            print(f"{label} {precision}, {len(paths)} pictures: at least {least}", flush=True)
+            least = f"at least {min(luma):.1f} dB on Y (8 bits), {min(colour):.1f} dB on RGB"
+            print(f"{label} {precision} to fp32: {least} ({_listed(colour)})", flush=True)
 
 
 def _listed(values: list[float]) -> str:
