@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from .bands import WorkspaceSizes
 from .config import Swin2SRConfig
 from .forecast import ELEMENT_BYTES
 from .padding import round_up
 from .pass_plan import PassPlan
 
-_CACHE_BYTES = 1536 << 10
-"""Activations of a band on a CPU: with them, a block's temporaries still stay in L2 and L3."""
+_CACHE_BYTES = 12 << 20
+"""Of a band's temporaries on a CPU: they stay in L3, and starting the operations hardly counts."""
 
 _GPU_BAND_WINDOWS = 1024
 _CONV_SIDE = 128
@@ -56,7 +57,7 @@ def _band_windows(
 ) -> int:
     """What the caches of a CPU hold, or fills a GPU; no more than there are."""
     window = config.window
-    window_bytes = window**2 * config.embed_dim * ELEMENT_BYTES[precision]
+    window_bytes = WorkspaceSizes.of(config, 1, precision).total * ELEMENT_BYTES[precision]
     most = max(1, _CACHE_BYTES // window_bytes) if unified else _GPU_BAND_WINDOWS
     return min(most, round_up(height, window) * round_up(width, window) // window**2)
 

@@ -43,7 +43,7 @@ def test_two_passes_make_x4(data_folder, pictures):
 
 def test_the_bundled_model_reaches_its_card(pictures):
     output = s2.upscale(s2.load_model(precision="fp32"), pictures("LR_x4/birdx4.png")).image
-    assert psnr_y(output, pictures("HR/bird.png"), 4) == pytest.approx(33.38, abs=0.01)
+    assert psnr_y(output, pictures("HR/bird.png"), 4) == pytest.approx(33.48, abs=0.01)
 
 
 def test_bf16_is_close_to_fp32(pictures):
