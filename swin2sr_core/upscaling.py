@@ -182,6 +182,20 @@ def make_plan(
         return replace(smallest, budget_bytes=None, notes=(*smallest.notes, note))
 
 
+class _Fallbacks:
+    """What did not go as planned. No part of a run, which nothing that it holds may hold."""
+
+    def __init__(self, tell: OnFallback | None) -> None:
+        self.sentences: list[str] = []
+        self._tell = tell
+
+    def add(self, sentence: str) -> None:
+        """Note it, and tell who wants to know."""
+        self.sentences.append(sentence)
+        if self._tell is not None:
+            self._tell(sentence)
+
+
 class _Run:
     """One call of `upscale`: frame after frame, pass after pass."""
 
@@ -195,24 +209,18 @@ class _Run:
         on_fallback: OnFallback | None,
     ) -> None:
         self.model, self.plan, self.counter, self.on_piece = model, plan, counter, on_piece
-        self._on_fallback = on_fallback
-        self._fallbacks: list[str] = []
-        self.attempts = Attempts(model, self._fell_back)
+        self._fallbacks = _Fallbacks(on_fallback)
+        self.attempts = Attempts(model, self._fallbacks.add)
         self.ladder = Ladder(
-            plan.asked_strategy, watch, counter.advance, counter.rescale, self._fell_back
+            plan.asked_strategy, watch, counter.advance, counter.rescale, self._fallbacks.add
         )
         for note in notes(model.precision, model.device):
-            self._fell_back(note)
+            self._fallbacks.add(note)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
         """What did not go as planned, each thing once."""
-        return tuple(dict.fromkeys(self._fallbacks))
-
-    def _fell_back(self, sentence: str) -> None:
-        self._fallbacks.append(sentence)
-        if self._on_fallback is not None:
-            self._on_fallback(sentence)
+        return tuple(dict.fromkeys(self._fallbacks.sentences))
 
     def upscale_frame(self, frame: int, image: Tensor, output: Tensor) -> None:
         """Run all passes on 1 x C x H x W and leave the result, in 0..1, in `output`."""

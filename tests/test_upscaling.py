@@ -1,7 +1,9 @@
 """`upscale`: passes, scales, batches, and what it refuses."""
 
 import dataclasses
+import gc
 import json
+import weakref
 
 import pytest
 import torch
@@ -243,3 +245,16 @@ def test_a_plan_for_something_else_is_refused(model, change):
     plan = plan_upscale(**arguments)
     with pytest.raises(s2.InputError):
         s2.upscale(model, picture(20, 24), plan=plan)
+
+
+def test_a_model_is_gone_as_soon_as_nobody_holds_it(make_model, make_network):
+    """Not when the garbage collector next looks: memory that nobody needs is given back at once."""
+    model = make_model(make_network(CONFIG))
+    s2.upscale(model, picture(16, 24), on_piece=lambda piece: None, on_fallback=print)
+    there = weakref.ref(model)
+    gc.disable()
+    try:
+        del model
+        assert there() is None
+    finally:
+        gc.enable()
