@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +25,9 @@ from torch import Tensor, nn
 
 from swin2sr_core.checkpoint import official_names
 from swin2sr_core.config import infer_config
-from swin2sr_core.headless.benchmark import measure_reference
+from swin2sr_core.headless.benchmark import Timing, measure_reference, run_turns
 from swin2sr_core.headless.matrix_products import LAYERS, MatrixProducts
-from swin2sr_core.headless.traffic import bytes_per_second, synchronize
+from swin2sr_core.headless.traffic import bytes_per_second
 from swin2sr_core.model import Model, build_model
 from swin2sr_core.upscaling import make_plan, upscale
 
@@ -50,12 +48,7 @@ class Contender:
     name: str
     kind: str
     action: Callable[[], object]
-    rounds: list[float] = field(default_factory=list)
-    first: float = 0.0
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.rounds)
+    timing: Timing = field(default_factory=Timing)
 
 
 def official_network(depths: list[int]) -> nn.Module:
@@ -116,10 +109,7 @@ def contenders(image: Tensor, args: argparse.Namespace) -> list[Contender]:
         ]
         print(f"traffic {precision}: {limits.traffic:.3f} s at {speed / 1e9:.0f} GB/s", flush=True)
     for each in all_made:
-        started = time.perf_counter()
         output = each.action()
-        synchronize(device)
-        each.first = time.perf_counter() - started
         if isinstance(output, Tensor):
             far = float((output.float() - expected.float()).clamp(-1, 1).abs().max())
             print(f"{each.name}: {far:.2g} from {REFERENCE} at most", file=sys.stderr, flush=True)
@@ -148,25 +138,20 @@ def measure(size: int, args: argparse.Namespace) -> list[Contender]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
     everyone = contenders(image, args)
-    for _ in range(args.repeat):
-        for each in everyone:
-            synchronize(device)
-            started = time.perf_counter()
-            each.action()
-            synchronize(device)
-            each.rounds.append(time.perf_counter() - started)
+    turns = [(each.timing, device, each.action) for each in everyone]
+    run_turns(turns, args.repeat, lambda done, total: None)
     return everyone
 
 
 def show(size: int, everyone: list[Contender]) -> None:
     """A table: seconds, and how many times as fast as the official network each is."""
     print(f"\n{size}x{size}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    reference = next(each for each in everyone if each.name == REFERENCE).median
+    reference = next(each for each in everyone if each.name == REFERENCE).timing.median
     for each in everyone:
         print(
-            f"  {each.name:<22}{each.median:8.2f} s  "
-            f"({min(each.rounds):.2f} to {max(each.rounds):.2f}, first {each.first:.2f})"
-            f"{reference / each.median:8.2f} times"
+            f"  {each.name:<22}{each.timing.median:8.2f} s  "
+            f"({min(each.timing.rounds):.2f} to {max(each.timing.rounds):.2f})"
+            f"{reference / each.timing.median:8.2f} times"
         )
 
 
@@ -184,7 +169,7 @@ def draw(results: dict[int, list[Contender]], path: Path) -> None:
     )
     for panel, (size, everyone) in zip(panels[0], results.items(), strict=True):
         names = [each.name for each in everyone]
-        values = [each.median for each in everyone]
+        values = [each.timing.median for each in everyone]
         panel.barh(names, values, color=[colours[each.kind] for each in everyone])
         for row, value in enumerate(values):
             panel.text(value, row, f" {value:.2f}", va="center", fontsize=8)
@@ -216,7 +201,7 @@ def main() -> None:
         show(size, results[size])
     if args.json:
         document = {
-            size: {each.name: {"rounds": each.rounds, "first": each.first} for each in everyone}
+            size: {each.name: each.timing.rounds for each in everyone}
             for size, everyone in results.items()
         }
         args.json.write_text(json.dumps(document, indent=1), encoding="utf-8")

@@ -99,6 +99,8 @@ def _computes(dtype: torch.dtype, device: torch.device) -> bool:
 def has_native_bf16(device: torch.device) -> bool:
     """Whether matrix products in bf16 run in hardware there, rather than being emulated in fp32."""
     if device.type == "cuda":
+        if not torch.cuda.is_available():  # a plan may be for another machine
+            return False
         return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "xpu":
         return True

@@ -177,8 +177,8 @@ class _Placement:
     def scale(self, tensor: Tensor) -> Tensor:
         """What multiplies norms, which need float32 where fp16 would not hold them."""
         narrow = self.attention_dtype == torch.float16
-        wide = replace(self, attention_dtype=torch.float32) if narrow else self
-        return wide.for_attention(tensor)
+        dtype = torch.float32 if narrow else self.attention_dtype
+        return replace(self, dtype=dtype).tensor(tensor)
 
     def for_attention(self, tensor: Tensor) -> Tensor:
         return replace(self, dtype=self.attention_dtype).tensor(tensor)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from .operations import Onlooker
 
-class PeakMeter(TorchDispatchMode):
+
+class PeakMeter(Onlooker):
     """Counts the bytes of the tensors that are created inside its `with` block, on any device.
 
     `live` is what exists now, `peak` the most that existed at once. Views count once, tensors that
-    were there before not at all. `device_type` ("cuda") counts that kind of device alone. Each
-    operation costs some microseconds of bookkeeping.
+    were there before not at all. `device_type` ("cuda") counts that kind of device alone.
     """
 
     def __init__(self, device_type: str | None = None) -> None:
@@ -26,25 +25,16 @@ class PeakMeter(TorchDispatchMode):
         self.peak = 0
         self._sizes: dict[int, int] = {}
 
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        inputs = {
+    def saw(self, operation: Any, inputs: object, result: object) -> None:
+        known = {
             leaf.untyped_storage()._cdata
-            for leaf in tree_iter((args, kwargs))
+            for leaf in tree_iter(inputs)
             if isinstance(leaf, torch.Tensor) and not leaf.is_mkldnn
         }
-        result = func(*args, **kwargs)
         for leaf in tree_iter(result):
             # oneDNN's opaque tensors have no storage to follow: they are weights, prepared once.
             if isinstance(leaf, torch.Tensor) and not leaf.is_mkldnn:
-                self._count(leaf, inputs)
-        return result
+                self._count(leaf, known)
 
     def _count(self, tensor: torch.Tensor, inputs: set[int]) -> None:
         if self.device_type is not None and tensor.device.type != self.device_type:

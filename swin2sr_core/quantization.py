@@ -82,19 +82,15 @@ class QuantizedLinear:
 
     def quantized(self, x: Tensor) -> Tensor:
         """The layer in int8, on whatever device."""
-        sums, step = self._sums(x)
-        return torch.addcmul(self.bias, sums, step, out=sums)
-
-    def _sums(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(rows x out, float32; the step of each row, which it is to be multiplied with)."""
         if self.lowest is None:
-            levels = torch.abs(x)
+            levels, middle = torch.abs(x), 0
             step = levels.amax(dim=-1, keepdim=True).clamp_min_(_TINY).mul_(1 / LIMIT)
         else:
-            levels = torch.empty_like(x)
+            levels, middle = torch.empty_like(x), _BELOW
             step = x.amax(dim=-1, keepdim=True).mul_(1 / _ABOVE).clamp_min_(-self.lowest / _BELOW)
         torch.mul(x, step.reciprocal(), out=levels)
-        return self._matrix.product(levels, 0 if self.lowest is None else _BELOW), step
+        sums = self._matrix.product(levels, middle)
+        return torch.addcmul(self.bias, sums, step, out=sums)
 
     def _in_float(self, x: Tensor) -> Tensor:
         return torch.addmm(self.bias, x, dequantize_rows(self.weight, self.step[:, None]).t())

@@ -183,7 +183,11 @@ def make_plan(
 
 
 class _Fallbacks:
-    """What did not go as planned. No part of a run, which nothing that it holds may hold."""
+    """What did not go as planned.
+
+    Apart from the run, whose parts call it: a run that its own parts held would keep the model
+    until the garbage collector comes.
+    """
 
     def __init__(self, tell: OnFallback | None) -> None:
         self.sentences: list[str] = []

@@ -8,15 +8,16 @@ of data, without anything in between.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from ..operations import Onlooker
 
 LAYERS = frozenset(
     ("addmm", "mm", "linear", "_linear_pointwise", "_int_mm", "qlinear_pointwise")
@@ -99,22 +100,14 @@ def _has_strides(value: object) -> TypeGuard[Tensor]:
     return isinstance(value, Tensor) and not value.is_mkldnn
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(Onlooker):
     def __init__(self, names: frozenset[str], counts: Counter[_Call]) -> None:
         super().__init__()
         self.names = names
         self.counts = counts
 
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        if func.overloadpacket.__name__ in self.names:
-            leaves, structure = tree_flatten((tuple(args), kwargs))
+    def saw(self, operation: Any, inputs: object, result: object) -> None:
+        if operation.overloadpacket.__name__ in self.names:
+            leaves, structure = tree_flatten(inputs)
             described = tuple(_TensorLike.of(x) if _has_strides(x) else x for x in leaves)
-            self.counts[_Call(func, described, structure)] += 1
-        return func(*args, **kwargs)
+            self.counts[_Call(operation, described, structure)] += 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
+
+from ..operations import Onlooker
 
 _COPIED_BYTES = 4 << 20
 """Of a band's size, so that a CPU copies it in its caches, as it does a band."""
@@ -18,7 +18,7 @@ _COPIED_BYTES = 4 << 20
 _COPIES = 200
 
 
-class TrafficMeter(TorchDispatchMode):
+class TrafficMeter(Onlooker):
     """Counts what the operations inside its `with` block read and write, in `bytes`.
 
     Every tensor that enters an operation or leaves it counts, views that are made do not. Weights
@@ -29,18 +29,9 @@ class TrafficMeter(TorchDispatchMode):
         super().__init__()
         self.bytes = 0
 
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        result = func(*args, **kwargs)
-        if not func.is_view and "empty" not in func.overloadpacket.__name__:
-            self.bytes += sum(_size(each) for each in tree_iter((args, kwargs, result)))
-        return result
+    def saw(self, operation: Any, inputs: object, result: object) -> None:
+        if not operation.is_view and "empty" not in operation.overloadpacket.__name__:
+            self.bytes += sum(_size(each) for each in tree_iter((inputs, result)))
 
 
 def _size(value: object) -> int:
