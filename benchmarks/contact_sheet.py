@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import swin2sr_core as s2
-from swin2sr_core.headless.evaluation import read_picture, resized, to_tensor
+from swin2sr_headless.cli.evaluation import read_picture, resized, to_tensor
 
 SCALE = 4
 MARGIN, HEADING = 6, 22

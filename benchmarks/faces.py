@@ -30,10 +30,10 @@ from swin2sr_core.faces import (
     select_faces,
 )
 from swin2sr_core.faces.crops import CropRunner
-from swin2sr_core.images.frame import Frame
-from swin2sr_core.metrics import compared_luma
-from swin2sr_core.resize import resize
-from swin2sr_core.tiles import Box
+from swin2sr_core.pictures.frame import Frame
+from swin2sr_core.pictures.metrics import compared_luma
+from swin2sr_core.pictures.resize import resize
+from swin2sr_core.planning.tiles import Box
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

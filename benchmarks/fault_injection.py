@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 
 import swin2sr_core as s2
-from swin2sr_core import ladder
-from swin2sr_core.memory import PeakMeter
-from swin2sr_core.model import build_model
-from swin2sr_core.network import Swin2SR
+from swin2sr_core.engine.passes import ladder
+from swin2sr_core.machine.meter import PeakMeter
+from swin2sr_core.models.model import build_model
+from swin2sr_core.network.network import Swin2SR
 
 sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 from faults import FailingAllocator

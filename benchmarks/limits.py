@@ -19,9 +19,9 @@ import sys
 import torch
 
 import swin2sr_core as s2
-from swin2sr_core.memory import PeakMeter
-from swin2sr_core.model import build_model
-from swin2sr_core.network import Swin2SR
+from swin2sr_core.machine.meter import PeakMeter
+from swin2sr_core.models.model import build_model
+from swin2sr_core.network.network import Swin2SR
 
 CONFIG = s2.Swin2SRConfig(3, 60, (2, 2), (6, 6), 8, 120, 2, "pixelshuffledirect", "1conv", 1.0)
 
@@ -62,7 +62,7 @@ def limited(strategy: str, size: int, share: float) -> dict[str, object]:
     """One run in this process, which is limited from then on."""
     import resource
 
-    from swin2sr_core.host_memory import _statm
+    from swin2sr_core.machine.host_memory import _statm
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -20,13 +20,13 @@ from dataclasses import replace
 
 import torch
 
-from swin2sr_core.config import Swin2SRConfig
-from swin2sr_core.engine import Pass
-from swin2sr_core.memory import PeakMeter
-from swin2sr_core.model import Model, build_model
-from swin2sr_core.network import Swin2SR
-from swin2sr_core.plan import plan_upscale
-from swin2sr_core.tiling import TiledPass
+from swin2sr_core.engine.passes import Pass
+from swin2sr_core.engine.tiling import TiledPass
+from swin2sr_core.machine.meter import PeakMeter
+from swin2sr_core.models.model import Model, build_model
+from swin2sr_core.network.config import Swin2SRConfig
+from swin2sr_core.network.network import Swin2SR
+from swin2sr_core.planning.plan import plan_upscale
 
 CLASSICAL = Swin2SRConfig(3, 180, (6,) * 6, (6,) * 6, 8, 360, 4, "pixelshuffle", "1conv", 1.0)
 LIGHTWEIGHT = Swin2SRConfig(

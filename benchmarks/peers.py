@@ -23,13 +23,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from swin2sr_core.checkpoint import official_names
-from swin2sr_core.config import infer_config
-from swin2sr_core.headless.benchmark import Timing, measure_reference, run_turns
-from swin2sr_core.headless.matrix_products import LAYERS, MatrixProducts
-from swin2sr_core.headless.traffic import bytes_per_second
-from swin2sr_core.model import Model, build_model
-from swin2sr_core.upscaling import make_plan, upscale
+from swin2sr_core.engine.upscale import make_plan, upscale
+from swin2sr_core.models.checkpoint import official_names
+from swin2sr_core.models.model import Model, build_model
+from swin2sr_core.network.config import infer_config
+from swin2sr_headless.benchmarking.cases import Timing, measure_reference, run_turns
+from swin2sr_headless.benchmarking.matrix_products import LAYERS, MatrixProducts
+from swin2sr_headless.benchmarking.traffic import bytes_per_second
 
 REFERENCE = "transformers fp32"
 CLASSICAL = {

@@ -18,9 +18,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from swin2sr_core.metrics import psnr_y, rounded
-from swin2sr_core.model import Model, load_model
-from swin2sr_core.upscaling import upscale
+from swin2sr_core.engine.upscale import upscale
+from swin2sr_core.models.model import Model, load_model
+from swin2sr_core.pictures.metrics import psnr_y, rounded
 
 NAMES = ("baby", "bird", "butterfly", "head", "woman")
 

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 
 import swin2sr_core as s2
-from swin2sr_core.images import open_picture
+from swin2sr_core.pictures import open_picture
 
 TILES = (128, 256, 384, 512)
 

@@ -6,11 +6,11 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from ..swin2sr_core.checkpoint import official_names
-from ..swin2sr_core.config import infer_config
-from ..swin2sr_core.devices import resolve_precision
 from ..swin2sr_core.errors import CheckpointError
-from ..swin2sr_core.model import build_model
+from ..swin2sr_core.machine.devices import resolve_precision
+from ..swin2sr_core.models.checkpoint import official_names
+from ..swin2sr_core.models.model import build_model
+from ..swin2sr_core.network.config import infer_config
 from . import host
 from .managed import UpscaleModel
 

@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..swin2sr_core.catalog import CatalogEntry
 from ..swin2sr_core.errors import InputError
+from ..swin2sr_core.models.catalog import CatalogEntry
 from . import downloads, model_choice, page
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ..swin2sr_core.catalog import CatalogEntry, by_hand
-from ..swin2sr_core.downloading.download import download
 from ..swin2sr_core.errors import DownloadError, Interrupted
+from ..swin2sr_core.models.catalog import CatalogEntry, by_hand
+from ..swin2sr_core.models.download import download
 from . import host, page
 
 logger = logging.getLogger(__name__)

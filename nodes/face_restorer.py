@@ -11,9 +11,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ..swin2sr_core.devices import has_native_bf16
 from ..swin2sr_core.errors import InputError
 from ..swin2sr_core.faces.alignment import SIDE
+from ..swin2sr_core.machine.devices import has_native_bf16
 from . import host
 
 logger = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..swin2sr_core.catalog import find_entry, locate, models_dir
-from ..swin2sr_core.downloading.download import download
 from ..swin2sr_core.errors import InputError, Interrupted, ModelNotFoundError
 from ..swin2sr_core.faces import Detector, Face, YuNet
 from ..swin2sr_core.faces.detection import MODEL, load_detector, opencv
 from ..swin2sr_core.faces.face import NEARLY
+from ..swin2sr_core.models.catalog import find_entry, locate, models_dir
+from ..swin2sr_core.models.download import download
 from . import host
 from .face_regions import mask_filters, mask_regions, regions_of
 from .model_choice import DOWNLOAD

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ..swin2sr_core.catalog import CatalogEntry
-from ..swin2sr_core.config import Swin2SRConfig
-from ..swin2sr_core.devices import resolve_precision
 from ..swin2sr_core.errors import BudgetError, InputError
-from ..swin2sr_core.forecast import ELEMENT_BYTES, FP32_BYTES
-from ..swin2sr_core.images.input_gate import gated_size, notice
+from ..swin2sr_core.machine.devices import resolve_precision
+from ..swin2sr_core.models.catalog import CatalogEntry
+from ..swin2sr_core.network.config import Swin2SRConfig
+from ..swin2sr_core.pictures.input_gate import gated_size, notice
+from ..swin2sr_core.planning.forecast import ELEMENT_BYTES, FP32_BYTES
 from . import downloads, host, load, model_choice, timings
 from .job import EDGES, Settings, make_job
 from .managed import UpscaleModel

@@ -14,8 +14,8 @@ from comfy.utils import ProgressBar
 from PIL import Image
 from torch import Tensor, nn
 
-from ..swin2sr_core.devices import free_bytes as system_free_bytes
-from ..swin2sr_core.host_memory import resident_bytes
+from ..swin2sr_core.machine.devices import free_bytes as system_free_bytes
+from ..swin2sr_core.machine.host_memory import resident_bytes
 
 __all__ = [
     "MODEL_FOLDERS",

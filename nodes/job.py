@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..swin2sr_core import BudgetError, InputError, Plan, plan_upscale
-from ..swin2sr_core.plan import output_size, pass_count
+from ..swin2sr_core.pictures import seamless
+from ..swin2sr_core.planning.plan import output_size, pass_count
 from ..swin2sr_core.units import format_bytes
-from . import host, seamless
+from . import host
 from .managed import UpscaleModel
 
 EDGES = ("reflect", "wrap")

@@ -7,7 +7,7 @@ import time
 import torch
 from torch import Tensor
 
-from ..swin2sr_core.upscaling import Piece
+from ..swin2sr_core.engine.upscale import Piece
 from . import host, page, timings
 from .job import Job
 from .managed import UpscaleModel

@@ -7,11 +7,11 @@ from weakref import WeakValueDictionary
 
 from comfy_api.latest import io
 
-from ..swin2sr_core.catalog import CatalogEntry
-from ..swin2sr_core.checkpoint import load_checkpoint
-from ..swin2sr_core.devices import resolve_precision
 from ..swin2sr_core.errors import Interrupted, Swin2SRError
-from ..swin2sr_core.model import build_model
+from ..swin2sr_core.machine.devices import resolve_precision
+from ..swin2sr_core.models.catalog import CatalogEntry
+from ..swin2sr_core.models.checkpoint import load_checkpoint
+from ..swin2sr_core.models.model import build_model
 from . import downloads, host, model_choice
 from .managed import UpscaleModel
 from .schema import CATEGORY, newer_fields

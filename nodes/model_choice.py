@@ -7,9 +7,9 @@ import zipfile
 from functools import lru_cache
 from pathlib import Path
 
-from ..swin2sr_core.catalog import CATALOG, CatalogEntry, by_hand, locate, models_dir
-from ..swin2sr_core.checkpoint import SUFFIXES
 from ..swin2sr_core.errors import ModelNotFoundError
+from ..swin2sr_core.models.catalog import CATALOG, CatalogEntry, by_hand, locate, models_dir
+from ..swin2sr_core.models.checkpoint import SUFFIXES
 from . import host
 
 logger = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ..swin2sr_core.catalog import CatalogEntry
-from ..swin2sr_core.checkpoint import official_names, unwrap
-from ..swin2sr_core.config import Swin2SRConfig, infer_config
 from ..swin2sr_core.errors import CheckpointError
+from ..swin2sr_core.models.catalog import CatalogEntry
+from ..swin2sr_core.models.checkpoint import official_names, unwrap
+from ..swin2sr_core.network.config import Swin2SRConfig, infer_config
 
 
 def _official(stages: int, channels: int, scale: int, head: str) -> Swin2SRConfig:

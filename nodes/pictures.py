@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ..swin2sr_core.errors import InputError
-from ..swin2sr_core.images.frame import Frame
-from ..swin2sr_core.images.input_gate import gated_size
-from ..swin2sr_core.resize import resize
+from ..swin2sr_core.pictures.frame import Frame
+from ..swin2sr_core.pictures.input_gate import gated_size
+from ..swin2sr_core.pictures.resize import resize
 
 _ROUNDING = 1e-6
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 from torch import Tensor
 
 from ..swin2sr_core import Report, upscale
-from ..swin2sr_core.images.alpha import upscale_frame
-from ..swin2sr_core.images.frame import Frame
-from ..swin2sr_core.images.input_gate import notice
-from ..swin2sr_core.sharpen import sharpen
-from . import host, pictures, seamless
+from ..swin2sr_core.pictures import seamless
+from ..swin2sr_core.pictures.alpha import upscale_frame
+from ..swin2sr_core.pictures.frame import Frame
+from ..swin2sr_core.pictures.input_gate import notice
+from ..swin2sr_core.pictures.sharpen import sharpen
+from . import host, pictures
 from .job import Job, Settings, make_job
 from .live import Live
 from .managed import UpscaleModel

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from ..swin2sr_core.config import Swin2SRConfig
+from ..swin2sr_core.network.config import Swin2SRConfig
 from . import host
 
 logger = logging.getLogger(__name__)

@@ -26,10 +26,10 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from .config import Swin2SRConfig
-    from .model import Model, build_model, load_model
-    from .plan import Plan, plan_upscale
-    from .upscaling import Piece, Report, Result, make_plan, upscale
+    from .engine.upscale import Piece, Report, Result, make_plan, upscale
+    from .models.model import Model, build_model, load_model
+    from .network.config import Swin2SRConfig
+    from .planning.plan import Plan, plan_upscale
 
 __version__ = "0.1.0"
 
@@ -58,17 +58,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Swin2SRConfig": "config",
-    "Model": "model",
-    "build_model": "model",
-    "load_model": "model",
-    "Plan": "plan",
-    "plan_upscale": "plan",
-    "Piece": "upscaling",
-    "Report": "upscaling",
-    "Result": "upscaling",
-    "make_plan": "upscaling",
-    "upscale": "upscaling",
+    "Swin2SRConfig": "network.config",
+    "Model": "models.model",
+    "build_model": "models.model",
+    "load_model": "models.model",
+    "Plan": "planning.plan",
+    "plan_upscale": "planning.plan",
+    "Piece": "engine.upscale",
+    "Report": "engine.upscale",
+    "Result": "engine.upscale",
+    "make_plan": "engine.upscale",
+    "upscale": "engine.upscale",
 }
 
 

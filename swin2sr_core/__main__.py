@@ -2,7 +2,7 @@
 
 import sys
 
-from .headless.cli import main
+from swin2sr_headless.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -17,11 +17,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from swin2sr_core.checkpoint import load_checkpoint, official_names
-from swin2sr_core.config import Swin2SRConfig, infer_config
-from swin2sr_core.folding import FoldedNetwork, fold
-from swin2sr_core.model import Model
-from swin2sr_core.network import Swin2SR
+from swin2sr_core.models.checkpoint import load_checkpoint, official_names
+from swin2sr_core.models.model import Model
+from swin2sr_core.network.config import Swin2SRConfig, infer_config
+from swin2sr_core.network.network import Swin2SR
+from swin2sr_core.prepared.fold import FoldedNetwork, fold
 
 HERE = Path(__file__).resolve().parent
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from swin2sr_core.errors import InputError, Swin2SRError
-from swin2sr_core.headless.stopping import StopSwitch
+from swin2sr_headless.cli.stopping import StopSwitch
 
 from .checkpoint import load_run
 from .config import TrainingConfig, read_config

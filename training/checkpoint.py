@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from swin2sr_core.errors import CheckpointError
-from swin2sr_core.images.output_file import output_file
+from swin2sr_core.pictures.files.output_file import output_file
 
 State = dict[str, Tensor]
 

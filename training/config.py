@@ -8,8 +8,8 @@ import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swin2sr_core.config import Swin2SRConfig
 from swin2sr_core.errors import InputError
+from swin2sr_core.network.config import Swin2SRConfig
 
 COMPACT = Swin2SRConfig(
     in_channels=3,

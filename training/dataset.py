@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from swin2sr_core.errors import InputError
-from swin2sr_core.headless.evaluation import read_picture
-from swin2sr_core.images import expand_inputs
+from swin2sr_core.pictures import expand_inputs
+from swin2sr_headless.cli.evaluation import read_picture
 
 from .config import Data
 from .degradation import reduced, worsened

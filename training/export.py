@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from swin2sr_core.config import infer_config
 from swin2sr_core.errors import InputError
-from swin2sr_core.images.output_file import output_file
+from swin2sr_core.network.config import infer_config
+from swin2sr_core.pictures.files.output_file import output_file
 
 from .checkpoint import RunState
 

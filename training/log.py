@@ -12,7 +12,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from swin2sr_core.headless.evaluation import Score
+from swin2sr_headless.cli.evaluation import Score
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from swin2sr_core.errors import CheckpointError
-from swin2sr_core.network import Swin2SR, SwinBlock
+from swin2sr_core.network.network import Swin2SR, SwinBlock
 
 from .checkpoint import RunState, load_run, save_run
 from .config import Schedule, TrainingConfig, Validation

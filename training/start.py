@@ -8,11 +8,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from swin2sr_core.catalog import resolve_model
-from swin2sr_core.checkpoint import StateDict, load_checkpoint
-from swin2sr_core.config import Swin2SRConfig
 from swin2sr_core.errors import InputError
-from swin2sr_core.network import Swin2SR
+from swin2sr_core.models.catalog import resolve_model
+from swin2sr_core.models.checkpoint import StateDict, load_checkpoint
+from swin2sr_core.network.config import Swin2SRConfig
+from swin2sr_core.network.network import Swin2SR
 
 from .config import TrainingConfig
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from swin2sr_core.config import Swin2SRConfig
-from swin2sr_core.headless.evaluation import Score, evaluate, find_pairs, mean
-from swin2sr_core.model import build_model
+from swin2sr_core.models.model import build_model
+from swin2sr_core.network.config import Swin2SRConfig
+from swin2sr_headless.cli.evaluation import Score, evaluate, find_pairs, mean
 
 from .config import Validation
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..resize import resize
-from ..tiles import Box
+from ..pictures.resize import resize
+from ..planning.tiles import Box
 from .face import Point
 
 SIDE = 512

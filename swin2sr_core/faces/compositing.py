@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import InputError
-from ..resize import resize
-from ..tiles import Box
+from ..pictures.resize import resize
+from ..planning.tiles import Box
 
 MAX_FEATHER = 0.5
 _EPS = 1e-6

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..engine.upscale import make_plan, upscale
 from ..errors import Interrupted, NonFiniteError
-from ..model import Model
-from ..plan import Plan, pass_count
-from ..tiles import Box
-from ..upscaling import make_plan, upscale
+from ..models.model import Model
+from ..planning.plan import Plan, pass_count
+from ..planning.tiles import Box
 from .planning import Region
 from .widening import in_fp32
 

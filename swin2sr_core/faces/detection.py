@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..catalog import find_entry, resolve_model
 from ..errors import CheckpointError, InputError, ModelNotFoundError
-from ..resize import resize
+from ..models.catalog import find_entry, resolve_model
+from ..pictures.resize import resize
 from .face import Face
 
 MODEL = "yunet"

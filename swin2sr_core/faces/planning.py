@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..padding import round_up
-from ..tiles import Box
+from ..network.padding import round_up
+from ..planning.tiles import Box
 from .face import Face
 
 CONTEXT = 16

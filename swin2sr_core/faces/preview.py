@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..resize import resize
+from ..pictures.resize import resize
 from .face import Face, Skipped
 from .planning import Region
 

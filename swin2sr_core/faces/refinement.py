@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..images.alpha import bleed
-from ..images.frame import Frame
-from ..model import Model
+from ..models.model import Model
+from ..pictures.alpha import bleed
+from ..pictures.frame import Frame
 from .compositing import MAX_FEATHER, Compositor, Grid, match_color
 from .crops import CropRunner, PlanFor, Progress, ShouldStop, network_scale
 from .face import Face

@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from ..model import Model
+from ..models.model import Model
 
 T = TypeVar("T")
 

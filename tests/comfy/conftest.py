@@ -52,7 +52,7 @@ def host(base: Path) -> Iterator[SimpleNamespace]:
     package = ModuleType(name)
     package.__path__ = [str(ROOT)]
     sys.modules[name] = package
-    stub = importlib.import_module(f"{name}.swin2sr_core.headless.comfy_stub")
+    stub = importlib.import_module(f"{name}.swin2sr_headless.comfy_stub")
     with stub.installed(base):
         _execute(name)
         yield SimpleNamespace(name=name, real=False)
@@ -154,9 +154,9 @@ def put_model(pack, base: Path):
     made = []
 
     def put(name, folder="swin2sr", seed=0, **changes):
-        config = pack("swin2sr_core.config").Swin2SRConfig(**{**TINY, **changes})
+        config = pack("swin2sr_core.network.config").Swin2SRConfig(**{**TINY, **changes})
         torch.manual_seed(seed)
-        network = pack("swin2sr_core.network").Swin2SR(config)
+        network = pack("swin2sr_core.network.network").Swin2SR(config)
         path = base / "models" / folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".safetensors":

@@ -12,10 +12,14 @@ from safetensors.torch import load_file
 @pytest.fixture
 def descriptor(pack):
     """The bundled model as spandrel would give it: a module, and the id of its architecture."""
-    path = pack("swin2sr_core.catalog").locate(pack("swin2sr_core.catalog").CATALOG[0])
+    path = pack("swin2sr_core.models.catalog").locate(
+        pack("swin2sr_core.models.catalog").CATALOG[0]
+    )
     state = load_file(path)
-    config = pack("swin2sr_core.config").infer_config({k: tuple(v.shape) for k, v in state.items()})
-    network = pack("swin2sr_core.network").Swin2SR(config)
+    config = pack("swin2sr_core.network.config").infer_config(
+        {k: tuple(v.shape) for k, v in state.items()}
+    )
+    network = pack("swin2sr_core.network.network").Swin2SR(config)
     network.load_state_dict(state)
     return SimpleNamespace(model=network, architecture=SimpleNamespace(id="Swin2SR"), scale=4)
 

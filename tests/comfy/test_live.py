@@ -91,7 +91,8 @@ def test_without_a_client_nothing_is_sent(told, timings, upscale, compact, make_
 def test_pieces_fill_the_picture_in(size, pack, make_picture):
     """Once all pieces are there, it is the finished picture; before, the rest is the input."""
     live, tiles, upscaling = (
-        pack(name) for name in ("nodes.live", "swin2sr_core.tiles", "swin2sr_core.upscaling")
+        pack(name)
+        for name in ("nodes.live", "swin2sr_core.planning.tiles", "swin2sr_core.engine.upscale")
     )
     height, width = size
     canvas = live.Canvas(make_picture(height, width).movedim(-1, 1))
@@ -112,8 +113,8 @@ def test_pieces_fill_the_picture_in(size, pack, make_picture):
 
 def test_grey_pictures_are_shown_too(pack, make_picture):
     canvas = pack("nodes.live").Canvas(make_picture(8, 8, channels=1).movedim(-1, 1))
-    box = pack("swin2sr_core.tiles").Box(0, 0, 8, 32)
-    piece = pack("swin2sr_core.upscaling").Piece(0, 1, 1, torch.full((1, 1, 32, 32), 2.0), box)
+    box = pack("swin2sr_core.planning.tiles").Box(0, 0, 8, 32)
+    piece = pack("swin2sr_core.engine.upscale").Piece(0, 1, 1, torch.full((1, 1, 32, 32), 2.0), box)
     canvas.put(piece)
     assert canvas.pixels.shape == (3, 32, 32)
     assert bool((canvas.pixels[:, :8] == 255).all())
@@ -139,7 +140,7 @@ def test_steps_down_are_told_as_they_are_taken(
     told, timings, pack, upscale, compact, make_picture, monkeypatch
 ):
     """A device that runs out of memory once, half-way."""
-    engine = pack("swin2sr_core.engine")
+    engine = pack("swin2sr_core.engine.passes")
     real, calls = engine.Pass.run, []
 
     def run(self, plan):
@@ -257,7 +258,7 @@ def entry(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(pack("nodes.host"), "download_folder", lambda: tmp_path / "models")
     monkeypatch.setattr(pack("nodes.downloads"), "_TELL_SECONDS", 0)
     made = replace(
-        pack("swin2sr_core.catalog").find_entry("classical-x2"),
+        pack("swin2sr_core.models.catalog").find_entry("classical-x2"),
         url=f"http://127.0.0.1:{server.server_port}/file",
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),

@@ -25,7 +25,7 @@ name, root = "some/folder_x_d/with spaces", sys.argv[1]
 package = types.ModuleType(name)
 package.__path__ = [root]
 sys.modules[name] = package
-stub = importlib.import_module(name + ".swin2sr_core.headless.comfy_stub")
+stub = importlib.import_module(name + ".swin2sr_headless.comfy_stub")
 with stub.installed(Path(tempfile.mkdtemp())):
     for module in [m for m in sys.modules if m.startswith(name + ".") and "headless" not in m]:
         del sys.modules[module]

@@ -79,7 +79,7 @@ def test_a_model_is_known_by_its_header_as_well_as_loaded(plan, put_model, pack)
     for name in ("mine.safetensors", "mine.pth"):
         put_model(name, scale=4, head="nearest+conv", embed_dim=24)
         (row,) = plan(model=name, width=64, height=48, precision="fp32")["rows"]
-        config = pack("swin2sr_core.checkpoint").load_checkpoint(
+        config = pack("swin2sr_core.models.checkpoint").load_checkpoint(
             pack("nodes.host").model_file(name)
         )[0]
         assert pack("nodes.model_header").read_config(pack("nodes.host").model_file(name)) == config
@@ -88,7 +88,7 @@ def test_a_model_is_known_by_its_header_as_well_as_loaded(plan, put_model, pack)
 
 def test_published_networks_are_those_of_their_files(pack, base):
     """The one official file that tests have; the other entries differ from it by numbers."""
-    header, catalog = pack("nodes.model_header"), pack("swin2sr_core.catalog")
+    header, catalog = pack("nodes.model_header"), pack("swin2sr_core.models.catalog")
     for name in ("classical-x2", "classical-x4", "realworld-x4", "compressed-x4", "lightweight-x2"):
         config = header.published_config(catalog.find_entry(name))
         assert config.scale == catalog.find_entry(name).scale
@@ -234,7 +234,7 @@ def test_files_outside_are_neither_read_nor_named(secret, plan, errors, monkeypa
 def test_no_weight_is_read_and_no_model_kept(plan, put_model, pack, monkeypatch):
     put_model("big.safetensors", embed_dim=48, depths=(4, 4), num_heads=(2, 2), mlp_dim=96)
     put_model("big.pth", embed_dim=48, depths=(4, 4), num_heads=(2, 2), mlp_dim=96)
-    memory = pack("swin2sr_core.memory")
+    memory = pack("swin2sr_core.machine.meter")
     alive = len(pack("nodes.load")._alive)
     with memory.PeakMeter("cpu") as meter:
         for name in ("big.safetensors", "big.pth"):

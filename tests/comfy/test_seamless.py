@@ -6,7 +6,7 @@ import torch
 
 @pytest.fixture
 def seamless(pack):
-    return pack("nodes.seamless")
+    return pack("swin2sr_core.pictures.seamless")
 
 
 def texture(height: int, width: int) -> torch.Tensor:

@@ -13,7 +13,7 @@ from torch import nn
 
 @pytest.fixture(scope="module")
 def stub(pack) -> ModuleType:
-    return pack("swin2sr_core.headless.comfy_stub")
+    return pack("swin2sr_headless.comfy_stub")
 
 
 # -- as the real one -----------------------------------------------------------------------------

@@ -194,7 +194,7 @@ def test_sharpening_is_the_cores(compact, pack, upscale, make_picture):
     image = make_picture(12, 12)
     plain, _ = upscale(image, compact)
     result, _ = upscale(image, compact, sharpen=0.2)
-    sharpen = pack("swin2sr_core.sharpen").sharpen
+    sharpen = pack("swin2sr_core.pictures.sharpen").sharpen
     assert torch.equal(planes(result), sharpen(planes(plain), 0.2))
 
 
@@ -230,7 +230,7 @@ def test_sizes_of_tiles_are_left_alone_by_the_exact_strategies(compact, upscale,
 
 
 def test_max_memory_is_kept(compact, pack, upscale, make_picture):
-    meter = pack("swin2sr_core.memory").PeakMeter()
+    meter = pack("swin2sr_core.machine.meter").PeakMeter()
     image = make_picture(96, 96)
     limit = 6 << 20
     with meter:
@@ -255,7 +255,7 @@ def test_memory_besides_the_output_does_not_grow_with_the_batch(
     compact, pack, upscale, make_picture
 ):
     def peak(frames):
-        meter = pack("swin2sr_core.memory").PeakMeter()
+        meter = pack("swin2sr_core.machine.meter").PeakMeter()
         image = make_picture(24, 24, batch=frames)
         with meter:
             result, _ = upscale(image, compact, scale=2.0)

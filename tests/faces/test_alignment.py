@@ -7,8 +7,8 @@ import torch
 
 from swin2sr_core.faces import Similarity, align, unalign
 from swin2sr_core.faces.alignment import SIDE, TEMPLATE
-from swin2sr_core.resize import resize
-from swin2sr_core.tiles import Box
+from swin2sr_core.pictures.resize import resize
+from swin2sr_core.planning.tiles import Box
 
 KNOWN = Similarity(1.7 * math.cos(0.3), 1.7 * math.sin(0.3), 40.0, -25.0)
 

@@ -9,8 +9,8 @@ import torch
 from swin2sr_core import InputError
 from swin2sr_core.faces import Compositor, Grid
 from swin2sr_core.faces.compositing import match_color, ramp
-from swin2sr_core.resize import resize
-from swin2sr_core.tiles import Box
+from swin2sr_core.pictures.resize import resize
+from swin2sr_core.planning.tiles import Box
 
 CPU = torch.device("cpu")
 

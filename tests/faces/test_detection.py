@@ -9,7 +9,7 @@ from PIL import Image
 
 from swin2sr_core import CheckpointError, InputError, ModelNotFoundError
 from swin2sr_core.faces import YuNet, load_detector
-from swin2sr_core.resize import resize
+from swin2sr_core.pictures.resize import resize
 
 NAME = "face_detection_yunet_2023mar.onnx"
 

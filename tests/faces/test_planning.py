@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from swin2sr_core import InputError
 from swin2sr_core.faces import Face, plan_regions, select_faces
 from swin2sr_core.faces.planning import CONTEXT
-from swin2sr_core.tiles import Box
+from swin2sr_core.planning.tiles import Box
 
 
 def inside(inner: Box, outer: Box) -> bool:

@@ -13,9 +13,9 @@ from swin2sr_core import BudgetError, InputError, Interrupted, load_model, upsca
 from swin2sr_core.faces import Face, RefineSettings, plan_regions, refine
 from swin2sr_core.faces.crops import CropRunner, turned_back, turned_by
 from swin2sr_core.faces.widening import in_fp32
-from swin2sr_core.images.frame import Frame
-from swin2sr_core.resize import resize
-from swin2sr_core.tiles import Box
+from swin2sr_core.pictures.frame import Frame
+from swin2sr_core.pictures.resize import resize
+from swin2sr_core.planning.tiles import Box
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from swin2sr_core.checkpoint import load_checkpoint, save_checkpoint
 from swin2sr_core.errors import InputError
+from swin2sr_core.models.checkpoint import load_checkpoint, save_checkpoint
 from training.config import TrainingConfig
 from training.start import bilinear_kernels, enlarged_head, new_network, starting_network
 

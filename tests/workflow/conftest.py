@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from swin2sr_core.headless.pytest_plugin import swin2sr_session, swin2sr_workflow  # noqa: F401
-from swin2sr_core.headless.workflow.definitions import parse_definitions
+from swin2sr_headless.workflow.document.definitions import parse_definitions
+from swin2sr_headless.workflow.pytest_plugin import swin2sr_session, swin2sr_workflow  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAPHS = Path(__file__).parent / "graphs"

@@ -9,7 +9,7 @@ list of the reports is written to standard output.
 import json
 import sys
 
-from swin2sr_core.headless import Session, make_host
+from swin2sr_headless import Session, make_host
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from swin2sr_core.headless.workflow.paths import escape
-from swin2sr_core.headless.workflow.runner import run_workflow
+from swin2sr_headless.workflow.document.paths import escape
+from swin2sr_headless.workflow.runner import run_workflow
 
 from .conftest import ROOT
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from swin2sr_core.headless.workflow.each import EachJob, run_each
-from swin2sr_core.headless.workflow.journal import NAME, WORK, Journal, version
-from swin2sr_core.headless.workflow.problems import WorkflowError
+from swin2sr_headless.workflow.each import EachJob, run_each
+from swin2sr_headless.workflow.journal import NAME, WORK, Journal, version
+from swin2sr_headless.workflow.problems import WorkflowError
 
 from .conftest import ROOT
 
@@ -147,7 +147,7 @@ def test_a_damaged_journal(each, pictures, tmp_path):
 
 
 def test_two_at_once(each, pictures, tmp_path):
-    from swin2sr_core.downloading.filelock import held
+    from swin2sr_core.models.filelock import held
 
     folder, out = pictures(1), tmp_path / "out"
     out.mkdir()

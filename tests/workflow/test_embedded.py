@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swin2sr_core.headless import Session, make_host, run_workflow
-from swin2sr_core.headless.comfy_stub import io_types as io
-from swin2sr_core.headless.workflow.execution import Executor
-from swin2sr_core.headless.workflow.graph import Link, Node
+from swin2sr_headless import Session, make_host, run_workflow
+from swin2sr_headless.comfy_stub import io_types as io
+from swin2sr_headless.workflow.document.graph import Link, Node
+from swin2sr_headless.workflow.execution.execution import Executor
 
 
 def test_a_workflow_runs_from_python(upscaled, make_picture, tmp_path):
@@ -36,7 +36,7 @@ def test_the_package_imports_nothing_heavy_before_it_is_needed(swin2sr):
     import subprocess
     import sys
 
-    code = "import sys, swin2sr_core.headless as h; h.__all__; sys.exit('torch' in sys.modules)"
+    code = "import sys, swin2sr_headless as h; h.__all__; sys.exit('torch' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
 

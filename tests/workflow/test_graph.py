@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swin2sr_core.headless.workflow.graph import (
+from swin2sr_headless.workflow.document.graph import (
     Link,
     Node,
     check_links,
@@ -15,7 +15,7 @@ from swin2sr_core.headless.workflow.graph import (
     to_api,
     with_value,
 )
-from swin2sr_core.headless.workflow.problems import WorkflowError
+from swin2sr_headless.workflow.problems import WorkflowError
 
 from .conftest import GRAPHS
 

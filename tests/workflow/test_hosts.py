@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swin2sr_core.headless import Session, make_host, run_workflow
-from swin2sr_core.headless.workflow.known_classes import core_classes
+from swin2sr_headless import Session, make_host, run_workflow
+from swin2sr_headless.workflow.document.known_classes import core_classes
 
 from .conftest import ROOT
 

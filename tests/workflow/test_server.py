@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from swin2sr_core.headless.workflow import server as server_host
-from swin2sr_core.headless.workflow.graph import parse_api
-from swin2sr_core.headless.workflow.messages import Timeline
-from swin2sr_core.headless.workflow.runner import run_workflow
-from swin2sr_core.headless.workflow.socket_progress import following
+from swin2sr_headless.workflow.document.graph import parse_api
+from swin2sr_headless.workflow.hosts import server as server_host
+from swin2sr_headless.workflow.hosts.messages import Timeline
+from swin2sr_headless.workflow.hosts.socket_progress import following
+from swin2sr_headless.workflow.runner import run_workflow
 
 OBJECT_INFO = {
     "LoadImage": {

@@ -1,1 +1,0 @@
-"""Fetching a checkpoint: one file, whole and unchanged, resumed where it was cut off."""

@@ -1,0 +1,205 @@
+"""Runs passes to their end whatever memory does: where it runs out, a smaller plan goes on.
+
+The ladder leads from larger to smaller bands and pieces, then from *whole* to *staged* to *tiled*,
+and to smaller tiles. Each step takes at most four fifths of what failed. What is finished stays
+finished: frames and passes, stages, regions, tiles and pieces of the head.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from ..errors import OutOfMemoryError
+from ..machine.devices import free_bytes
+from ..machine.out_of_memory import is_out_of_memory, release_memory
+from ..planning.candidates import by_preference, fastest_pass_like, pass_candidates
+from ..planning.pass_plan import PassPlan
+from ..prepared.fold import FoldedNetwork
+from ..units import format_bytes
+from .passes import Finished, Pass
+from .tiling import TiledPass
+from .watch import MemoryWatch, OverBudget
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_STEP = 0.8
+_ROOM = 0.9
+_LAST_ATTEMPTS = 3
+_PAUSE_SECONDS = 0.2
+"""Before the smallest plan is tried again: a neighbour may be done by then."""
+
+
+@dataclass
+class Ladder:
+    """Steps down for one call of `upscale`; later frames start where earlier ones have got to.
+
+    `asked_strategy` is the user's: who asked for an exact strategy never gets tiles. `advance` is
+    called with finished work, `rescale` with what is left of a pass whenever its plan has changed,
+    `tell` with a sentence for every step down.
+    """
+
+    asked_strategy: str
+    watch: MemoryWatch
+    advance: Callable[[int], None]
+    rescale: Callable[[int], None]
+    tell: Callable[[str], None]
+    _instead: dict[PassPlan, PassPlan] = field(default_factory=dict)
+
+    def run(
+        self,
+        network: FoldedNetwork,
+        plan: PassPlan,
+        image: Tensor,
+        output: Tensor,
+        finished: Finished | None = None,
+    ) -> None:
+        """One pass over 1 x C x H x W, by `plan` or by what has replaced it.
+
+        Raises `OutOfMemoryError` when there is no smaller plan left that could work.
+        """
+        taken = self.taken(plan)
+        if taken != plan:
+            self.rescale(taken.work)
+        work: Pass | TiledPass | None = None
+        failures = 0
+        while True:
+            if work is None or not _same_kind(work, taken):
+                kind = TiledPass if taken.strategy == "tiled" else Pass
+                work = kind(network, image, output, self._checked_advance, finished)
+            self.watch.expect(taken)
+            failure = self._attempt(work, taken)
+            if failure is None:
+                break
+            release_memory(network.device)
+            below = self._next(taken)
+            if below is None:
+                failures += failure.real
+                if failures >= _LAST_ATTEMPTS:
+                    raise self._nothing_left(taken)
+                self._wait(failure)
+                below = taken
+            self._tell(taken, below, failure.reason)
+            taken = below
+            self.rescale(work.remaining(taken) if _same_kind(work, taken) else taken.work)
+        self._instead[plan] = taken
+
+    def taken(self, plan: PassPlan) -> PassPlan:
+        """What has replaced `plan`, or itself."""
+        return self._instead.get(plan, plan)
+
+    def _attempt(self, work: Pass | TiledPass, plan: PassPlan) -> _Failure | None:
+        """None if the pass came to its end, else why it did not, without a trace of the error.
+
+        The exception and the frames that it holds are gone when this returns, and their tensors
+        with them.
+        """
+        try:
+            work.run(plan)
+        except OverBudget as error:
+            return _Failure(str(error), real=False)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            return _Failure("out of memory", real=True)
+        return None
+
+    def _wait(self, failure: _Failure) -> None:
+        """Before the smallest plan goes on: let a neighbour finish, or stop being careful."""
+        if failure.real:
+            release_memory(self.watch.device, thorough=True)
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            self.watch.ignore()
+
+    def _checked_advance(self, work: int) -> None:
+        self.advance(work)
+        self.watch.check()
+
+    def _next(self, failed: PassPlan) -> PassPlan | None:
+        """The fastest plan that takes clearly less than `failed`, and no more than is free.
+
+        Where the free memory is too little for any, the smallest: what the system says may be
+        wrong, and there is nothing to lose.
+        """
+        smaller = [each for each in self._below(failed) if each != failed]
+        if not smaller:
+            return None
+        free = free_bytes(self.watch.device)
+        # What the pass keeps is in the forecast of every plan, and need not be free again.
+        room = None if free is None else int((free + self.watch.used()) * _ROOM)
+        for each in by_preference(smaller):
+            if room is None or each.charged_bytes <= room:
+                return each
+        return min(smaller, key=lambda each: each.charged_bytes)
+
+    def _below(self, failed: PassPlan) -> list[PassPlan]:
+        strategies = ("whole", "staged", "tiled")
+        allowed = strategies[strategies.index(failed.strategy) :]
+        if self.asked_strategy in ("whole", "staged"):
+            allowed = tuple(each for each in allowed if each != "tiled")
+        limit = failed.charged_bytes * _STEP
+        candidates = pass_candidates(fastest_pass_like(failed))
+        return [e for e in candidates if e.strategy in allowed and e.charged_bytes <= limit]
+
+    def _tell(self, failed: PassPlan, below: PassPlan, reason: str) -> None:
+        now = "the same again" if below == failed else _describe(below)
+        text = f"{reason} with {_describe(failed)}; went on with {now}"
+        log.warning("%s", text)
+        self.tell(text)
+
+    def _nothing_left(self, plan: PassPlan) -> OutOfMemoryError:
+        free = free_bytes(self.watch.device)
+        known = "" if free is None else f", {format_bytes(free)} is free"
+        tiles = "" if self.asked_strategy in ("auto", "tiled") else ", or allow strategy auto"
+        return OutOfMemoryError(
+            f"out of memory: the smallest plan ({_describe(plan)}) did not fit on "
+            f"{self.watch.device}{known}; close other programs, take a smaller picture{tiles}"
+        )
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why a pass did not come to its end. `real` is an error, else it was stopped in time."""
+
+    reason: str
+    real: bool
+
+
+def _same_kind(work: Pass | TiledPass, plan: PassPlan) -> bool:
+    return isinstance(work, TiledPass) == (plan.strategy == "tiled")
+
+
+def _describe(plan: PassPlan) -> str:
+    size = {
+        "whole": f"whole, bands of {plan.band_windows} windows",
+        "staged": f"staged, regions of {plan.region_side} px",
+        "tiled": f"tiled, tiles of {min(plan.tile_side, max(plan.height, plan.width))} px",
+    }[plan.strategy]
+    return f"{size} ({format_bytes(plan.charged_bytes)} forecast)"
+
+
+def persist(make: Callable[[], T], device: torch.device, purpose: str) -> T:
+    """`make()`, tried again after memory was released; for what has no smaller way.
+
+    Raises `OutOfMemoryError`, which says that `purpose` had no room.
+    """
+    for attempt in range(_LAST_ATTEMPTS):
+        try:
+            return make()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        release_memory(device, thorough=attempt > 0)
+    raise OutOfMemoryError(
+        f"out of memory: there is no room on {device} for {purpose}; close other programs, or "
+        "upscale fewer or smaller pictures at a time"
+    )

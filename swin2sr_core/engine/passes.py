@@ -1,0 +1,298 @@
+"""Runs one pass of a network over one image, as a plan says: whole or staged.
+
+Both compute what the network computes on the whole image. The windows of a block are disjoint, so a
+block rewrites the map in place, a band of windows at a time; a convolution and the head need a few
+pixels of context around each piece, which are computed and thrown away. *whole* keeps two feature
+maps on the compute device. *staged* keeps them in host memory and brings one region at a time, with
+a margin as deep as one stage looks, so that the device holds a constant amount.
+
+A pass that an error has ended can go on under another plan: finished stages, regions and pieces are
+not computed again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..errors import NonFiniteError
+from ..kernels.block import Workspace, run_block
+from ..network.config import Swin2SRConfig
+from ..network.heads import HEADS
+from ..network.padding import reflect_pad
+from ..network.windows import MapRegion, window_groups
+from ..planning.costs import block_work, conv_reach, conv_work, head_work
+from ..planning.pass_plan import PassPlan
+from ..planning.tiles import Box, split
+from ..prepared.fold import FoldedNetwork, FoldedStage
+
+WindowGroups = dict[bool, list[tuple[int, Tensor]]]
+"""For plain and for shifted blocks: (kind of mask, index of windows x tokens) pairs."""
+
+Advance = Callable[[int], None]
+"""Called after each piece of work with its size in floating-point operations; may raise."""
+
+Finished = Callable[[Box], None]
+"""Called with each rectangle of the output, in its own pixels, once it is there."""
+
+HOST = torch.device("cpu")
+
+
+class Pass:
+    """One application of the network to B x C x H x W in 0..1, which is left as it is.
+
+    Fills `output` (B x C x scale*H x scale*W, float32, any device), roughly in 0..1. Feature maps
+    are B x H x W x C here. What is kept from one call of `run` to the next, should an error end
+    the first: the map that enters the next stage, and the boxes of a phase that are still to do.
+    """
+
+    def __init__(
+        self,
+        network: FoldedNetwork,
+        image: Tensor,
+        output: Tensor,
+        advance: Advance,
+        finished: Finished | None = None,
+    ) -> None:
+        self.network, self.output = network, output
+        self.advance, self.finished = advance, finished
+        self._source = image
+        self._image: Tensor | None = None
+        self._features: Tensor | None = None
+        self._stage = 0
+        self._adding: tuple[Tensor, list[Box]] | None = None
+        """*whole*, once the map is being changed: what the convolution reads, and where to add."""
+        self._following: tuple[Tensor, list[Box]] | None = None
+        """*staged*: the map that leaves the stage, and which regions of it are missing."""
+        self._head = [Box(0, 0, image.shape[-2], image.shape[-1])]
+
+    @property
+    def config(self) -> Swin2SRConfig:
+        return self.network.config
+
+    @torch.inference_mode()
+    def run(self, plan: PassPlan) -> None:
+        """Do all that is left to do as `plan`, *whole* or *staged*, says."""
+        staged = plan.strategy == "staged"
+        work = _Work(self.network, plan, self._normalised(), self.advance)
+        home = HOST if staged else self.network.device
+        if self._features is None:
+            self._features = work.embedded(home)
+        self._features = self._features.to(home)
+        while self._stage < len(self.network.stages):
+            stage = self.network.stages[self._stage]
+            if staged and self._adding is None:
+                self._run_in_regions(stage, work)
+            else:
+                self._run_whole(stage, work)
+            self._stage += 1
+        work.release()
+        _cut(self._head, plan.strip_side)
+        while self._head:
+            box = self._head[0]
+            work.head_piece(self._features, box, self.output)
+            del self._head[0]
+            self.advance(plan.batch * head_work(self.config) * box.area)
+            if self.finished is not None:
+                self.finished(box.scaled(self.config.scale))
+
+    def remaining(self, plan: PassPlan) -> int:
+        """About the work that is left if `plan` does the rest."""
+        stages = [plan.stage_work(stage) for stage in range(self._stage, len(self.config.depths))]
+        if stages and self._following is not None:
+            missing = sum(box.area for box in self._following[1])
+            stages[0] = stages[0] * missing // plan.bounds.area
+        head = sum(box.area for box in self._head)
+        return sum(stages) + plan.batch * head_work(self.config) * head
+
+    def _normalised(self) -> Tensor:
+        """The image, padded and with its mean taken off; on the caller's device."""
+        if self._image is None:
+            mean = self.network.mean.to(self._source.device)
+            padded = reflect_pad(self._source.float(), self.config.window)
+            self._image = (padded - mean) * self.config.img_range
+        return self._image
+
+    def _run_whole(self, stage: FoldedStage, work: _Work) -> None:
+        x = self._map()
+        if self._adding is None:
+            y = torch.empty_like(x)
+            work.run_blocks(stage, x, y, work.all_groups)
+            self._adding = y, [work.plan.bounds]
+        y, missing = self._adding
+        self._adding = y.to(x.device), missing
+        work.add_conv(stage, x, self._adding[0], missing, work.plan.bounds)
+        self._adding = None
+
+    def _run_in_regions(self, stage: FoldedStage, work: _Work) -> None:
+        x = self._map()
+        if self._following is None:
+            self._following = work.empty_map(HOST), [work.plan.bounds]
+        following, missing = self._following
+        _cut(missing, work.plan.region_side)
+        while missing:
+            box = missing[0]
+            # No name for the result: it would keep this region's map alive in the next one.
+            following[:, box.rows, box.columns] = work.run_region(stage, x, box).to(HOST)
+            del missing[0]
+        self._features, self._following = following, None
+
+    def _map(self) -> Tensor:
+        assert self._features is not None
+        return self._features
+
+
+class _Work:
+    """What one run of a pass does, as its plan says; it remembers nothing of what is done."""
+
+    def __init__(
+        self, network: FoldedNetwork, plan: PassPlan, image: Tensor, advance: Advance
+    ) -> None:
+        self.network, self.plan, self.image, self.advance = network, plan, image, advance
+        self.config = network.config
+        self._workspace: Workspace | None = None
+        self._groups: WindowGroups | None = None
+
+    def release(self) -> None:
+        """Let go of what the blocks alone need."""
+        self._workspace = self._groups = None
+
+    # -- the body ------------------------------------------------------------------------------
+
+    def run_blocks(self, stage: FoldedStage, x: Tensor, y: Tensor, groups: WindowGroups) -> None:
+        """The blocks of `stage`: the first reads the map x and writes y, the others rewrite y."""
+        source, target = x.flatten(0, 2), y.flatten(0, 2)
+        memory = self._memory()
+        for block in stage.blocks:
+            for kind, index in groups[block.shifted]:
+                bands = index.split(memory.band_windows)
+                memory.prepare_bias(block.attention, kind)
+                for band in bands:
+                    windows = run_block(block, memory.gather(source, band), memory)
+                    target.index_copy_(0, band.flatten().long(), windows)
+                    self.advance(block_work(self.config) * band.numel())
+            source = target
+
+    def add_conv(
+        self, stage: FoldedStage, x: Tensor, y: Tensor, missing: list[Box], bounds: Box
+    ) -> None:
+        """x += conv(y) in the boxes of `missing`; beyond `bounds` the convolution sees zeros.
+
+        A piece is crossed off as soon as it is added: whatever ends the run, it is added once.
+        """
+        device = self.network.device
+        _cut(missing, self.plan.conv_side)
+        while missing:
+            box = missing[0]
+            context = box.grown(conv_reach(self.config), bounds)
+            # Contiguous, or the convolution makes a copy that nobody sees.
+            piece = y[:, context.rows, context.columns].to(device).contiguous()
+            out = stage.conv(as_image(piece))
+            x[:, box.rows, box.columns] += as_map(out, box.relative_to(context)).to(x.device)
+            del missing[0], piece, out
+            self.advance(len(x) * conv_work(self.config) * box.area)
+
+    def run_region(self, stage: FoldedStage, x: Tensor, box: Box) -> Tensor:
+        """The pixels of `box` (B H W C) after `stage`; x is brought over with a margin around."""
+        region = self.plan.region_around(box)
+        local = cyclic_crop(x, region).to(self.network.device)
+        scratch = torch.empty_like(local)
+        self.run_blocks(stage, local, scratch, self.groups(region))
+        inner = box.moved(-region.top, -region.left)
+        bounds = self.plan.bounds.moved(-region.top, -region.left)
+        self.add_conv(stage, local, scratch, [inner], bounds)
+        return local[:, inner.rows, inner.columns]
+
+    @property
+    def all_groups(self) -> WindowGroups:
+        """The windows of the whole map; made once, as they are the same in every stage."""
+        if self._groups is None:
+            bounds = self.plan.bounds
+            self._groups = self.groups(MapRegion.whole(bounds.height, bounds.width))
+        return self._groups
+
+    def groups(self, region: MapRegion) -> WindowGroups:
+        """The windows of plain and of shifted blocks, as indices on the compute device."""
+        window, shift, device = self.config.window, self.config.shift, self.network.device
+        images = torch.arange(len(self.image), dtype=torch.int32) * region.height * region.width
+        return {
+            shifted: [
+                (kind, (images[:, None, None] + index).flatten(0, 1).to(device))
+                for kind, index in window_groups(region, window, shift if shifted else 0)
+            ]
+            for shifted in (False, True)
+        }
+
+    # -- both ends -----------------------------------------------------------------------------
+
+    def embedded(self, device: torch.device) -> Tensor:
+        """The feature map that enters the first stage, on `device`."""
+        x, bounds, side = self.empty_map(device), self.plan.bounds, self.plan.conv_side
+        for box in split(bounds, side, side):
+            context = box.grown(1, bounds)
+            out = self.network.embed(self._image_at(context))
+            piece = as_map(out, box.relative_to(context)).contiguous()
+            x[:, box.rows, box.columns] = self.network.embed_norm(piece).to(device)
+        return x
+
+    def head_piece(self, features: Tensor, box: Box, output: Tensor) -> None:
+        """Reconstruct the output pixels that belong to `box` and write them into `output`."""
+        network, config = self.network, self.config
+        head = HEADS[config.head]
+        context = box.grown(head.reach + conv_reach(config), self.plan.bounds)
+        x = features[:, context.rows, context.columns].to(network.device)
+        image = self._image_at(context)
+        x = network.conv_after_body(as_image(network.norm(x)))
+        x += network.conv_first(image)
+        out = head.run(network.head, x, image)
+        target = box.scaled(config.scale)
+        source = target.relative_to(context.scaled(config.scale))
+        out = out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
+        if not math.isfinite(out.sum()):  # one NaN or infinity among the values makes it one
+            raise NonFiniteError("the network gives NaN or infinite values for this picture")
+        output[..., target.rows, target.columns] = out.to(output.device)
+
+    # -- pieces --------------------------------------------------------------------------------
+
+    def empty_map(self, device: torch.device) -> Tensor:
+        """B H W C of the padded image, its content left to chance."""
+        plan = self.plan
+        shape = (len(self.image), plan.padded_height, plan.padded_width, self.config.embed_dim)
+        pinned = device.type == "cpu" and self.network.device.type == "cuda"
+        return torch.empty(shape, dtype=self.network.dtype, device=device, pin_memory=pinned)
+
+    def _memory(self) -> Workspace:
+        if self._workspace is None:
+            network = self.network
+            bands = self.plan.band_windows
+            self._workspace = Workspace(self.config, bands, network.dtype, network.device)
+        return self._workspace
+
+    def _image_at(self, box: Box) -> Tensor:
+        return self.image[..., box.rows, box.columns].to(self.network.device)
+
+
+def _cut(boxes: list[Box], side: int) -> None:
+    """Replace the boxes by pieces of at most side x side."""
+    boxes[:] = [piece for box in boxes for piece in split(box, side, side)]
+
+
+def as_image(feature_map: Tensor) -> Tensor:
+    """B H W C -> B C H W, in channels-last memory: a view."""
+    return feature_map.permute(0, 3, 1, 2)
+
+
+def as_map(image: Tensor, box: Box) -> Tensor:
+    """B C H W -> the B H W C view of `box`; the inverse of `as_image` when box is all of it."""
+    return image.permute(0, 2, 3, 1)[:, box.rows, box.columns]
+
+
+def cyclic_crop(feature_map: Tensor, region: MapRegion) -> Tensor:
+    """B H W C -> the region's B H W C, contiguous, wrapping around at the map's borders."""
+    rows = (torch.arange(region.height) + region.top) % region.map_height
+    columns = (torch.arange(region.width) + region.left) % region.map_width
+    device = feature_map.device
+    return feature_map[:, rows.to(device)[:, None], columns.to(device)]

@@ -1,0 +1,312 @@
+"""Upscale images by a plan: passes, frames, progress, and the report of what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..errors import BudgetError, InputError
+from ..machine.devices import budget_for
+from ..models.model import Attempts, Model
+from ..pictures.resize import resize
+from ..planning.pass_plan import PassPlan
+from ..planning.plan import Plan, plan_upscale
+from ..planning.tiles import Box
+from ..prepared.fold import FoldedNetwork
+from ..prepared.precision import notes
+from ..progress import Progress, ShouldStop, WorkCounter
+from ..units import format_bytes
+from .ladder import Ladder, persist
+from .passes import Finished
+from .watch import MemoryWatch
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A rectangle that has just been filled, to look at while a run goes on.
+
+    `image` is the picture that pass `pass_number` of `passes` (from 1) makes of frame `frame` (from
+    0): 1 x C x h x w, roughly in 0..1, of which `box` is new. It is the run's own: look, don't
+    touch.
+    """
+
+    frame: int
+    pass_number: int
+    passes: int
+    image: Tensor
+    box: Box
+
+
+OnPiece = Callable[[Piece], None]
+
+OnFallback = Callable[[str], None]
+"""Called with a sentence whenever something does not go as planned, as it happens."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done, for people and for JSON.
+
+    `peak_bytes` is the most that the run took at once: on a device exactly what torch gave out for
+    it, on a CPU how far the process grew; None where nobody tells. `fallbacks` has a sentence for
+    every step down when memory ran short; `next_plan` is where these have led, the plan for another
+    picture of this size.
+    """
+
+    model: str
+    device: str
+    precision: str
+    strategy: str
+    plan: Plan
+    seconds: float
+    peak_bytes: int | None
+    next_plan: Plan
+    fallbacks: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values only; the plan becomes its own dictionary."""
+        shallow = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plans = {"plan": self.plan.to_dict(), "next_plan": self.next_plan.to_dict()}
+        return {**shallow, **plans, "fallbacks": list(self.fallbacks)}
+
+
+@dataclass(frozen=True)
+class Result:
+    """The upscaled `image`, B C h w float32 in 0..1 where the input is, and how it came about."""
+
+    image: Tensor
+    report: Report
+
+
+def upscale(
+    model: Model,
+    image: Tensor,
+    scale: float | None = None,
+    plan: Plan | None = None,
+    budget_bytes: int | None = None,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+    on_piece: OnPiece | None = None,
+    on_fallback: OnFallback | None = None,
+) -> Result:
+    """Upscale a batch of images, B C H W float in 0..1 on any device; the input is left as it is.
+
+    `scale` is the whole enlargement (None: x4, or x1 for restoration networks): checkpoints of a
+    smaller scale are applied again, and what is too large is reduced with antialiasing. Without a
+    `plan` one is made for `budget_bytes` (None: what is free now). Where memory runs out all the
+    same, a smaller plan goes on, which the report tells. `progress(done, total)` and
+    `should_stop()` are called at least once per band, `on_piece` whenever a piece of a picture is
+    there, `on_fallback` with each of the report's `fallbacks` as it happens. Raises `InputError`
+    for images the network can't take, `BudgetError` when no plan fits, `OutOfMemoryError` when
+    there is nothing smaller left, `Interrupted` when `should_stop()` is true.
+    """
+    persist(lambda: _check_image(image, model), image.device, "looking at the picture")
+    batch, channels, height, width = image.shape
+    if plan is None:
+        plan = make_plan(model, height, width, scale, budget_bytes, batch)
+    _check_plan(plan, model, height, width)
+    started = time.perf_counter()
+    watch = MemoryWatch(model.device, plan.budget_bytes)
+    shape = (batch, channels, plan.output_height, plan.output_width)
+    output = persist(
+        lambda: torch.empty(shape, device=image.device), image.device, "the finished pictures"
+    )
+    counter = WorkCounter(plan.work * batch, progress, should_stop)
+    run = _Run(model, plan, watch, counter, on_piece, on_fallback)
+    for index in range(batch):
+        run.upscale_frame(index, image[index : index + 1], output[index : index + 1])
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)
+    report = Report(
+        model=model.name,
+        device=str(model.device),
+        precision=model.precision,
+        strategy=plan.strategy,
+        plan=plan,
+        seconds=time.perf_counter() - started,
+        peak_bytes=watch.peak_bytes,
+        next_plan=replace(plan, passes=tuple(run.ladder.taken(each) for each in plan.passes)),
+        fallbacks=run.fallbacks,
+    )
+    return Result(output, report)
+
+
+def make_plan(
+    model: Model,
+    height: int,
+    width: int,
+    scale: float | None = None,
+    budget_bytes: int | None = None,
+    batch: int = 1,
+    strategy: str = "auto",
+    tile: int = 0,
+    overlap: int | None = None,
+    blend: str = "gaussian",
+) -> Plan:
+    """The plan for this model and image size; without a budget, for the memory that is free now.
+
+    Where too little of a device is free for any plan, the smallest one is made, with a note: what
+    is free may change, and a device that is full fails at once and does no harm.
+    """
+
+    def plan(budget: int | None) -> Plan:
+        return plan_upscale(
+            model.config,
+            height,
+            width,
+            scale,
+            model.precision,
+            budget,
+            strategy,
+            model.device.type,
+            batch,
+            tile,
+            overlap,
+            blend,
+        )
+
+    if budget_bytes is not None:
+        return plan(budget_bytes)
+    free = budget_for(model.device)
+    try:
+        return plan(free)
+    except BudgetError as error:
+        if model.device.type == "cpu" or error.least_bytes is None:
+            raise
+        smallest = plan(error.least_bytes)
+        note = f"only {format_bytes(free or 0)} is free on {model.device}: the smallest plan"
+        return replace(smallest, budget_bytes=None, notes=(*smallest.notes, note))
+
+
+class _Fallbacks:
+    """What did not go as planned.
+
+    Apart from the run, whose parts call it: a run that its own parts held would keep the model
+    until the garbage collector comes.
+    """
+
+    def __init__(self, tell: OnFallback | None) -> None:
+        self.sentences: list[str] = []
+        self._tell = tell
+
+    def add(self, sentence: str) -> None:
+        """Note it, and tell who wants to know."""
+        self.sentences.append(sentence)
+        if self._tell is not None:
+            self._tell(sentence)
+
+
+class _Run:
+    """One call of `upscale`: frame after frame, pass after pass."""
+
+    def __init__(
+        self,
+        model: Model,
+        plan: Plan,
+        watch: MemoryWatch,
+        counter: WorkCounter,
+        on_piece: OnPiece | None,
+        on_fallback: OnFallback | None,
+    ) -> None:
+        self.model, self.plan, self.counter, self.on_piece = model, plan, counter, on_piece
+        self._fallbacks = _Fallbacks(on_fallback)
+        self.attempts = Attempts(model, self._fallbacks.add)
+        self.ladder = Ladder(
+            plan.asked_strategy, watch, counter.advance, counter.rescale, self._fallbacks.add
+        )
+        for note in notes(model.precision, model.device):
+            self._fallbacks.add(note)
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """What did not go as planned, each thing once."""
+        return tuple(dict.fromkeys(self._fallbacks.sentences))
+
+    def upscale_frame(self, frame: int, image: Tensor, output: Tensor) -> None:
+        """Run all passes on 1 x C x H x W and leave the result, in 0..1, in `output`."""
+        plan, device = self.plan, output.device
+        for number, step in enumerate(plan.passes, 1):
+            made = (step.height * self.model.scale, step.width * self.model.scale)
+            last = number == len(plan.passes)
+            direct = last and made == tuple(output.shape[-2:])
+            shape = (1, output.shape[1], *made)
+            target = (
+                output
+                if direct
+                else persist(
+                    lambda shape=shape: torch.empty(shape, device=device),
+                    device,
+                    f"a picture of {made[1]}x{made[0]} between two passes",
+                )
+            )
+            with self.counter.part(step.work):
+                self._run_pass(step, image, target, self._watcher(frame, number, target))
+            image = target.clamp_(0, 1)
+            if last and not direct:
+                self._reduce(image, output)
+
+    def _run_pass(
+        self, step: PassPlan, image: Tensor, target: Tensor, finished: Finished | None
+    ) -> None:
+        """Fill `target`, in a wider type if what comes of the model's own is not finite."""
+
+        def work(network: FoldedNetwork) -> None:
+            own = network is self.model.network
+            plan = step if own else replace(step, precision=self.attempts.precision)
+            self.counter.rescale(plan.work)
+            self.ladder.run(network, plan, image, target, finished)
+
+        self.attempts.run(work)
+
+    def _reduce(self, image: Tensor, output: Tensor) -> None:
+        size = self.plan.output_height, self.plan.output_width
+        reduced = persist(
+            lambda: resize(image, *size).clamp_(0, 1), image.device, "reducing the picture"
+        )
+        output.copy_(reduced)
+
+    def _watcher(self, frame: int, number: int, target: Tensor) -> Finished | None:
+        if self.on_piece is None:
+            return None
+        on_piece, passes = self.on_piece, len(self.plan.passes)
+        return lambda box: on_piece(Piece(frame, number, passes, target, box))
+
+
+def _check_image(image: Tensor, model: Model) -> None:
+    if image.dim() != 4 or not image.is_floating_point():
+        raise InputError(
+            f"an image is a float tensor of shape B x C x H x W, got {image.dtype} of shape "
+            f"{tuple(image.shape)}"
+        )
+    if image.shape[1] != model.config.in_channels:
+        raise InputError(
+            f"{model.name} takes {model.config.in_channels} channel(s), got {image.shape[1]}; "
+            "convert the image first"
+        )
+    if min(image.shape) < 1:
+        raise InputError(f"the image is empty: its shape is {tuple(image.shape)}")
+    # Whatever is not finite shows in the extremes, which take no memory.
+    if not all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(image)):
+        frame, channel, y, x = (int(i) for i in (~torch.isfinite(image)).nonzero()[0])
+        raise InputError(
+            f"pixel x={x}, y={y} of frame {frame}, channel {channel}, is "
+            f"{image[frame, channel, y, x].item()}; every pixel must be a finite number in 0..1"
+        )
+
+
+def _check_plan(plan: Plan, model: Model, height: int, width: int) -> None:
+    first = plan.passes[0]
+    if (first.height, first.width) != (height, width):
+        raise InputError(
+            f"the plan is for a picture of {first.width}x{first.height}, this one has "
+            f"{width}x{height}; make a plan for each size"
+        )
+    if first.config != model.config or plan.precision != model.precision:
+        raise InputError(
+            f"the plan is for another network, or for {plan.precision}: {model.name} runs in "
+            f"{model.precision}; make a plan for each model"
+        )

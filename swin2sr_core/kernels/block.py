@@ -1,0 +1,145 @@
+"""One Swin V2 block on one band of windows, in memory that is taken once and used by every band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from ..network.config import Swin2SRConfig
+from ..network.network import COSINE_EPS, scaled_gelu
+from ..prepared.fold import FoldedAttention, FoldedBlock, padded_head_dim
+
+
+@dataclass(frozen=True)
+class WorkspaceSizes:
+    """Elements of each buffer that a band of windows needs, of the type of the feature map.
+
+    `layers` is no buffer: it is the most that linear layers and norms hold at once.
+    """
+
+    windows: int
+    heads: int
+    logits: int
+    context: int
+    layers: int
+
+    @classmethod
+    def of(
+        cls, config: Swin2SRConfig, windows: int, precision: str = "fp32", on_gpu: bool = False
+    ) -> WorkspaceSizes:
+        """The buffers for bands of at most `windows` windows, in any stage of the network."""
+        tokens, dim, hidden = config.window**2, config.embed_dim, config.mlp_dim
+        rows = windows * tokens
+        heads = max(config.num_heads)
+        padded = max(h * padded_head_dim(dim // h) for h in config.num_heads)
+        layers = max(3 * padded, hidden + dim)
+        if precision == "int8":  # beside the input: its levels, these in int8, and the sums
+            sums = 2 if on_gpu else 1  # in int32 and in float
+            layers = max(dim + dim // 4 + sums * 3 * padded, 2 * hidden + hidden // 4 + sums * dim)
+        return cls(
+            windows=rows * dim,
+            heads=rows * 3 * padded,
+            logits=rows * heads * tokens,
+            context=rows * padded,
+            layers=rows * layers,
+        )
+
+    @property
+    def total(self) -> int:
+        """At the fullest moment of a block."""
+        return sum(vars(self).values())
+
+    @property
+    def kept(self) -> int:
+        """What lasts as long as the workspace."""
+        return self.total - self.layers
+
+
+class Workspace:
+    """The buffers of a band. Nothing in a block allocates but its linear layers and norms."""
+
+    def __init__(
+        self, config: Swin2SRConfig, windows: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self.tokens = config.window**2
+        self.band_windows = windows
+        self.bias = torch.empty(0)
+        sizes = vars(WorkspaceSizes.of(config, windows))
+        self._buffers = {
+            name: torch.empty(size, dtype=dtype, device=device)
+            for name, size in sizes.items()
+            if name != "layers"
+        }
+
+    def take(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """The start of a buffer, as a tensor of `shape`; what was in it is overwritten later.
+
+        `dtype` is a type as wide as the buffer's, or narrower.
+        """
+        buffer = self._buffers[name]
+        return buffer.view(dtype or buffer.dtype)[: prod(shape)].view(shape)
+
+    def gather(self, source: Tensor, index: Tensor) -> Tensor:
+        """(H W) x C at `index` (windows x tokens) -> (windows tokens) x C."""
+        out = self.take("windows", index.numel(), source.shape[1])
+        return torch.index_select(source, 0, index.flatten(), out=out)
+
+    def prepare_bias(self, attention: FoldedAttention, kind: int) -> None:
+        """Choose the bias of one kind of window, heads x tokens x tokens, for `attend`."""
+        self.bias = attention.bias[kind]
+
+
+def run_block(block: FoldedBlock, x: Tensor, memory: Workspace) -> Tensor:
+    """Apply `block` in place to x, (windows tokens) x C from `gather`; the bias is prepared."""
+    x += block.norm1(attend(block.attention, x, memory))
+    x += block.norm2(block.fc2(activate(block.fc1(x), block.hidden_scale)))
+    return x
+
+
+def activate(hidden: Tensor, scale: float) -> Tensor:
+    """GELU, in place where `hidden` is not scaled."""
+    return torch.ops.aten.gelu_(hidden) if scale == 1 else scaled_gelu(hidden, scale)
+
+
+def attend(attention: FoldedAttention, x: Tensor, memory: Workspace) -> Tensor:
+    """Scaled cosine attention within each window (Swin V2, equation 2), its projection included."""
+    tokens, heads = memory.tokens, attention.heads
+    windows = len(x) // tokens
+    width = attention.qkv.features // (3 * heads)
+    batch = windows * heads
+
+    dtype = attention.bias.dtype
+    qkv = memory.take("heads", 3, windows, heads, tokens, width, dtype=dtype)
+    projected = attention.qkv(x).view(windows, tokens, 3, heads, width)
+    qkv.copy_(projected.permute(2, 0, 3, 1, 4))
+    del projected
+    normalize(qkv[:2], attention.q_scale)
+
+    q, k, v = qkv.view(3, batch, tokens, width)
+    logits = memory.take("logits", batch, tokens, tokens, dtype=dtype)
+    logits.view(windows, heads, tokens, tokens).copy_(memory.bias)
+    logits.baddbmm_(q, k.transpose(1, 2))
+    if not attention.bounded:
+        logits -= logits.amax(dim=-1, keepdim=True)
+    context = memory.take("context", batch, tokens, width, dtype=dtype)
+    torch.bmm(logits.exp2_(), v, out=context)
+
+    # The last column of v is one, so the last column here is the sum of the weights.
+    context = context.view(windows, heads, tokens, width).transpose(1, 2)
+    attended = memory.take("heads", windows, tokens, heads, width)
+    torch.div(context, context[..., -1:], out=attended)
+    return attention.proj(attended.view(len(x), -1))
+
+
+def normalize(q_and_k: Tensor, q_scale: Tensor) -> None:
+    """Divide each head's rows by their norms, q's times `q_scale`, in place.
+
+    The norms are of q_scale's type: fp16 has no 1e-12, and the square of 256 does not fit into it.
+    """
+    norms = torch.linalg.vector_norm(q_and_k, dim=-1, keepdim=True, dtype=q_scale.dtype)
+    norms.clamp_min_(COSINE_EPS).reciprocal_()
+    norms[0] *= q_scale
+    torch.mul(q_and_k, norms, out=q_and_k)

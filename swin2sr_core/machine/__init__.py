@@ -1,0 +1,1 @@
+"""What the machine has: devices, precisions, memory, and what is used of it."""

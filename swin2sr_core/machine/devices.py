@@ -1,0 +1,181 @@
+"""Which device computes, in which type, and how much of its memory is free."""
+
+from __future__ import annotations
+
+import platform
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from ..errors import DeviceError, InputError
+from .host_memory import free_host_bytes, used_host_bytes
+
+_RESERVE, _RESERVE_BYTES = 0.1, 128 << 20
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+DTYPES = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "int8": torch.float32,
+}
+"""Of the feature maps; int8 keeps everything between its products in float32."""
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" is the best that is there.
+
+    Raises `DeviceError` when this machine has none of the kind, `InputError` for an unknown name.
+    """
+    if name == "auto":
+        return next(d for d in _candidates() if d is not None)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(
+            f"device must be auto, cpu, cuda, cuda:1, mps or xpu, got {name}"
+        ) from error
+    if device.type == "meta":
+        raise InputError("torch's meta device holds no numbers; use --device cpu, cuda, mps or xpu")
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "xpu": torch.xpu.is_available(),
+    }.get(device.type, True)
+    if not available:
+        raise DeviceError(
+            f"this machine (or this torch) has no {device.type} device; use --device cpu"
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s)"
+        )
+    return device
+
+
+def _candidates() -> list[torch.device | None]:
+    return [
+        torch.device("cuda") if torch.cuda.is_available() else None,
+        torch.device("xpu") if torch.xpu.is_available() else None,
+        torch.device("mps") if torch.backends.mps.is_available() else None,
+        torch.device("cpu"),
+    ]
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """fp32, bf16, fp16 or int8; "auto" is bf16 where hardware multiplies it natively, else fp32.
+
+    Raises `InputError` for an unknown name, `DeviceError` for what the device can't compute in.
+    """
+    if name not in PRECISIONS:
+        raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {name}")
+    if name == "auto":
+        return "bf16" if has_native_bf16(device) else "fp32"
+    if not _computes(DTYPES[name], device):
+        raise DeviceError(
+            f"torch {torch.__version__} has no {name} on {device.type}; use --precision fp32"
+        )
+    return name
+
+
+@lru_cache
+def _computes(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether every kind of operation of a network exists in `dtype` there, fast or not."""
+    if dtype == torch.float32:
+        return True
+    try:
+        x = torch.ones((1, 8, 8, 8), dtype=dtype, device=device)
+        x = torch.conv2d(x, x[0, :, None, :1, :1].expand(8, 8, 1, 1))
+        rows = torch.addmm(x[0, 0, 0], x[0, 0], x[0, 1])
+        batch = torch.baddbmm(x[0], x[0], x[0]).exp2_()
+        torch.linalg.vector_norm(torch.layer_norm(rows, (8,)), dim=-1, dtype=torch.float32)
+        torch.ops.aten.gelu_(torch.bmm(batch, batch) - batch.amax(dim=-1, keepdim=True))
+    except (RuntimeError, TypeError):  # NotImplementedError is a RuntimeError
+        return False
+    return True
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether matrix products in bf16 run in hardware there, rather than being emulated in fp32."""
+    if device.type == "cuda":
+        if not torch.cuda.is_available():  # a plan may be for another machine
+            return False
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "xpu":
+        return True
+    return device.type == "cpu" and _cpu_has_bf16()
+
+
+def has_int8_products(device: torch.device) -> bool:
+    """Whether int8 matrix products run in hardware there, summed in int32."""
+    if device.type == "cuda":
+        return torch.version.hip is None and torch.cuda.get_device_capability(device) >= (7, 5)
+    return device.type == "cpu" and _cpu_has_int8()
+
+
+@lru_cache(maxsize=1)
+def _cpu_has_int8() -> bool:
+    """VNNI or AMX on x86, and a torch that reaches them: oneDNN's products behind `_int_mm`."""
+    flags = _cpu_flags()
+    wanted = {"avx512_vnni", "avx_vnni", "amx_int8", "avx512vnni", "avxvnni"}
+    return bool(flags & wanted) and torch.backends.mkldnn.is_available()
+
+
+@lru_cache(maxsize=1)
+def _cpu_has_bf16() -> bool:
+    """Reads the processor's own flags: AVX512-BF16 or AMX on x86, BF16 on Arm."""
+    flags = _cpu_flags()
+    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def _cpu_flags() -> set[str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.lower().startswith(("flags", "features")):
+                return set(line.partition(":")[2].split())
+    capabilities = getattr(torch.cpu, "get_capabilities", None)
+    # torch's own look at the flags, where there is no /proc. Apple's CPUs are left out: torch has
+    # no bf16 products for them that would be faster than fp32.
+    if capabilities is None or platform.system() == "Darwin":
+        return set()
+    return {name for name, value in capabilities().items() if value is True}
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Bytes that new tensors on `device` may take now; None where nobody tells.
+
+    What torch's allocator holds without using it counts as free.
+    """
+    if device.type == "cpu":
+        return free_host_bytes()
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    backend = {"cuda": torch.cuda, "xpu": torch.xpu}.get(device.type)
+    if backend is None or not hasattr(backend, "mem_get_info"):  # XPU in older releases of torch
+        return None
+    free, _ = backend.mem_get_info(device)
+    return free + backend.memory_reserved(device) - backend.memory_allocated(device)
+
+
+def used_bytes(device: torch.device) -> int | None:
+    """What this process uses now: tensors on a device, everything on a CPU; None where unknown."""
+    if device.type == "cpu":
+        return used_host_bytes()
+    if device.type == "mps":
+        return torch.mps.current_allocated_memory()
+    backend = {"cuda": torch.cuda, "xpu": torch.xpu}.get(device.type)
+    return None if backend is None else backend.memory_allocated(device)
+
+
+def budget_for(device: torch.device) -> int | None:
+    """What a plan may take when the user names no budget: what is free, less a reserve.
+
+    The reserve is for fragmentation, for libraries, and for whatever else runs on the machine.
+    None where nobody tells what is free.
+    """
+    free = free_bytes(device)
+    if free is None:
+        return None
+    return max(0, free - max(int(free * _RESERVE), _RESERVE_BYTES if free > 1 << 30 else 0))

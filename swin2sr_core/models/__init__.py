@@ -1,0 +1,1 @@
+"""Model files: the catalog, downloads, checkpoints, and what is loaded of them."""

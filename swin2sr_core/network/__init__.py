@@ -1,0 +1,1 @@
+"""The Swin2SR network itself, and its hyper-parameters."""

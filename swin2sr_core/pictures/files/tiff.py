@@ -1,0 +1,219 @@
+"""TIFF: 16-bit samples read whole (Pillow gives 8 of them), and pictures written.
+
+Tags are numbered as in the TIFF 6.0 specification.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from io import BufferedWriter
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+
+from ...errors import InputError
+from ..frame import Frame, Pixels, pixel_bands
+from .metadata import EXIF_IFD, GPS_IFD, Metadata, parse_exif, with_dpi
+
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
+STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES = 273, 277, 278, 279
+PLANAR, PREDICTOR, EXTRA_SAMPLES, SAMPLE_FORMAT, ICC = 284, 317, 338, 339, 34675
+
+_DEFLATE, _HORIZONTAL, _STRAIGHT_ALPHA = 8, 2, 2
+_LEVEL = 4
+_LONG, _UNDEFINED = 4, 7
+_STAND_IN = STRIP_OFFSETS + 2  # a number that no standard gives a meaning
+_STRIP_SAMPLES = 1 << 19
+_MAX_BYTES = 2**32 - 2**24  # the rest is for the directory and its profile
+_NATIVE = "16L" if sys.byteorder == "little" else "16B"
+_OTHER = {"16L": "16B", "16B": "16L"}
+
+
+def bits_per_sample(image: Image.Image) -> int:
+    """Bits of the first sample as the file declares them."""
+    value = _tag(image, BITS, 1)
+    return value[0] if isinstance(value, tuple) else value
+
+
+def stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height before orientation is applied; Pillow's own `size` may be after."""
+    width, height = _tag(image, WIDTH, image.width), _tag(image, HEIGHT, image.height)
+    if not isinstance(width, int) or not isinstance(height, int):
+        raise ValueError("width or height is not a number")
+    return width, height
+
+
+def white_is_zero(image: Image.Image) -> bool:
+    """Whether a grey TIFF counts from white to black."""
+    return _tag(image, PHOTOMETRIC, 1) == 0
+
+
+def readable_at_16(image: Image.Image) -> bool:
+    """Whether `decode_16` can read an opened image: a TIFF of 16-bit RGB, alpha or not."""
+    return _byte_order(image) is not None
+
+
+def decode_16(
+    image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]
+) -> NDArray[np.uint16]:
+    """All 16 bits of a TIFF with `readable_at_16`, turned upright: H x W x 3 or 4, alpha straight.
+
+    Pillow undoes tiles and compression, but hands out one byte of each sample: which one depends
+    on the byte order it is told, so a second look at the file (`reopen`) gives the other.
+    """
+    order = _byte_order(image)
+    assert order is not None
+    premultiplied = _tag(image, EXTRA_SAMPLES, 0) in (1, (1,))
+    with reopen() as again:
+        high = _unpacked(image, order)
+        low = _unpacked(again, _OTHER[order])
+    pixels = (high.astype(np.uint16) << np.uint16(8)) | low
+    return _divided(pixels) if premultiplied else pixels
+
+
+def _tag(image: Image.Image, number: int, default: int) -> int | tuple[int, ...]:
+    if not isinstance(image, TiffImageFile):
+        return default
+    return image.tag_v2.get(number, default)
+
+
+def _unpacking(image: Image.Image) -> tuple[str, str]:
+    """How Pillow unpacks the pixels of a TIFF that is opened and not loaded: bands, byte order."""
+    args = image.tile[0][3] if isinstance(image, TiffImageFile) and image.tile else None
+    rawmode = args[0] if isinstance(args, tuple) and isinstance(args[0], str) else ""
+    bands, _, order = rawmode.partition(";")
+    return bands, _NATIVE if order == "16N" else order
+
+
+def _byte_order(image: Image.Image) -> str | None:
+    """Which byte of each sample is the high one, "16L" or "16B"; None if `decode_16` cannot read.
+
+    Of planes that libtiff decompresses, it is always Pillow's own choice which byte comes out.
+    """
+    bands, order = _unpacking(image)
+    if not isinstance(image, TiffImageFile) or bits_per_sample(image) != 16:
+        return None
+    if _tag(image, PLANAR, 1) == 1:
+        return order if bands in ("RGB", "RGBX", "RGBA", "RGBa") and order in _OTHER else None
+    if bands != "R" or image.mode not in ("RGB", "RGBA"):
+        return None
+    return "16L" if image.tag_v2.prefix == b"II" else "16B"
+
+
+def _unpacked(image: ImageFile.ImageFile, order: str) -> NDArray[np.uint8]:
+    """The byte of each sample that is the high one in this byte order."""
+    image.tile = [_with_order(tile, order) for tile in image.tile]
+    array = np.asarray(image)
+    return array[..., :3] if image.mode == "RGBX" else array
+
+
+def _with_order(tile: ImageFile._Tile, order: str) -> ImageFile._Tile:
+    args = tile[3]
+    assert isinstance(args, tuple)
+    bands = args[0].partition(";")[0]
+    # "RGBa" would be divided by 8 bits of alpha
+    bands = "RGBA" if bands == "RGBa" else bands
+    parts = (*tile[:3], (f"{bands};{order}", *args[1:]))
+    if type(tile) is tuple:  # before Pillow 11
+        return cast("ImageFile._Tile", parts)
+    return type(tile)(*parts)
+
+
+def _divided(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Straight from premultiplied colours."""
+    alpha = pixels[..., 3:].astype(np.float64)
+    color = pixels[..., :3] * (65535 / np.maximum(alpha, 1))
+    straight = np.minimum(np.rint(color), 65535).astype(np.uint16)
+    return np.concatenate([straight, pixels[..., 3:]], axis=2)
+
+
+def write_tiff(sink: BufferedWriter, frame: Frame, metadata: Metadata, bits: int) -> None:
+    """One picture, deflated, in strips; 16-bit grey with alpha as RGB with alpha.
+
+    (Pillow and others do not read two channels of 16 bits.)
+    Raises InputError for a picture beyond 4 GiB, where this kind of TIFF ends.
+    """
+    if frame.channels == 2 and bits == 16:
+        frame = Frame(frame.color.expand(-1, 3, -1, -1), frame.alpha)
+    rows = max(1, _STRIP_SAMPLES // (frame.size[0] * frame.channels))
+    sink.write(b"II*\0\0\0\0\0")
+    offsets: list[int] = []
+    sizes: list[int] = []
+    for strip in _strips(frame, bits, rows):
+        offsets.append(sink.tell())
+        sizes.append(len(strip))
+        sink.write(strip + b"\0" * (len(strip) % 2))
+        if sink.tell() > _MAX_BYTES:
+            width, height = frame.size
+            raise InputError(
+                f"{width} x {height} pixels do not fit into a TIFF file (4 GiB); write a .png"
+            )
+    end = sink.tell()
+    directory = _directory(frame, metadata, bits)
+    directory[ROWS_PER_STRIP] = rows
+    directory[STRIP_BYTES] = tuple(sizes)
+    sink.write(_serialised(directory, offsets, end))
+    sink.seek(4)
+    sink.write(end.to_bytes(4, "little"))
+
+
+def _strips(frame: Frame, bits: int, rows: int) -> Iterator[bytes]:
+    """Deflated strips of so many rows, and a last one of what is left."""
+    waiting = np.empty((0, frame.size[0], frame.channels), np.uint8 if bits == 8 else np.uint16)
+    for band in pixel_bands(frame, bits):
+        waiting = np.concatenate([waiting, band])
+        while len(waiting) >= rows:
+            yield zlib.compress(_differences(waiting[:rows]), _LEVEL)
+            waiting = waiting[rows:]
+    if len(waiting):
+        yield zlib.compress(_differences(waiting), _LEVEL)
+
+
+def _serialised(directory: ImageFileDirectory_v2, offsets: list[int], at: int) -> bytes:
+    """The directory as bytes that stand at `at`, with these absolute strip offsets.
+
+    Pillow would move StripOffsets by the directory's own size (and before Pillow 11 refuse more
+    than one), so they travel under the next number and get their own in the end.
+    """
+    directory.tagtype[_STAND_IN] = _LONG
+    directory[_STAND_IN] = tuple(offsets)
+    data = bytearray(directory.tobytes(at))
+    for entry in range(2, 2 + 12 * len(directory), 12):
+        if data[entry : entry + 2] == _STAND_IN.to_bytes(2, "little"):
+            data[entry : entry + 2] = STRIP_OFFSETS.to_bytes(2, "little")
+    return bytes(data)
+
+
+def _differences(rows: Pixels) -> bytes:
+    """Each sample less its left neighbour, little-endian: TIFF's horizontal predictor."""
+    result = rows.astype(rows.dtype.newbyteorder("<"))
+    result[:, 1:] -= rows[:, :-1]
+    return result.tobytes()
+
+
+def _directory(frame: Frame, metadata: Metadata, bits: int) -> ImageFileDirectory_v2:
+    directory = ImageFileDirectory_v2(b"II*\0\0\0\0\0")
+    exif = with_dpi(parse_exif(metadata.exif), metadata.dpi)
+    for tag in exif:
+        directory[tag] = exif[tag]
+    for tag in (EXIF_IFD, GPS_IFD):
+        if tag in exif:
+            directory[tag] = exif.get_ifd(tag)
+    directory[WIDTH], directory[HEIGHT] = frame.size
+    directory[BITS] = (bits,) * frame.channels
+    directory[COMPRESSION] = _DEFLATE
+    directory[PHOTOMETRIC] = 1 if frame.color.shape[1] == 1 else 2
+    directory[SAMPLES] = frame.channels
+    directory[PLANAR] = 1
+    directory[PREDICTOR] = _HORIZONTAL
+    if frame.alpha is not None:
+        directory[EXTRA_SAMPLES] = _STRAIGHT_ALPHA
+    if metadata.icc_profile:
+        directory.tagtype[ICC] = _UNDEFINED
+        directory[ICC] = metadata.icc_profile
+    return directory

@@ -1,0 +1,66 @@
+"""Sharpening that cannot make halos: an unsharp mask kept within what is there already."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import InputError
+
+MAX_AMOUNT = 0.5
+
+_GAIN = 5.0
+"""An amount of 0.2 adds the detail once: what image editors call 100 %."""
+
+_BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+_REACH = len(_BINOMIAL) // 2
+_LUMA = (0.299, 0.587, 0.114)
+_STRIP_ROWS = 256
+
+
+def sharpen(image: Tensor, amount: float) -> Tensor:
+    """Steepen the edges of B C H W (C = 1 or 3), by `amount` in 0..0.5; 0.2 suits line art.
+
+    The detail (luma minus its blur of 1 pixel standard deviation) is added to every channel, and
+    each pixel is then clamped to the least and greatest value of the 3 x 3 pixels around it in
+    `image`. So nothing overshoots: a white halo beside a dark line would be a value that was not
+    there. Works in strips of rows, whose memory does not grow with the height. An amount of 0
+    returns `image` itself. Raises InputError for an amount out of range.
+    """
+    if not (math.isfinite(amount) and 0 <= amount <= MAX_AMOUNT):
+        raise InputError(f"sharpen must be from 0 (off) to {MAX_AMOUNT:g}, got {amount:g}")
+    if amount == 0:
+        return image
+    result = torch.empty_like(image)
+    height = image.shape[-2]
+    for top in range(0, height, _STRIP_ROWS):
+        bottom = min(top + _STRIP_ROWS, height)
+        first, last = max(top - _REACH, 0), min(bottom + _REACH, height)
+        strip = _sharpened(image[..., first:last, :], amount * _GAIN)
+        result[..., top:bottom, :] = strip[..., top - first : bottom - first, :]
+    return result
+
+
+def _sharpened(image: Tensor, gain: float) -> Tensor:
+    luma = image if image.shape[1] == 1 else _luma(image)
+    detail = luma - _blurred(luma)
+    around = F.pad(image, (1, 1, 1, 1), mode="replicate")
+    most = F.max_pool2d(around, 3, stride=1)
+    least = -F.max_pool2d(-around, 3, stride=1)
+    return torch.clamp(image + gain * detail, least, most)
+
+
+def _luma(image: Tensor) -> Tensor:
+    """B 3 H W -> B 1 H W, by the weights of ITU-R BT.601."""
+    weights = torch.tensor(_LUMA, dtype=image.dtype, device=image.device)
+    return (image * weights[:, None, None]).sum(dim=1, keepdim=True)
+
+
+def _blurred(plane: Tensor) -> Tensor:
+    """B 1 H W -> B 1 H W: five binomial taps along each axis, the border repeated."""
+    taps = torch.tensor(_BINOMIAL, dtype=plane.dtype, device=plane.device)
+    plane = F.pad(plane, (_REACH,) * 4, mode="replicate")
+    return F.conv2d(F.conv2d(plane, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))

@@ -1,0 +1,1 @@
+"""What is decided before a tensor moves: arithmetic on integers, without torch."""

@@ -1,0 +1,1 @@
+"""A network made ready for one device and precision: folded, scaled, quantised."""

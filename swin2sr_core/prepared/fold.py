@@ -1,0 +1,320 @@
+"""A network prepared for inference: everything that depends on weights alone, computed once.
+
+Folded in: the position bias and its masks, the temperature, the 1x1 convolution behind each 3x3,
+and padding of the heads to a size the hardware likes. The padding of v carries a column of ones, so
+that the product with the attention weights also yields their sum, and softmax needs no pass of its
+own to normalise.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from ..kernels.linears import Layer, Linear
+from ..network.config import Swin2SRConfig
+from ..network.heads import HEADS
+from ..network.network import (
+    MAX_LOGIT_SCALE,
+    Stage,
+    Swin2SR,
+    SwinBlock,
+    WindowAttention,
+    image_mean,
+)
+from ..network.windows import attention_masks, position_bias
+from .quantization import GELU_MINIMUM, QuantizedLinear
+
+LOG2_E = math.log2(math.e)
+
+_EXPONENT_ROOM = 110.0
+"""Base-2 exponents within +-110 of zero keep fp32 and bf16 sums of 64 terms normal and finite."""
+
+
+def padded_head_dim(head_dim: int) -> int:
+    """Channels per head after padding: room for the column of ones, in whole vector registers."""
+    return -(-(head_dim + 1) // 4) * 4
+
+
+@dataclass(frozen=True)
+class Norm:
+    """LayerNorm over the last axis."""
+
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True)
+class FoldedAttention:
+    """Window attention: C -> (three heads padded_dim), and back.
+
+    `bias` is kinds x heads x tokens x tokens, in units of log2, as is the temperature `q_scale`
+    (heads x 1 x 1, float32 where q and k are normalised in float32). The bias has the type that
+    attention computes in. `bounded` tells that no logit can leave the range of exp2.
+    """
+
+    qkv: Layer
+    q_scale: Tensor
+    bias: Tensor
+    proj: Layer
+    heads: int
+    bounded: bool
+
+
+@dataclass(frozen=True)
+class FoldedBlock:
+    """One Swin V2 block. What comes out of `fc1` is `hidden_scale` times what GELU is to see."""
+
+    shifted: bool
+    attention: FoldedAttention
+    norm1: Norm
+    fc1: Layer
+    fc2: Layer
+    norm2: Norm
+    hidden_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class FoldedStage:
+    """The blocks of a stage, and its convolution with the 1x1 convolution behind it folded in."""
+
+    blocks: tuple[FoldedBlock, ...]
+    conv: nn.Module
+
+
+@dataclass(frozen=True)
+class FoldedNetwork:
+    """All that the engine needs to run one network in one type on one device."""
+
+    config: Swin2SRConfig
+    dtype: torch.dtype
+    device: torch.device
+    mean: Tensor
+    conv_first: nn.Module
+    embed: nn.Module
+    embed_norm: Norm
+    stages: tuple[FoldedStage, ...]
+    norm: Norm
+    conv_after_body: nn.Module
+    head: dict[str, nn.Module]
+
+
+class PictureConv(nn.Module):
+    """A convolution from or to a picture: always float32, since bf16 has no 8 bits for a pixel."""
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        self.conv = conv.float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x.float())
+
+
+@torch.no_grad()
+def fold(
+    network: Swin2SR,
+    dtype: torch.dtype,
+    device: torch.device,
+    quantized: Collection[str] = (),
+    conv_dtype: torch.dtype | None = None,
+    attention_dtype: torch.dtype | None = None,
+) -> FoldedNetwork:
+    """Prepare `network` (fp32, any device) to run in `dtype` on `device`; it is not changed.
+
+    `quantized` names the linear layers that compute in int8 (`dtype` is float32 then). The stages'
+    convolutions and attention may have types of their own.
+    """
+    network = copy.deepcopy(network).float().cpu()
+    config = network.config
+    to = _Placement(
+        dtype, device, conv_dtype or dtype, attention_dtype or dtype, frozenset(quantized)
+    )
+    return FoldedNetwork(
+        config=config,
+        dtype=dtype,
+        device=device,
+        mean=image_mean(config).to(device),
+        conv_first=to.picture(network.conv_first),
+        embed=to.picture(_fold_1x1(network.conv_first, network.patch_embed.proj)),
+        embed_norm=replace(to, dtype=torch.float32).norm(
+            cast(nn.LayerNorm, network.patch_embed.norm)
+        ),
+        stages=tuple(
+            _fold_stage(cast(Stage, stage), f"layers.{index}", to)
+            for index, stage in enumerate(network.layers)
+        ),
+        norm=to.norm(network.norm),
+        conv_after_body=to.conv(network.conv_after_body),
+        head=_fold_head(network, to),
+    )
+
+
+@dataclass(frozen=True)
+class _Placement:
+    """Where and as what the folded tensors end up."""
+
+    dtype: torch.dtype
+    device: torch.device
+    conv_dtype: torch.dtype
+    attention_dtype: torch.dtype
+    quantized: frozenset[str]
+
+    def tensor(self, tensor: Tensor) -> Tensor:
+        return tensor.detach().to(self.device, self.dtype).contiguous()
+
+    def scale(self, tensor: Tensor) -> Tensor:
+        """What multiplies norms, which need float32 where fp16 would not hold them."""
+        narrow = self.attention_dtype == torch.float16
+        dtype = torch.float32 if narrow else self.attention_dtype
+        return replace(self, dtype=dtype).tensor(tensor)
+
+    def for_attention(self, tensor: Tensor) -> Tensor:
+        return replace(self, dtype=self.attention_dtype).tensor(tensor)
+
+    def norm(self, module: nn.LayerNorm) -> Norm:
+        return Norm(self.tensor(module.weight), self.tensor(module.bias), module.eps)
+
+    def linear(self, name: str, weight: Tensor, bias: Tensor, lowest: float | None = None) -> Layer:
+        """`lowest` is what no input of the layer is below, if that is known."""
+        if name not in self.quantized:
+            return Linear(self.tensor(weight), self.tensor(bias))
+        weight, bias = (each.detach().to(self.device) for each in (weight, bias))
+        return QuantizedLinear.of(weight, bias, lowest)
+
+    def picture(self, conv: nn.Module) -> nn.Module:
+        return _channels_last(PictureConv(copy.deepcopy(conv)).to(self.device))
+
+    def module(self, module: nn.Module) -> nn.Module:
+        return _channels_last(module.to(self.device, self.conv_dtype))
+
+    def conv(self, module: nn.Module) -> nn.Module:
+        """A convolution that reads a feature map."""
+        module = self.module(module)
+        return module if self.conv_dtype == self.dtype else MapConv(module, self.conv_dtype)
+
+
+class MapConv(nn.Module):
+    """A convolution in another type than the feature map that it reads."""
+
+    def __init__(self, conv: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.conv = conv
+        self.dtype = dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x.to(self.dtype))
+
+
+def _channels_last(module: nn.Module) -> nn.Module:
+    """The module for inference, its convolutions' weights laid out as the maps are."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module.eval().requires_grad_(False)
+
+
+def _fold_head(network: Swin2SR, to: _Placement) -> dict[str, nn.Module]:
+    definition = HEADS[network.config.head]
+    head = nn.Module()
+    for name in definition.build(network.config):
+        head.add_module(name, network.get_submodule(name))
+    final = to.picture(head.get_submodule(definition.final))
+    head = to.module(head)
+    parent, _, name = definition.final.rpartition(".")
+    setattr(head.get_submodule(parent), name, final)
+    return dict(head.named_children())
+
+
+def _fold_stage(stage: Stage, name: str, to: _Placement) -> FoldedStage:
+    return FoldedStage(
+        tuple(
+            _fold_block(cast(SwinBlock, block), f"{name}.residual_group.blocks.{index}", to)
+            for index, block in enumerate(stage.residual_group.blocks)
+        ),
+        to.conv(_fold_1x1(stage.conv, stage.patch_embed.proj)),
+    )
+
+
+def _fold_1x1(conv: nn.Module, pointwise: nn.Conv2d) -> nn.Module:
+    """The convolution that equals `pointwise(conv(x))`: the 1x1 has only channels to mix."""
+    if isinstance(conv, nn.Sequential):
+        layers = list(conv.children())
+        return nn.Sequential(*layers[:-1], _fold_1x1(layers[-1], pointwise))
+    conv = cast(nn.Conv2d, conv)
+    mix = pointwise.weight[:, :, 0, 0].double()
+    weight = torch.einsum("om,mikl->oikl", mix, conv.weight.double())
+    bias = mix @ cast(Tensor, conv.bias).double() + cast(Tensor, pointwise.bias)
+    folded = nn.Conv2d(conv.in_channels, pointwise.out_channels, 3, padding=1)
+    folded.weight = nn.Parameter(weight.float())
+    folded.bias = nn.Parameter(bias.float())
+    return folded
+
+
+def _fold_block(block: SwinBlock, name: str, to: _Placement) -> FoldedBlock:
+    fc1, fc2 = block.mlp.fc1, block.mlp.fc2
+    return FoldedBlock(
+        shifted=block.shift > 0,
+        attention=_fold_attention(block.attn, f"{name}.attn", block.shift, to),
+        norm1=to.norm(block.norm1),
+        fc1=to.linear(f"{name}.mlp.fc1", fc1.weight, fc1.bias),
+        fc2=to.linear(f"{name}.mlp.fc2", fc2.weight, fc2.bias, GELU_MINIMUM),
+        norm2=to.norm(block.norm2),
+        hidden_scale=block.mlp.hidden_scale,
+    )
+
+
+def _fold_attention(
+    attention: WindowAttention, name: str, shift: int, to: _Placement
+) -> FoldedAttention:
+    heads, dim = attention.heads, attention.qkv.in_features
+    head_dim = dim // heads
+    padded = padded_head_dim(head_dim)
+    weight = torch.zeros(3, heads, padded, dim)
+    weight[:, :, :head_dim] = attention.qkv.weight.view(3, heads, head_dim, dim)
+    qkv_bias = torch.zeros(3, heads, padded)
+    qkv_bias[0, :, :head_dim] = attention.q_bias.view(heads, head_dim)
+    qkv_bias[2, :, :head_dim] = attention.v_bias.view(heads, head_dim)
+    qkv_bias[2, :, -1] = 1.0
+    proj = torch.zeros(dim, heads, padded)
+    proj[:, :, :head_dim] = attention.proj.weight.view(dim, heads, head_dim)
+    scale = attention.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
+    bias, bounded = _bias_in_log2(attention, scale, shift)
+    merged = rearrange(proj, "o h d -> o (h d)")
+    return FoldedAttention(
+        qkv=to.linear(f"{name}.qkv", weight.view(-1, dim), qkv_bias.flatten()),
+        q_scale=to.scale(scale * LOG2_E),
+        bias=to.for_attention(bias),
+        proj=to.linear(f"{name}.proj", merged, attention.proj.bias),
+        heads=heads,
+        # exp2 of what is far below the largest logit possible is zero in fp16, even if it is all.
+        bounded=bounded and to.dtype != torch.float16,
+    )
+
+
+def _bias_in_log2(attention: WindowAttention, scale: Tensor, shift: int) -> tuple[Tensor, bool]:
+    """kinds x heads x tokens x tokens, shifted so that exp2 of a logit needs no running maximum.
+
+    A logit lies within +-scale of its bias, so its range is known from the weights. Softmax does
+    not change when all logits of a head are shifted: so the largest is put at zero where the
+    smallest stays representable then, or as near to zero as it allows. The second result tells
+    whether the range fits at all.
+    """
+    bias = position_bias(attention.cpb_mlp, attention.window)
+    highest = (bias.amax((1, 2), keepdim=True) + scale) * LOG2_E
+    lowest = (bias.amin((1, 2), keepdim=True) - scale) * LOG2_E
+    bounded = bool(((highest - lowest) < 2 * _EXPONENT_ROOM).all())
+    bias = bias * LOG2_E - torch.minimum(highest, lowest + _EXPONENT_ROOM)
+    kinds = attention_masks(attention.window, shift) * LOG2_E if shift else torch.zeros(1, 1, 1)
+    return bias + kinds[:, None], bounded

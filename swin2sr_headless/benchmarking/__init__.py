@@ -1,0 +1,1 @@
+"""Timing and what limits it; shared by `swin2sr bench` and `benchmarks/`."""

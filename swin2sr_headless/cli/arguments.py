@@ -1,0 +1,195 @@
+"""What the commands' arguments have in common: the parser, shared options, and units.
+
+Nothing here imports torch, so that help and mistyped arguments are answered at once. The choices
+are therefore copies; a test compares them with the core's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+from swin2sr_core.errors import InputError
+
+from .output import Console, Outcome
+from .stopping import StopSwitch
+
+DEFAULT_MODEL = "compact-x4"
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+STRATEGIES = ("auto", "whole", "staged", "tiled")
+
+_UNIT_BYTES = {"": 1, "B": 1} | {
+    unit + ending: 1024**power for power, unit in enumerate("KMGT", 1) for ending in ("", "B", "IB")
+}
+_AMOUNT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+)x(\d+)", re.IGNORECASE)
+
+
+class Command(Protocol):
+    """What a sub-command leaves in `args.run`."""
+
+    def __call__(self, args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome: ...
+
+
+class UsageError(InputError):
+    """The command line itself is wrong."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are sentences of ours, not a usage block and an exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+
+Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers gives
+
+
+def add_command(
+    commands: Commands[Parser], name: str, run: Command | None, summary: str, examples: str
+) -> Parser:
+    """A sub-command that calls `run`: `summary` is for both helps, `examples` for its own.
+
+    `run` is None for a command that consists of further ones.
+    """
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object on standard output"
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|PATH",
+        help=f"a name that `swin2sr models list` shows, or a checkpoint file "
+        f"(default: {DEFAULT_MODEL}, which needs no download)",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="auto, cpu, cuda (cuda:1, ...), mps or xpu (default: auto, the best that is there)",
+    )
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """How an upscale is to be run: what `upscale` and `plan` share."""
+    add_model(parser)
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        choices=PRECISIONS,
+        help="number format of the network (default: auto, bf16 where the hardware has it)",
+    )
+    add_device(parser)
+    parser.add_argument(
+        "--scale",
+        type=_scale,
+        metavar="N",
+        help="enlargement, over 0 and at most 64 (default: 4; 1 for restoration models)",
+    )
+    parser.add_argument(
+        "--strategy",
+        default="auto",
+        choices=STRATEGIES,
+        help="how the picture is cut up; whole and staged give the same, exact result (default: "
+        "auto, the fastest exact one that fits into memory)",
+    )
+    parser.add_argument(
+        "--tile",
+        type=whole_number(0, 1 << 16),
+        default=0,
+        metavar="N",
+        help="with --strategy tiled: side of a tile in input pixels (default: 0, chosen)",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=whole_number(0, 1 << 12),
+        metavar="N",
+        help="with --strategy tiled: input pixels that neighbouring tiles share (default: 32)",
+    )
+    parser.add_argument(
+        "--max-input-side",
+        type=whole_number(0, 1 << 16),
+        default=0,
+        metavar="N",
+        help="reduce pictures with a longer side to N pixels first (default: 0, never)",
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=parse_bytes,
+        metavar="SIZE",
+        help="the most that pictures and temporaries may take: 2GB, 1.5GiB, 800MB or bytes, in "
+        "powers of 1024 (default: nine tenths of what is free)",
+    )
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of "2GB", "1.5GiB", "800 MB" or "123456"; units are powers of 1024, in any case.
+
+    They are what the core's own messages mean by them, so that a budget it names can be typed.
+    Raises InputError.
+    """
+    match = _AMOUNT.fullmatch(text.strip())
+    unit = _UNIT_BYTES.get(match[2].upper()) if match else None
+    size = int(float(match[1]) * unit) if match and unit else 0
+    if size < 1:
+        raise InputError(
+            f"--max-memory must be an amount of memory, got {text!r}; write 2GB, 1.5GiB, 800MB or "
+            "a number of bytes"
+        )
+    return size
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """(height, width) of "512x768"; None for what does not look like that."""
+    match = _SIZE.fullmatch(text.strip())
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _scale(text: str) -> float:
+    """An argparse type; the network's own limits, told before anything is loaded."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 64:
+        raise argparse.ArgumentTypeError(f"expected a number over 0 and at most 64, got {text!r}")
+    return value
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """An argparse type: an integer within these bounds."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {least} to {most:,}, got {text!r}"
+            )
+        return value
+
+    return parse

@@ -1,0 +1,95 @@
+"""The `swin2sr` command: one parser, one file per sub-command, and one way out for every error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from swin2sr_core import __version__
+
+from . import bench as bench_command
+from . import evaluate as evaluate_command
+from . import faces as faces_command
+from . import models as models_command
+from . import plan as plan_command
+from . import quantize as quantize_command
+from . import run as run_command
+from . import upscale as upscale_command
+from .arguments import Parser
+from .failures import debugging, report
+from .output import PROGRAM, Console, Outcome
+from .stopping import StopSwitch
+
+_DESCRIPTION = """\
+Enlarge pictures four times with Swin2SR: without seams, within the memory you give it."""
+_EPILOG = """\
+`swin2sr COMMAND --help` tells more about each.
+
+exit codes: 0 done; 1 failed while running; 2 bad arguments or input;
+            3 could not start (no such model or device); 124 out of time (run);
+            130 interrupted"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line (sys.argv by default) and return its exit code; nothing is raised.
+
+    With --json exactly one JSON object goes to standard output, errors included.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    # Looked for by hand: mistakes in the arguments are told as JSON, too.
+    console = Console(json="--json" in arguments)
+    stop = StopSwitch()
+    with console.warnings_shown(), warnings.catch_warnings():
+        if not debugging():
+            warnings.simplefilter("ignore")  # of libraries: they are meant for their callers
+        try:
+            with stop.installed():
+                outcome = _run(arguments, console, stop)
+            if outcome.document is not None:
+                console.finish(outcome.document)
+        except BrokenPipeError:  # the reader of our output left: `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+    return outcome.exit_code
+
+
+def build_parser() -> Parser:
+    """The parser of the whole command line."""
+    import argparse
+
+    parser = Parser(
+        prog=PROGRAM,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (
+        upscale_command,
+        plan_command,
+        evaluate_command,
+        faces_command,
+        models_command,
+        quantize_command,
+        run_command,
+        bench_command,
+    ):
+        module.register(commands)
+    return parser
+
+
+def _run(arguments: Sequence[str], console: Console, stop: StopSwitch) -> Outcome:
+    try:
+        args = build_parser().parse_args(arguments)
+        console.progress = getattr(args, "progress", False)
+        return args.run(args, console, stop)
+    except SystemExit as end:  # --help and --version
+        return Outcome(end.code if isinstance(end.code, int) else 0, None)
+    except BrokenPipeError:
+        raise
+    except BaseException as error:
+        return report(error, console).outcome()

@@ -1,0 +1,67 @@
+"""swin2sr plan: how a picture would be upscaled, and what memory that takes; nothing is run."""
+
+from __future__ import annotations
+
+import argparse
+
+from .arguments import Commands, Parser, add_command, add_json, add_running, parse_size
+from .output import Console, Outcome
+from .stopping import StopSwitch
+
+_EXAMPLES = """\
+  swin2sr plan 1080x1920                      1920 pixels wide, 1080 high
+  swin2sr plan photo.jpg --max-memory 500MB   what 500 MB would mean
+  swin2sr plan 8000x8000 --model classical-x4 --precision fp32"""
+
+
+def register(commands: Commands[Parser]) -> None:
+    """Add the command and its options."""
+    parser = add_command(
+        commands, "plan", run, "show how a picture would be upscaled, and its memory", _EXAMPLES
+    )
+    parser.add_argument(
+        "input", metavar="HEIGHTxWIDTH|IN", help="a size in pixels, height first, or a picture"
+    )
+    add_running(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
+    """Make the plan that `upscale` would run, now, with the same options."""
+    from swin2sr_core.engine.upscale import make_plan
+    from swin2sr_core.models.model import load_model
+    from swin2sr_core.pictures import open_picture
+    from swin2sr_core.pictures.input_gate import gated_size, notice
+
+    from .candidate_table import candidate_rows, candidate_table, reason
+
+    size = parse_size(args.input)
+    if size is None:
+        with open_picture(args.input) as picture:
+            size = picture.size[1], picture.size[0]
+    height, width = gated_size(*size, args.max_input_side)
+    model = load_model(args.model, args.precision, args.device)
+    plan = make_plan(
+        model,
+        height,
+        width,
+        args.scale,
+        args.max_memory,
+        strategy=args.strategy,
+        tile=args.tile,
+        overlap=args.overlap,
+    )
+    if size != (height, width):
+        console.show(notice(size, (height, width), args.max_input_side))
+    console.show(f"{plan}\n\n{candidate_table(plan)}")
+    document: dict[str, object] = {
+        "status": "ok",
+        "input_size": [width, height],
+        "model": model.name,
+        "device": str(model.device),
+        "budget_bytes": plan.budget_bytes,
+        "plan": plan.to_dict(),
+        "candidates": candidate_rows(plan),
+        "reason": reason(plan),
+    }
+    return Outcome(0, document)

@@ -1,0 +1,1 @@
+"""Workflow documents: read, converted to the API's form, and checked."""

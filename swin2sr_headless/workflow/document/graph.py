@@ -1,0 +1,207 @@
+"""A workflow in API format: nodes by id, their values, and the links between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..problems import Problem, WorkflowError
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Link:
+    """Output number `slot` of another node."""
+
+    node: str
+    slot: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node: its class, and for each input a value or a Link."""
+
+    class_type: str
+    inputs: Mapping[str, object] = field(default_factory=dict)
+    title: str = ""
+
+    @property
+    def links(self) -> dict[str, Link]:
+        """The inputs that come from other nodes."""
+        return {name: value for name, value in self.inputs.items() if isinstance(value, Link)}
+
+
+Graph = dict[str, Node]
+
+
+def is_api_format(document: object) -> bool:
+    """Whether a JSON value looks like a workflow in API format."""
+    return (
+        isinstance(document, dict)
+        and bool(document)
+        and all(isinstance(entry, dict) and "class_type" in entry for entry in document.values())
+    )
+
+
+def parse_api(document: Mapping[str, object]) -> Graph:
+    """A workflow in API format. Raises WorkflowError for what is no such thing.
+
+    Links are not followed here; `check_links` does that.
+    """
+    if not document:
+        raise WorkflowError.of("the workflow has no nodes", "malformed")
+    return {str(node_id): _node(str(node_id), entry) for node_id, entry in document.items()}
+
+
+def to_api(graph: Graph) -> Json:
+    """The inverse of `parse_api`: JSON as ComfyUI takes it."""
+    return {
+        node_id: {
+            "inputs": {name: _to_json(value) for name, value in node.inputs.items()},
+            "class_type": node.class_type,
+            **({"_meta": {"title": node.title}} if node.title else {}),
+        }
+        for node_id, node in graph.items()
+    }
+
+
+def check_links(graph: Graph) -> None:
+    """Raise WorkflowError for links to nodes that are not there, and for a cycle."""
+    problems = [
+        Problem(
+            f"its input {name} comes from node {link.node}, which is not in the workflow",
+            "missing_node",
+            node_id,
+            node.class_type,
+        )
+        for node_id, node in graph.items()
+        for name, link in node.links.items()
+        if link.node not in graph
+    ]
+    if problems:
+        raise WorkflowError(problems)
+    cycle = find_cycle(graph)
+    if cycle:
+        around = " -> ".join([*cycle, cycle[0]])
+        raise WorkflowError.of(
+            f"its input depends on its own output ({around}); remove one of these links",
+            "cycle",
+            cycle[0],
+            graph[cycle[0]].class_type,
+        )
+
+
+def find_cycle(graph: Graph) -> list[str]:
+    """Nodes each of which feeds the next, and the last the first; empty where there are none."""
+    done: set[str] = set()
+    for start in graph:
+        path: dict[str, Iterator[str]] = {}
+        if start not in done:
+            path[start] = _sources(graph, start)
+        while path:
+            current = next(reversed(path))
+            source = next(path[current], None)
+            if source is None:
+                done.add(current)
+                del path[current]
+            elif source in path:
+                order = list(path)
+                return order[order.index(source) :][::-1]
+            elif source not in done:
+                path[source] = _sources(graph, source)
+    return []
+
+
+def with_value(graph: Graph, target: str, value: object) -> Graph:
+    """The graph with the input "NODE.FIELD" changed; a node is meant by id, or by its one title.
+
+    A list is a link, as in API format.
+
+    Raises WorkflowError where there is no such node or input.
+    """
+    name, _, field_name = target.rpartition(".")
+    node_id = name if name in graph else _by_title(graph, name)
+    node = graph[node_id]
+    if field_name not in node.inputs:
+        known = ", ".join(node.inputs) or "none"
+        raise WorkflowError.of(
+            f"it has no input {field_name!r} to set; its inputs here are: {known}",
+            "unknown_input",
+            node_id,
+            node.class_type,
+        )
+    value = _from_json(value, field_name, node_id, node.class_type)
+    inputs = {**node.inputs, field_name: value}
+    return {**graph, node_id: replace(node, inputs=inputs)}
+
+
+def _by_title(graph: Graph, title: str) -> str:
+    found = [node_id for node_id, node in graph.items() if title and node.title == title]
+    if len(found) == 1:
+        return found[0]
+    what = "several nodes are" if found else "no node is"
+    raise WorkflowError.of(
+        f"{what} called {title!r}; the nodes are: {', '.join(_names(graph))}", "unknown_node"
+    )
+
+
+def _names(graph: Graph) -> list[str]:
+    return [f"{node_id} ({node.class_type})" for node_id, node in graph.items()]
+
+
+def _sources(graph: Graph, node_id: str) -> Iterator[str]:
+    return iter([link.node for link in graph[node_id].links.values()])
+
+
+def _node(node_id: str, entry: object) -> Node:
+    if not isinstance(entry, dict):
+        raise WorkflowError.of(
+            f"expected an object with class_type and inputs, got {_short(entry)}",
+            "malformed",
+            node_id,
+        )
+    class_type, inputs = entry.get("class_type"), entry.get("inputs", {})
+    if not isinstance(class_type, str) or not class_type:
+        raise WorkflowError.of(
+            f"class_type must be the name of a node, got {_short(class_type)}", "malformed", node_id
+        )
+    if not isinstance(inputs, dict):
+        raise WorkflowError.of(
+            f"inputs must be an object, got {_short(inputs)}", "malformed", node_id, class_type
+        )
+    meta = entry.get("_meta")
+    title = meta.get("title") if isinstance(meta, dict) else None
+    values = {
+        str(name): _from_json(value, str(name), node_id, class_type)
+        for name, value in inputs.items()
+    }
+    return Node(class_type, values, title if isinstance(title, str) else "")
+
+
+def _from_json(value: object, name: str, node_id: str, class_type: str) -> object:
+    """A list is a link; a list that is meant as a value comes wrapped as {"__value__": [...]}."""
+    if not isinstance(value, list):
+        return value
+    if len(value) == 2 and isinstance(value[0], (str, int)) and _is_slot(value[1]):
+        return Link(str(value[0]), int(value[1]))
+    raise WorkflowError.of(
+        f"its input {name} is {_short(value)}, and a list must be a link: [node id, output number]",
+        "bad_link",
+        node_id,
+        class_type,
+    )
+
+
+def _is_slot(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value)
+
+
+def _to_json(value: object) -> object:
+    return [value.node, value.slot] if isinstance(value, Link) else value
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

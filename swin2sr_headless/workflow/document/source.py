@@ -1,0 +1,151 @@
+"""A workflow as it comes: a JSON file in either format, a PNG that carries one, or a dict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..problems import WorkflowError
+from .definitions import Definitions
+from .graph import Graph, check_links, is_api_format, parse_api
+from .ui_document import is_ui_format, parse_ui
+from .ui_format import convert
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_LARGEST = 64 << 20
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A workflow that was read, not yet understood. `document` is in one of the two formats.
+
+    `page` is what goes into the metadata of outputs as `workflow`: the page's own format, or None.
+    """
+
+    name: str
+    document: Mapping[str, object]
+    page: Mapping[str, object] | None
+
+    def graph(self, definitions: Definitions, explain: Callable[[str], str]) -> Graph:
+        """As a graph whose links are whole; `explain` is for classes that `definitions` lacks.
+
+        Raises WorkflowError.
+        """
+        if is_ui_format(self.document):
+            graph = convert(parse_ui(self.document), definitions, explain)
+            if not graph:
+                raise WorkflowError.of(
+                    f"{self.name} has no nodes that would run: all are notes, muted or bypassed",
+                    "no_outputs",
+                )
+        else:
+            graph = parse_api(self.document)
+        check_links(graph)
+        return graph
+
+
+def read_workflow(source: str | Path | Mapping[str, object]) -> Workflow:
+    """Read a workflow: a path to JSON or PNG, or what such a JSON file holds.
+
+    Of a PNG that carries both formats, the prompt that made it is taken.
+
+    Raises WorkflowError for what is missing, unreadable, or no workflow.
+    """
+    if isinstance(source, Mapping):
+        return _of_document("the workflow", source)
+    path = Path(source).expanduser()
+    try:
+        if path.is_file() and path.stat().st_size > _LARGEST:
+            raise WorkflowError.of(
+                f"{path} has more than {_LARGEST >> 20} MiB; that is no workflow", "malformed"
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise WorkflowError.of(
+            f"cannot read the workflow {path}: {error.strerror or error}; check the name",
+            "unreadable",
+        ) from error
+    if content.startswith(_PNG):
+        return _of_png(path)
+    return _of_document(path.name, _parsed(content, path.name))
+
+
+def _of_document(name: str, document: Mapping[str, object]) -> Workflow:
+    inner = document.get("prompt")
+    if is_ui_format(document):
+        return Workflow(name, document, document)
+    if is_api_format(document):
+        return Workflow(name, document, None)
+    if isinstance(inner, dict) and is_api_format(inner):  # as it is sent to a server
+        return Workflow(name, inner, None)
+    broken = _almost(document)
+    raise WorkflowError.of(
+        broken
+        or f"{name} is JSON, but no workflow: expected nodes by id with class_type and "
+        "inputs (API format), or nodes and links (as ComfyUI saves it)",
+        "malformed",
+    )
+
+
+def _almost(document: Mapping[str, object]) -> str:
+    """Which node spoils what else is API format."""
+    nodes = {key: value for key, value in document.items() if isinstance(value, dict)}
+    good = [key for key, value in nodes.items() if "class_type" in value]
+    bad = [key for key in document if key not in good]
+    if not good or not bad:
+        return ""
+    return f"node {bad[0]} has no class_type; each node needs one"
+
+
+def _of_png(path: Path) -> Workflow:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            texts = dict(getattr(image, "text", {}) or image.info)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise WorkflowError.of(f"{path} is a damaged PNG: {error}", "unreadable") from error
+    found = {
+        key: _parsed(texts[key].encode(), f"the {key} in {path.name}")
+        for key in ("prompt", "workflow")
+        if isinstance(texts.get(key), str)
+    }
+    if not found:
+        raise WorkflowError.of(
+            f"{path} carries no workflow: it has neither a prompt nor a workflow text, as ComfyUI "
+            "writes them",
+            "malformed",
+        )
+    page = found.get("workflow")
+    return Workflow(
+        path.name,
+        _of_document(
+            f"the workflow in {path.name}", found.get("prompt") or found["workflow"]
+        ).document,
+        page,
+    )
+
+
+def _parsed(content: bytes, name: str) -> Mapping[str, object]:
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise WorkflowError.of(
+            f"{name} is no text in UTF-8 (byte {error.start}); expected JSON or a PNG", "malformed"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise WorkflowError.of(
+            f"{name} is no JSON: {error.msg} in line {error.lineno}, column {error.colno}",
+            "malformed",
+        ) from error
+    except RecursionError as error:
+        raise WorkflowError.of(
+            f"{name} is nested too deeply for a workflow", "malformed"
+        ) from error
+    if not isinstance(document, dict):
+        raise WorkflowError.of(
+            f"{name} holds a {type(document).__name__}, expected an object with nodes", "malformed"
+        )
+    return document

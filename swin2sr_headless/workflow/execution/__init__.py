@@ -1,0 +1,1 @@
+"""The small executor and its stand-ins for ComfyUI's own picture nodes."""

@@ -1,0 +1,293 @@
+"""Running a checked graph: in order, each node once, and only those whose inputs have changed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from ...cli.failures import explain
+from ...comfy_stub import io_types as io
+from ...comfy_stub.model_management import (
+    InterruptProcessingException,
+    throw_exception_if_processing_interrupted,
+)
+from ..document.graph import Graph, Link, Node
+from ..problems import Problem
+from ..report import NodeRun
+
+logger = logging.getLogger(__name__)
+
+Classes = Mapping[str, type[io.ComfyNode]]
+Shown = dict[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a node gave: for each output a list with one value per call; and what it shows."""
+
+    values: tuple[list[object], ...]
+    shown: Mapping[str, object]
+
+
+@dataclass
+class Run:
+    """What happened. `failure` is the node that failed; `interrupted` says that it was stopped."""
+
+    nodes: dict[str, NodeRun] = field(default_factory=dict)
+    shown: Shown = field(default_factory=dict)
+    failure: Problem | None = None
+    interrupted: bool = False
+
+
+class Executor:
+    """Runs graphs one after the other and remembers the results of the last one."""
+
+    def __init__(self, classes: Classes) -> None:
+        self._classes = classes
+        self._cache: dict[str, Made] = {}
+
+    def run(
+        self,
+        graph: Graph,
+        outputs: list[str],
+        hidden: Mapping[io.Hidden, object],
+        place: str,
+        still_there: Callable[[Mapping[str, object]], bool],
+        started: Callable[[str, Node], None] | None = None,
+    ) -> Run:
+        """Make the outputs of a graph that was validated.
+
+        hidden: what nodes may ask for besides their inputs. place: where outputs go; a node that
+        writes runs again when that changes. still_there: whether the files exist that a node has
+        shown before; else it runs again, too.
+        """
+        keys = _Keys(graph, self._classes, place).all()
+        self._cache = {key: self._cache[key] for key in keys.values() if key in self._cache}
+        for node_id in outputs:
+            made = self._cache.get(keys[node_id])
+            if made is not None and not still_there(made.shown):
+                del self._cache[keys[node_id]]
+        run = Run()
+        cached = {n for n in graph if keys[n] in self._cache}
+        todo = _pending(graph, outputs, cached)
+        with torch.inference_mode():
+            for node_id in _order(graph, todo, self._classes):
+                if keys[node_id] in self._cache:  # another node of the graph is just the same
+                    run.nodes[node_id] = self._entry(graph, node_id, "cached")
+                    continue
+                if started is not None:
+                    started(node_id, graph[node_id])
+                if not self._step(graph, node_id, keys, hidden, run):
+                    break
+        for node_id in graph:
+            state = "cached" if node_id in cached else "skipped"
+            run.nodes.setdefault(node_id, self._entry(graph, node_id, state))
+            made = self._cache.get(keys[node_id])
+            if made is not None and made.shown:
+                run.shown[node_id] = made.shown
+        return run
+
+    def forget(self) -> None:
+        """Drop all results."""
+        self._cache.clear()
+
+    def _step(
+        self,
+        graph: Graph,
+        node_id: str,
+        keys: Mapping[str, str],
+        hidden: Mapping[io.Hidden, object],
+        run: Run,
+    ) -> bool:
+        """Run one node; False where the rest must not run."""
+        node, begun = graph[node_id], time.perf_counter()
+        state = "ran"
+        try:
+            throw_exception_if_processing_interrupted()
+            inputs = {name: self._input(value, keys) for name, value in node.inputs.items()}
+            told = {**hidden, io.Hidden.unique_id: node_id}
+            self._cache[keys[node_id]] = _call(self._classes[node.class_type], inputs, told)
+        except InterruptProcessingException:
+            run.interrupted, state = True, "skipped"
+        except Exception as error:
+            logger.debug("node %s failed", node_id, exc_info=True)
+            run.failure, state = _problem(error, node_id, node.class_type), "failed"
+        seconds = time.perf_counter() - begun
+        run.nodes[node_id] = NodeRun(node_id, node.class_type, state, seconds)
+        return state == "ran"
+
+    def _input(self, value: object, keys: Mapping[str, str]) -> list[object]:
+        if isinstance(value, Link):
+            return self._cache[keys[value.node]].values[value.slot]
+        return [value]
+
+    @staticmethod
+    def _entry(graph: Graph, node_id: str, state: str) -> NodeRun:
+        return NodeRun(
+            node_id, graph[node_id].class_type, state, 0.0 if state == "cached" else None
+        )
+
+
+class _Keys:
+    """A key per node that changes with anything that its results depend on."""
+
+    def __init__(self, graph: Graph, classes: Classes, place: str) -> None:
+        self._graph, self._classes, self._place = graph, classes, place
+        self._known: dict[str, str] = {}
+
+    def all(self) -> dict[str, str]:
+        """Every node's key; sources first, so that no depth of the graph is too deep."""
+        for node_id in _sources_first(self._graph):
+            self._known[node_id] = self._key(node_id)
+        return self._known
+
+    def _key(self, node_id: str) -> str:
+        node = self._graph[node_id]
+        schema = self._classes[node.class_type].GET_SCHEMA()
+        parts: list[object] = [node.class_type, self._fingerprint(node)]
+        if schema.not_idempotent or io.Hidden.unique_id in (schema.hidden or ()):
+            parts.append(node_id)
+        if schema.is_output_node:
+            parts.append(self._place)
+        for name in sorted(node.inputs):
+            value = node.inputs[name]
+            known = (self._known[value.node], value.slot) if isinstance(value, Link) else value
+            parts.append([name, isinstance(value, Link), known])
+        text = json.dumps(parts, sort_keys=True, default=repr)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _fingerprint(self, node: Node) -> object:
+        node_class = self._classes[node.class_type]
+        if not overridden(node_class, "fingerprint_inputs"):
+            return None
+        try:
+            return node_class.fingerprint_inputs(**constants(node))
+        except Exception as error:
+            logger.warning("%s cannot tell whether it has changed: %s", node.class_type, error)
+            return time.perf_counter_ns()  # never the same again: it runs
+
+
+def overridden(node_class: type[io.ComfyNode], method: str) -> bool:
+    """Whether a node has such a method of its own."""
+    return getattr(node_class, method).__func__ is not getattr(io.ComfyNode, method).__func__
+
+
+def constants(node: Node) -> dict[str, object]:
+    """The inputs of a node before anything runs: what comes through a link is None."""
+    return {n: None if isinstance(v, Link) else v for n, v in node.inputs.items()}
+
+
+def _sources_first(graph: Graph) -> Iterator[str]:
+    waiting = {n: len({link.node for link in node.links.values()}) for n, node in graph.items()}
+    feeds: dict[str, set[str]] = {n: set() for n in graph}
+    for node_id, node in graph.items():
+        for link in node.links.values():
+            feeds[link.node].add(node_id)
+    ready = [n for n, count in waiting.items() if not count]
+    for node_id in ready:
+        yield node_id
+        for fed in feeds[node_id]:
+            waiting[fed] -= 1
+            if not waiting[fed]:
+                ready.append(fed)
+
+
+def _pending(graph: Graph, outputs: list[str], cached: set[str]) -> list[str]:
+    """What has to run, in the order in which ComfyUI finds it: from the outputs backwards."""
+    found = dict.fromkeys(n for n in outputs if n not in cached)
+    for node_id in (todo := list(found)):
+        for link in graph[node_id].links.values():
+            if link.node not in cached and link.node not in found:
+                found[link.node] = None
+                todo.append(link.node)
+    return list(found)
+
+
+def _order(graph: Graph, todo: list[str], classes: Classes) -> Iterator[str]:
+    """Sources first; among those that are ready, what brings an output nearest."""
+    shows = {n: classes[graph[n].class_type].GET_SCHEMA().is_output_node for n in todo}
+    feeds: dict[str, list[str]] = {n: [] for n in todo}
+    for node_id in todo:
+        for link in graph[node_id].links.values():
+            if link.node in feeds:
+                feeds[link.node].append(node_id)
+
+    def rank(node_id: str) -> int:
+        if shows[node_id]:
+            return 0
+        if any(shows[fed] for fed in feeds[node_id]):
+            return 1
+        return 2 if any(shows[far] for fed in feeds[node_id] for far in feeds[fed]) else 3
+
+    ranks = {node_id: rank(node_id) for node_id in todo}
+    waiting = dict.fromkeys(todo)
+    while waiting:
+        sources = {n: {link.node for link in graph[n].links.values()} for n in waiting}
+        ready = [n for n in waiting if not sources[n] & waiting.keys()]
+        chosen = min(ready, key=ranks.__getitem__)
+        del waiting[chosen]
+        yield chosen
+
+
+def _call(
+    node_class: type[io.ComfyNode],
+    inputs: Mapping[str, list[object]],
+    hidden: Mapping[io.Hidden, object],
+) -> Made:
+    """Call a node: once for lists, else once per item, shorter lists repeating their last one."""
+    schema = node_class.GET_SCHEMA()
+    asked = {name: value for name, value in hidden.items() if name in (schema.hidden or ())}
+    locked = node_class.PREPARE_CLASS_CLONE(asked)
+    calls: list[dict[str, object]]
+    if schema.is_input_list:
+        calls = [dict(inputs)]
+    else:
+        count = max((len(values) for values in inputs.values()), default=1)
+        calls = [{n: v[min(i, len(v) - 1)] for n, v in inputs.items()} for i in range(count)]
+    results = [_output(locked.EXECUTE_NORMALIZED(**call)) for call in calls]
+    values = []
+    for slot, output in enumerate(schema.outputs):
+        given = [(result.result or ())[slot] for result in results]
+        values.append([x for g in given for x in g] if output.is_output_list else given)  # type: ignore[union-attr]
+    shown: dict[str, object] = {}
+    for result in results:
+        for name, entries in (result.ui or {}).items():
+            before = shown.get(name, [])
+            shown[name] = [*before, *entries]  # type: ignore[misc]
+    return Made(tuple(values), shown)
+
+
+def _output(result: object) -> io.NodeOutput:
+    if inspect.iscoroutine(result):
+        result = asyncio.run(result)
+    if isinstance(result, io.NodeOutput):
+        return result
+    return io.NodeOutput(*result) if isinstance(result, tuple) else io.NodeOutput()
+
+
+def _problem(error: Exception, node_id: str, class_type: str) -> Problem:
+    # the node pack brings its own copy of the core, whose errors speak for themselves, too
+    own = hasattr(error, "exit_code")
+    message = " ".join(str(error).split()) if own else explain(error).sentence
+    return Problem(message, type(error).__name__, node_id, class_type)
+
+
+def missing_files(shown: Mapping[str, object], folders: Mapping[str, Path]) -> bool:
+    """Whether a file is gone that a node has shown before."""
+    for items in shown.values():
+        for item in items if isinstance(items, (list, tuple)) else ():
+            if isinstance(item, dict) and "filename" in item:
+                folder = folders.get(str(item.get("type")))
+                name = Path(str(item.get("subfolder", "")), str(item["filename"]))
+                if folder is not None and not (folder / name).is_file():
+                    return True
+    return False
