@@ -21,9 +21,11 @@ from torch import Tensor
 from ..errors import NonFiniteError
 from ..kernels.block import Workspace, run_block
 from ..network.config import Swin2SRConfig
+from ..network.head_costs import HEAD_COSTS
 from ..network.heads import HEADS
 from ..network.padding import reflect_pad
-from ..network.windows import MapRegion, window_groups
+from ..network.window_grid import MapRegion
+from ..network.windows import window_groups
 from ..planning.costs import block_work, conv_reach, conv_work, head_work
 from ..planning.pass_plan import PassPlan
 from ..planning.tiles import Box, split
@@ -242,7 +244,7 @@ class _Work:
         """Reconstruct the output pixels that belong to `box` and write them into `output`."""
         network, config = self.network, self.config
         head = HEADS[config.head]
-        context = box.grown(head.reach + conv_reach(config), self.plan.bounds)
+        context = box.grown(HEAD_COSTS[config.head].reach + conv_reach(config), self.plan.bounds)
         x = features[:, context.rows, context.columns].to(network.device)
         image = self._image_at(context)
         x = network.conv_after_body(as_image(network.norm(x)))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..network.padding import round_up
+from ..network.window_grid import round_up
 from ..planning.tiles import Box
 from .face import Face
 

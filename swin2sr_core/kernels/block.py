@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import torch
@@ -10,52 +9,8 @@ from torch import Tensor
 
 from ..network.config import Swin2SRConfig
 from ..network.network import COSINE_EPS, scaled_gelu
-from ..prepared.fold import FoldedAttention, FoldedBlock, padded_head_dim
-
-
-@dataclass(frozen=True)
-class WorkspaceSizes:
-    """Elements of each buffer that a band of windows needs, of the type of the feature map.
-
-    `layers` is no buffer: it is the most that linear layers and norms hold at once.
-    """
-
-    windows: int
-    heads: int
-    logits: int
-    context: int
-    layers: int
-
-    @classmethod
-    def of(
-        cls, config: Swin2SRConfig, windows: int, precision: str = "fp32", on_gpu: bool = False
-    ) -> WorkspaceSizes:
-        """The buffers for bands of at most `windows` windows, in any stage of the network."""
-        tokens, dim, hidden = config.window**2, config.embed_dim, config.mlp_dim
-        rows = windows * tokens
-        heads = max(config.num_heads)
-        padded = max(h * padded_head_dim(dim // h) for h in config.num_heads)
-        layers = max(3 * padded, hidden + dim)
-        if precision == "int8":  # beside the input: its levels, these in int8, and the sums
-            sums = 2 if on_gpu else 1  # in int32 and in float
-            layers = max(dim + dim // 4 + sums * 3 * padded, 2 * hidden + hidden // 4 + sums * dim)
-        return cls(
-            windows=rows * dim,
-            heads=rows * 3 * padded,
-            logits=rows * heads * tokens,
-            context=rows * padded,
-            layers=rows * layers,
-        )
-
-    @property
-    def total(self) -> int:
-        """At the fullest moment of a block."""
-        return sum(vars(self).values())
-
-    @property
-    def kept(self) -> int:
-        """What lasts as long as the workspace."""
-        return self.total - self.layers
+from ..planning.workspace import WorkspaceSizes
+from ..prepared.fold import FoldedAttention, FoldedBlock
 
 
 class Workspace:

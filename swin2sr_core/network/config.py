@@ -154,3 +154,8 @@ def _shape(shapes: Shapes, name: str, dims: int) -> tuple[int, ...]:
     if min(shape) < 1:
         raise CheckpointError(f"`{name}` is empty, its shape is {shape}; the file is damaged")
     return tuple(shape)
+
+
+def padded_head_dim(head_dim: int) -> int:
+    """Channels per head after padding: room for the column of ones, in whole vector registers."""
+    return -(-(head_dim + 1) // 4) * 4

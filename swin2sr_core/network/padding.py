@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
-def round_up(size: int, multiple: int) -> int:
-    """The smallest multiple of `multiple` that is at least `size`."""
-    return -(-size // multiple) * multiple
+from .window_grid import round_up
 
 
 def reflect_pad(image: Tensor, multiple: int) -> Tensor:

@@ -8,35 +8,15 @@ and a region cut from it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from .window_grid import MapRegion, axis_count
+
 PLAIN, RIGHT, BOTTOM, CORNER = range(4)
 """Kinds of shifted windows: which of the map's borders runs through the window's middle."""
-
-
-@dataclass(frozen=True)
-class MapRegion:
-    """A window-aligned rectangle of the (padded) feature map, in LR pixels; it may wrap around.
-
-    A region that spans an axis of the map owns the windows that wrap around on that axis; one that
-    does not span it has context on that axis instead, and its wrapped windows do not exist.
-    """
-
-    top: int
-    left: int
-    height: int
-    width: int
-    map_height: int
-    map_width: int
-
-    @classmethod
-    def whole(cls, height: int, width: int) -> MapRegion:
-        """The region that is the map itself."""
-        return cls(0, 0, height, width, height, width)
 
 
 def partition(feature_map: Tensor, window: int) -> Tensor:
@@ -66,14 +46,6 @@ def window_groups(region: MapRegion, window: int, shift: int) -> list[tuple[int,
     kind = seam_row[:, None].int() * BOTTOM + seam_column[None, :].int() * RIGHT
     groups = [(k, index[kind == k]) for k in (PLAIN, RIGHT, BOTTOM, CORNER)]
     return [(k, group) for k, group in groups if len(group)]
-
-
-def axis_count(size: int, map_size: int, window: int, shift: int) -> int:
-    """Windows along one axis of a region; a wrapped one exists only where it spans the map.
-
-    In a smaller region it would lie in the context, where nothing is kept.
-    """
-    return size // window - (1 if shift and size < map_size else 0)
 
 
 def _axis_windows(

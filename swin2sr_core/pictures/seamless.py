@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..network.padding import round_up
+from ..network.window_grid import round_up
 from .resize import resize
 
 CONTEXT = 32

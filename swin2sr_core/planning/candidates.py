@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from ..kernels.block import WorkspaceSizes
 from ..network.config import Swin2SRConfig
-from ..network.padding import round_up
+from ..network.window_grid import round_up
 from .forecast import ELEMENT_BYTES
 from .pass_plan import PassPlan
+from .workspace import WorkspaceSizes
 
 _CACHE_BYTES = 12 << 20
 """Of a band's temporaries on a CPU: they stay in L3, and starting the operations hardly counts."""

@@ -6,7 +6,7 @@ Work is in floating-point operations (two per multiply-add).
 from __future__ import annotations
 
 from ..network.config import Swin2SRConfig
-from ..network.heads import HEADS
+from ..network.head_costs import HEAD_COSTS
 
 
 def block_work(config: Swin2SRConfig) -> int:
@@ -26,7 +26,7 @@ def conv_work(config: Swin2SRConfig) -> int:
 def head_work(config: Swin2SRConfig) -> int:
     """Everything around the stages: both ends' convolutions and the head."""
     ends = 2 * 2 * 9 * config.in_channels * config.embed_dim
-    return ends + conv_work(config) + HEADS[config.head].work(config)
+    return ends + conv_work(config) + HEAD_COSTS[config.head].work(config)
 
 
 def matrix_work(config: Swin2SRConfig) -> int:

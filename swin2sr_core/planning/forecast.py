@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..kernels.block import WorkspaceSizes
-from ..network.heads import HEADS
+from ..network.head_costs import HEAD_COSTS
 from .costs import conv_reach
 from .tiles import longest_piece
+from .workspace import WorkspaceSizes
 
 if TYPE_CHECKING:
     from .pass_plan import PassPlan
@@ -123,14 +123,16 @@ def _head_terms(plan: PassPlan) -> Terms:
     """The head: what is left of the maps, and one piece with its context."""
     config, map_size = plan.config, ELEMENT_BYTES[plan.precision]
     size = BF16_BYTES if plan.narrow_head else map_size
-    reach = HEADS[config.head].reach + conv_reach(config)
+    reach = HEAD_COSTS[config.head].reach + conv_reach(config)
     rows = longest_piece(plan.height, plan.strip_side, reach, plan.padded_height)
     columns = longest_piece(plan.width, plan.strip_side, reach, plan.padded_width)
     context = plan.batch * rows * columns
     image = 0 if plan.unified else config.in_channels * FP32_BYTES
     features = config.embed_dim * size
     normed = map_size + size if plan.narrow_head else 0  # the map's type, and brought to the head's
-    peak = max(HEADS[config.head].peak(config, size), config.embed_dim * max(normed, FP32_BYTES))
+    peak = max(
+        HEAD_COSTS[config.head].peak(config, size), config.embed_dim * max(normed, FP32_BYTES)
+    )
     maps = _map_bytes(plan) if plan.strategy == "whole" else 0
     return (
         *_resident_terms(plan),

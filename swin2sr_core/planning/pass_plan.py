@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ..network.config import Swin2SRConfig
-from ..network.heads import HEADS
-from ..network.padding import round_up
-from ..network.windows import MapRegion, axis_count
+from ..network.head_costs import HEAD_COSTS
+from ..network.window_grid import MapRegion, axis_count, round_up
 from . import forecast
 from .costs import block_work, conv_reach, conv_work, head_work, stage_margin
 from .forecast import Terms
@@ -153,7 +152,7 @@ class PassPlan:
     @property
     def cost(self) -> int:
         """`work`, and what the cutting itself costs: context computed twice, and calls."""
-        margin = 2 * (HEADS[self.config.head].reach + conv_reach(self.config))
+        margin = 2 * (HEAD_COSTS[self.config.head].reach + conv_reach(self.config))
         again = (self.strip_side + margin) ** 2 / self.strip_side**2 - 1
         again_conv = (self.conv_side + 2) ** 2 / self.conv_side**2 - 1
         area, stages = self.bounds.area, len(self.config.depths)

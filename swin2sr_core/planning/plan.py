@@ -14,7 +14,7 @@ import torch
 from ..errors import BudgetError, InputError
 from ..machine.devices import has_native_bf16
 from ..network.config import Swin2SRConfig
-from ..network.padding import round_up
+from ..network.window_grid import round_up
 from ..units import format_bytes
 from .candidates import fastest_pass, fastest_that_fits, pass_candidates
 from .forecast import ELEMENT_BYTES, FP32_BYTES

@@ -19,8 +19,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..kernels.linears import Layer, Linear
-from ..network.config import Swin2SRConfig
+from ..network.config import Swin2SRConfig, padded_head_dim
 from ..network.heads import HEADS
 from ..network.network import (
     MAX_LOGIT_SCALE,
@@ -31,17 +30,13 @@ from ..network.network import (
     image_mean,
 )
 from ..network.windows import attention_masks, position_bias
+from .linears import Layer, Linear
 from .quantization import GELU_MINIMUM, QuantizedLinear
 
 LOG2_E = math.log2(math.e)
 
 _EXPONENT_ROOM = 110.0
 """Base-2 exponents within +-110 of zero keep fp32 and bf16 sums of 64 terms normal and finite."""
-
-
-def padded_head_dim(head_dim: int) -> int:
-    """Channels per head after padding: room for the column of ones, in whole vector registers."""
-    return -(-(head_dim + 1) // 4) * 4
 
 
 @dataclass(frozen=True)

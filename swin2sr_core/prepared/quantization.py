@@ -14,8 +14,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..kernels.int8_products import Int8Matrix
 from ..machine.devices import has_int8_products
+from .int8_products import Int8Matrix
 
 LIMIT = 127
 """The largest magnitude of an int8 here: symmetric, so that zero stays zero."""

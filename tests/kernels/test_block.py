@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
-from swin2sr_core.kernels.block import Workspace, WorkspaceSizes, run_block
+from swin2sr_core.kernels.block import Workspace, run_block
 from swin2sr_core.machine.meter import PeakMeter
-from swin2sr_core.network.windows import MapRegion, window_groups
+from swin2sr_core.network.window_grid import MapRegion
+from swin2sr_core.network.windows import window_groups
+from swin2sr_core.planning.workspace import WorkspaceSizes
 from swin2sr_core.prepared.fold import fold
 
 CPU = torch.device("cpu")

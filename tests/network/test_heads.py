@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from swin2sr_core.machine.meter import PeakMeter
+from swin2sr_core.network.head_costs import HEAD_COSTS
 from swin2sr_core.network.heads import HEADS
 from swin2sr_core.prepared.fold import fold
 
@@ -65,7 +66,7 @@ def cropped_difference(config, network, features, image, margin: int) -> float:
 
 
 def test_the_reach_is_enough_and_one_pixel_less_is_not(tiny_config, make_network, make_image):
-    network, reach = make_network(tiny_config), HEADS[tiny_config.head].reach
+    network, reach = make_network(tiny_config), HEAD_COSTS[tiny_config.head].reach
     features, image = features_of(tiny_config, make_image)
     assert cropped_difference(tiny_config, network, features, image, reach) <= 1e-6
     assert cropped_difference(tiny_config, network, features, image, reach - 1) > 1e-4
@@ -76,7 +77,7 @@ def test_work_is_what_torch_counts(tiny_config, make_network, make_image):
     features, image = features_of(tiny_config, make_image)
     with FlopCounterMode(display=False) as counter:
         head.run(dict(network.named_children()), features, image)
-    assert head.work(tiny_config) * SIDE**2 == counter.get_total_flops()
+    assert HEAD_COSTS[tiny_config.head].work(tiny_config) * SIDE**2 == counter.get_total_flops()
 
 
 @pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
@@ -89,4 +90,6 @@ def test_peak_is_what_is_live(tiny_config, make_network, make_image, dtype, size
     features = features.to(dtype).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), PeakMeter() as meter:
         head.run(folded.head, features, image)
-    assert meter.peak == pytest.approx(head.peak(config, size) * SIDE**2, rel=0.1)
+    assert meter.peak == pytest.approx(
+        HEAD_COSTS[config.head].peak(config, size) * SIDE**2, rel=0.1
+    )

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swin2sr_core.network.padding import crop, reflect_pad, round_up
+from swin2sr_core.network.padding import crop, reflect_pad
+from swin2sr_core.network.window_grid import round_up
 
 SIZES = st.integers(1, 40)
 

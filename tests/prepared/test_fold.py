@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from swin2sr_core.prepared.fold import fold, padded_head_dim
+from swin2sr_core.network.config import padded_head_dim
+from swin2sr_core.prepared.fold import fold
 
 CPU = torch.device("cpu")
 DTYPES = (torch.float32, torch.bfloat16)
