@@ -47,7 +47,7 @@ def main() -> None:
     print("strategy   allocations   exact picture   other tiles   errors   bytes left behind")
     for strategy, sizes in SIZES.items():
         plan = s2.make_plan(model, side, side + 16, 2, strategy=strategy)
-        sizes = {"band_windows": 3, "conv_side": 16, "strip_side": 16, **sizes}
+        sizes = {"band_windows": 3, "conv_side": 16, "head_side": 16, **sizes}
         plan = replace(plan, passes=tuple(replace(step, **sizes) for step in plan.passes))
         with FailingAllocator() as counting:
             expected = s2.upscale(model, image, plan=plan).image

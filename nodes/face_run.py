@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from ..swin2sr_core import BudgetError, InputError, Model, ModelNotFoundError, Plan, plan_upscale
+from ..swin2sr_core import InputError, Model, ModelNotFoundError, Plan
 from ..swin2sr_core.faces import (
     Face,
     Grid,
@@ -21,11 +21,12 @@ from ..swin2sr_core.faces import (
     select_faces,
 )
 from ..swin2sr_core.faces.crops import crop_plans
+from ..swin2sr_core.planning.budget import plan_within
 from . import host, pictures
 from .face_regions import as_boxes
 from .face_restorer import FaceRestorer
 from .face_source import find_regions, with_landmarks
-from .job import Settings
+from .job import SLOWER, Candidate, node_settings
 from .managed import UpscaleModel
 from .pictures import Pictures
 from .run import run as upscale_all
@@ -75,7 +76,7 @@ def run(
     chosen = _chosen(batch, choice)
     if upscaled is None:
         scale = 4.0 if model.scale > 1 else 1.0
-        upscaled, _ = upscale_all(model, image, None, Settings(scale=scale))
+        upscaled, _ = upscale_all(model, image, None, node_settings(scale=scale))
     base = pictures.take(upscaled, None)
     if len(base) != len(batch):
         raise InputError(
@@ -154,20 +155,11 @@ class _Worker:
 
     def plan_for(self, core: Model, height: int, width: int, scale: float, batch: int) -> Plan:
         """A plan for crops; if possible one for which ComfyUI need not unload other models."""
-        device = host.compute_device()
-        weights = self.model.weight_bytes - self.model.patcher.loaded_size()
-
-        def plan(budget: int) -> Plan:
-            return plan_upscale(
-                *(core.config, height, width, scale, core.precision, budget, "auto"),
-                device_type=device.type,
-                batch=batch,
-            )
-
-        try:
-            return plan(int(host.free_bytes(device) * 0.9) - weights)
-        except BudgetError:
-            return plan(int(host.available_bytes(device) * 0.9) - weights)
+        model = Candidate.of(self.model)
+        request = replace(
+            model.prospect.request(height, width, scale, batch=batch), precision=core.precision
+        )
+        return plan_within(request, host.room(model.missing_bytes), slower=SLOWER)
 
     def _regions(self, faces: list[Face]) -> tuple:
         window = self.model.config.window

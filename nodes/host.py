@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..swin2sr_core.machine.devices import free_bytes as system_free_bytes
 from ..swin2sr_core.machine.host_memory import resident_bytes
+from ..swin2sr_core.planning.budget import Room
 
 __all__ = [
     "MODEL_FOLDERS",
@@ -39,6 +40,7 @@ __all__ = [
     "raise_if_interrupted",
     "register_model_folder",
     "release_cache",
+    "room",
     "temp_folder",
     "user_folder",
 ]
@@ -118,6 +120,13 @@ def available_bytes(device: torch.device) -> int:
     if device.type == "cpu":
         return free_bytes(device)
     return max(free_bytes(device), int(mm.get_total_memory(device) * 0.9))
+
+
+def room(taken: int = 0) -> Room:
+    """The memory of the device that computes, less `taken` bytes that have to be there besides."""
+    device = compute_device()
+    available = None if device.type == "cpu" else available_bytes(device)
+    return Room(free_bytes(device), available, taken, str(device))
 
 
 def make_room(size: int, device: torch.device) -> None:

@@ -4,72 +4,93 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..swin2sr_core import BudgetError, InputError, Plan, plan_upscale
-from ..swin2sr_core.pictures import seamless
-from ..swin2sr_core.planning.plan import output_size, pass_count
+from ..swin2sr_core import BudgetError, InputError
+from ..swin2sr_core.models.model import prospect_on
+from ..swin2sr_core.planning.picture_plan import (
+    PicturePlan,
+    PictureSettings,
+    Prospect,
+    picture_output_size,
+    plan_picture,
+)
 from ..swin2sr_core.units import format_bytes
 from . import host
 from .managed import UpscaleModel
 
-EDGES = ("reflect", "wrap")
+SLOWER = 1.25
+"""How much slower a plan may be that needs no other model to be unloaded.
 
-_SLOWER = 1.25
-"""How much slower a plan may be that needs no other model to be unloaded."""
+Loading a diffusion model again takes seconds; a quarter of an upscale seldom does.
+"""
+
+LEAST_SCALE, MOST_SCALE = 0.25, 4.0
 
 
-@dataclass(frozen=True)
-class Settings:
+def node_settings(
+    scale: float = 4.0,
+    longest_side: int = 0,
+    sharpen: float = 0.0,
+    edge: str = "reflect",
+    strategy: str = "auto",
+    tile_size: int = 0,
+    overlap: int = 0,
+    max_memory: float = 0.0,
+    max_input_side: int = 0,
+) -> PictureSettings:
     """The node's widgets; 0 stands for: decided here. `max_memory` is in GB (2**30 bytes)."""
-
-    scale: float = 4.0
-    longest_side: int = 0
-    sharpen: float = 0.0
-    edge: str = "reflect"
-    strategy: str = "auto"
-    tile_size: int = 0
-    overlap: int = 0
-    max_memory: float = 0.0
-    max_input_side: int = 0
-
-    def __post_init__(self) -> None:
-        if self.edge not in EDGES:
-            raise InputError(f"edge must be one of {', '.join(EDGES)}, got {self.edge}")
-        if self.longest_side == 0 and not 0.25 <= self.scale <= 4:
-            raise InputError(f"scale must be from 0.25 to 4, got {self.scale:g}")
+    if longest_side == 0 and not LEAST_SCALE <= scale <= MOST_SCALE:
+        raise InputError(f"scale must be from {LEAST_SCALE:g} to {MOST_SCALE:g}, got {scale:g}")
+    return PictureSettings(
+        scale=scale,
+        longest_side=longest_side,
+        sharpen=sharpen,
+        edge=edge,
+        strategy=strategy,
+        tile=tile_size,
+        overlap=overlap or None,
+        max_memory=int(max_memory * 2**30) or None,
+        max_input_side=max_input_side,
+    )
 
 
 @dataclass(frozen=True)
-class Job:
-    """A plan for every frame of a batch, and what happens around it; sizes are in pixels.
+class Candidate:
+    """A model that is to run, loaded or not: what planning asks, and the weights still to come."""
 
-    The result has `height` x `width`. `margin` is what is padded on every side before the network,
-    which makes `factor` times as many pixels: 0 unless the edges wrap.
-    """
+    prospect: Prospect
+    missing_bytes: int = 0
 
-    plan: Plan
-    height: int
-    width: int
-    margin: int
-    factor: int
-
-
-def make_job(model: UpscaleModel, height: int, width: int, frames: int, settings: Settings) -> Job:
-    """Plan `frames` pictures of height x width. Raises InputError and BudgetError."""
-    scale = settings.longest_side / max(height, width) if settings.longest_side else settings.scale
-    size = output_size(height, width, scale)
-    finished = _room_for_finished(frames, *size)
-    factor = model.scale ** pass_count(model.config, scale)
-    if settings.edge == "reflect":
-        plan = _plan(model, height, width, scale, finished, settings)
-        return Job(plan, *size, 0, factor)
-    margin = seamless.margin(model.config.window)
-    padded = (height + 2 * margin, width + 2 * margin)
-    plan = _plan(model, *padded, factor, finished, settings)
-    return Job(plan, *size, margin, factor)
+    @classmethod
+    def of(cls, model: UpscaleModel) -> Candidate:
+        """A loaded model, as it will be on the device that computes."""
+        prospect = prospect_on(host.compute_device(), model.config, model.core.precision)
+        return cls(prospect, model.weight_bytes - model.patcher.loaded_size())
 
 
-def _room_for_finished(frames: int, height: int, width: int) -> int:
+def plan_batch(
+    model: Candidate,
+    height: int,
+    width: int,
+    frames: int,
+    settings: PictureSettings,
+    channels: int = 3,
+) -> PicturePlan:
+    """The plan of each of `frames` pictures of height x width. Raises InputError, BudgetError."""
+    finished = _finished_bytes(model, height, width, frames, settings)
+    device = host.compute_device()
+    # Besides what the plan counts: the finished frames where they share the memory, the weights.
+    taken = model.missing_bytes + (finished if device == host.output_device() else 0)
+    room = host.room(taken)
+    return plan_picture(
+        model.prospect, height, width, settings, room, channels=channels, slower=SLOWER
+    )
+
+
+def _finished_bytes(
+    model: Candidate, height: int, width: int, frames: int, settings: PictureSettings
+) -> int:
     """Bytes of the finished pictures, RGBA; raises BudgetError where they alone are too many."""
+    height, width = picture_output_size(model.prospect.config, height, width, settings)
     size = frames * height * width * 4 * 4
     if size > (free := host.free_bytes(host.output_device())):
         raise BudgetError(
@@ -77,43 +98,3 @@ def _room_for_finished(frames: int, height: int, width: int) -> int:
             f"{format_bytes(free)} is free; upscale fewer at a time, or to a smaller size"
         )
     return size
-
-
-def _plan(
-    model: UpscaleModel, height: int, width: int, scale: float, finished: int, settings: Settings
-) -> Plan:
-    """The plan for one frame, if possible one for which ComfyUI need not unload other models."""
-    device = host.compute_device()
-
-    def plan(budget: int) -> Plan:
-        return plan_upscale(
-            model.config,
-            height,
-            width,
-            scale,
-            model.core.precision,
-            budget,
-            settings.strategy,
-            device.type,
-            batch=3 if model.config.in_channels == 1 else 1,
-            tile=settings.tile_size,
-            overlap=settings.overlap or None,
-        )
-
-    if settings.max_memory > 0:
-        return plan(int(settings.max_memory * 2**30))
-    # Besides what the plan counts: the finished frames where they share the memory, the weights.
-    others = finished if device == host.output_device() else 0
-    others += model.weight_bytes - model.patcher.loaded_size()
-    most = plan(int(host.available_bytes(device) * 0.9) - others)
-    if device.type == "cpu":
-        return most
-    try:
-        modest = plan(host.free_bytes(device) - others)
-    except BudgetError:
-        return most
-    return modest if _cost(modest) <= _SLOWER * _cost(most) else most
-
-
-def _cost(plan: Plan) -> int:
-    return sum(each.cost for each in plan.passes)

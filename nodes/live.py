@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..swin2sr_core.engine.upscale import Piece
+from ..swin2sr_core.planning.picture_plan import PicturePlan
 from . import host, page, timings
-from .job import Job
 from .managed import UpscaleModel
 from .report import Summary
 
@@ -27,9 +27,9 @@ class Live:
     """
 
     def __init__(
-        self, model: UpscaleModel, job: Job, frames: int, memory: host.ResidentMemory
+        self, model: UpscaleModel, plan: PicturePlan, frames: int, memory: host.ResidentMemory
     ) -> None:
-        self.model, self.job, self.frames = model, job, frames
+        self.model, self.picture_plan, self.frames = model, plan, frames
         self.canvas = Canvas(torch.zeros(1, 3, 1, 1))
         self._memory = memory
         self._prompt, self._node = page.executing_node()
@@ -37,9 +37,10 @@ class Live:
         self._next = 0.0
         self._device = model.device
         self._base = self._most = _allocated(model.device)
-        kind = timings.Kind.of(self._device, job.plan.precision, model.config, job.plan.strategy)
+        planned = plan.plan
+        kind = timings.Kind.of(self._device, planned.precision, model.config, planned.strategy)
         self._kind = kind
-        self._expected = timings.estimate(kind, job.plan.work * frames)
+        self._expected = timings.estimate(kind, planned.work * frames)
         self._send("start", **self._planned())
 
     def advance(self, done: int, total: int, frame: int) -> None:
@@ -66,21 +67,21 @@ class Live:
 
     def done(self, summary: Summary) -> None:
         """The end of a run that was not cancelled; its time is remembered if it went as planned."""
-        plan, reports = self.job.plan, summary.reports
-        if not summary.fallbacks and reports:
-            seconds = sum(report.seconds for report in reports)
-            timings.learn(self._kind, sum(report.plan.work for report in reports), seconds)
-        peak = max((r.peak_bytes or 0 for r in reports), default=0)
+        plan, done = self.picture_plan.plan, summary.done
+        if not done.fallbacks:
+            work = sum(report.plan.work for report in done.reports)
+            timings.learn(self._kind, work, done.seconds)
+        peak = done.peak_bytes or 0
         on_device = self._device.type != "cpu" and peak > 0
         self._send(
             "done",
             **self._planned(),
             seconds=round(summary.seconds, 2),
-            used_strategy=reports[-1].strategy if reports else plan.strategy,
+            used_strategy=done.strategy,
             memory_bytes=peak if on_device else summary.grown_bytes,
             memory_of="device" if on_device else "process",
-            fallbacks=list(summary.fallbacks),
-            notes=[*summary.notices, *plan.notes],
+            fallbacks=list(done.fallbacks),
+            notes=[*self.picture_plan.notices, *plan.notes],
             text=str(summary),
         )
 
@@ -101,16 +102,15 @@ class Live:
     # -- inside ----------------------------------------------------------------------------------
 
     def _planned(self) -> dict[str, object]:
-        plan = self.job.plan
-        first, margin = plan.passes[0], self.job.margin
+        picture, plan = self.picture_plan, self.picture_plan.plan
         return {
             "model": self.model.core.name,
             "device": str(self._device),
             "precision": plan.precision,
             "strategy": plan.strategy,
             "frames": self.frames,
-            "input": [first.width - 2 * margin, first.height - 2 * margin],
-            "output": [self.job.width, self.job.height],
+            "input": [picture.input_width, picture.input_height],
+            "output": [picture.width, picture.height],
             "forecast_bytes": plan.forecast_bytes,
             "expected_seconds": round(self._expected.seconds, 2) if self._expected else None,
         }

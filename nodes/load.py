@@ -12,11 +12,10 @@ from ..swin2sr_core.machine.devices import resolve_precision
 from ..swin2sr_core.models.catalog import CatalogEntry
 from ..swin2sr_core.models.checkpoint import load_checkpoint
 from ..swin2sr_core.models.model import build_model
+from ..swin2sr_core.planning.choices import PRECISIONS
 from . import downloads, host, model_choice
 from .managed import UpscaleModel
 from .schema import CATEGORY, newer_fields
-
-PRECISIONS = ["auto", "fp32", "bf16", "fp16", "int8"]
 
 _Key = tuple[str, int, int, str]
 _alive: WeakValueDictionary[_Key, UpscaleModel] = WeakValueDictionary()
@@ -50,7 +49,7 @@ class Swin2SRLoad(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "precision",
-                    options=PRECISIONS,
+                    options=list(PRECISIONS),
                     default="auto",
                     tooltip=(
                         "Number type to compute in. auto: bf16 where the hardware has it, else "

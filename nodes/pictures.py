@@ -9,8 +9,6 @@ from torch import Tensor
 
 from ..swin2sr_core.errors import InputError
 from ..swin2sr_core.pictures.frame import Frame
-from ..swin2sr_core.pictures.input_gate import gated_size
-from ..swin2sr_core.pictures.resize import resize
 
 _ROUNDING = 1e-6
 
@@ -63,18 +61,6 @@ def take(image: Tensor, mask: Tensor | None) -> Pictures:
     alpha = image[..., 3] if image.shape[-1] == 4 else None
     if mask is not None and bool(mask.any()):
         alpha = _opposite(_fitting(mask, image))
-    return Pictures(image, alpha)
-
-
-def gated(pictures: Pictures, max_side: int) -> Pictures:
-    """The same batch with no side over `max_side` pixels (0: no limit)."""
-    size = gated_size(*pictures.size, max_side)
-    if size == pictures.size:
-        return pictures
-    image = resize(pictures.image.movedim(-1, 1).float(), *size).clamp_(0, 1).movedim(1, -1)
-    alpha = pictures.alpha
-    if alpha is not None:
-        alpha = resize(alpha[:, None].float(), *size).clamp_(0, 1)[:, 0]
     return Pictures(image, alpha)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..swin2sr_core.errors import Swin2SRError
 from . import page
-from .forecast import Question, answer
+from .plan_answer import Question, answer
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -5,12 +5,11 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..swin2sr_core.planning.choices import EDGES, MAX_SHARPEN, STRATEGIES
 from .adopt import as_swin2sr
-from .job import EDGES, Settings
+from .job import LEAST_SCALE, MOST_SCALE, node_settings
 from .run import run
 from .schema import CATEGORY, advanced, newer_fields
-
-STRATEGIES = ["auto", "whole", "staged", "tiled"]
 
 
 class Swin2SRTiledUpscale(io.ComfyNode):
@@ -62,7 +61,7 @@ class Swin2SRTiledUpscale(io.ComfyNode):
         mask: Tensor | None = None,
         max_input_side: int = 0,
     ) -> io.NodeOutput:
-        settings = Settings(
+        settings = node_settings(
             scale,
             longest_side,
             sharpen,
@@ -98,8 +97,8 @@ def _picture_widgets() -> list[io.Input]:
         io.Float.Input(
             "scale",
             default=4.0,
-            min=0.25,
-            max=4.0,
+            min=LEAST_SCALE,
+            max=MOST_SCALE,
             step=0.05,
             tooltip=(
                 "Size of the result relative to the input. Below what the model makes, the result "
@@ -117,7 +116,7 @@ def _picture_widgets() -> list[io.Input]:
             "sharpen",
             default=0.0,
             min=0.0,
-            max=0.5,
+            max=MAX_SHARPEN,
             step=0.05,
             tooltip=(
                 "Sharpens the result without halos. 0: off. 0.2 suits line art; photographs seldom "
@@ -140,7 +139,7 @@ def _memory_widgets() -> list[io.Input]:
     inputs = [
         io.Combo.Input(
             "strategy",
-            options=STRATEGIES,
+            options=list(STRATEGIES),
             default="auto",
             tooltip=(
                 "auto: the fastest that fits into memory. whole: feature maps stay on the device. "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import torch
@@ -19,8 +19,11 @@ from torch import Tensor
 from ..errors import OutOfMemoryError
 from ..machine.devices import free_bytes
 from ..machine.out_of_memory import is_out_of_memory, release_memory
-from ..planning.candidates import by_preference, fastest_pass_like, pass_candidates
+from ..planning.candidates import by_preference, fastest_like, pass_candidates
 from ..planning.pass_plan import PassPlan
+from ..planning.request import PlanRequest
+from ..planning.strategies import Staged, Tiled, Whole
+from ..planning.tiles import Tiling
 from ..prepared.fold import FoldedNetwork
 from ..units import format_bytes
 from .passes import Finished, Pass
@@ -32,7 +35,14 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _STEP = 0.8
+"""A smaller plan takes at most this much of what failed: less of a step would fail again."""
+
 _ROOM = 0.9
+"""Of what is free, when memory has just run out: another program may be growing."""
+
+_KINDS = (Whole, Staged, Tiled)
+"""From the fastest to what needs least."""
+
 _LAST_ATTEMPTS = 3
 _PAUSE_SECONDS = 0.2
 """Before the smallest plan is tried again: a neighbour may be done by then."""
@@ -42,12 +52,12 @@ _PAUSE_SECONDS = 0.2
 class Ladder:
     """Steps down for one call of `upscale`; later frames start where earlier ones have got to.
 
-    `asked_strategy` is the user's: who asked for an exact strategy never gets tiles. `advance` is
-    called with finished work, `rescale` with what is left of a pass whenever its plan has changed,
-    `tell` with a sentence for every step down.
+    `request` is what the user asked for: *whole* and *staged* never fall back to tiles. `advance`
+    is called with finished work, `rescale` with what is left of a pass whenever its plan has
+    changed, `tell` with a sentence for every step down.
     """
 
-    asked_strategy: str
+    request: PlanRequest
     watch: MemoryWatch
     advance: Callable[[int], None]
     rescale: Callable[[int], None]
@@ -73,8 +83,7 @@ class Ladder:
         failures = 0
         while True:
             if work is None or not _same_kind(work, taken):
-                kind = TiledPass if taken.strategy == "tiled" else Pass
-                work = kind(network, image, output, self._checked_advance, finished)
+                work = _kind_of(taken)(network, image, output, self._checked_advance, finished)
             self.watch.expect(taken)
             failure = self._attempt(work, taken)
             if failure is None:
@@ -142,13 +151,22 @@ class Ladder:
         return min(smaller, key=lambda each: each.charged_bytes)
 
     def _below(self, failed: PassPlan) -> list[PassPlan]:
-        strategies = ("whole", "staged", "tiled")
-        allowed = strategies[strategies.index(failed.strategy) :]
-        if self.asked_strategy in ("whole", "staged"):
-            allowed = tuple(each for each in allowed if each != "tiled")
+        allowed = next(_KINDS[i:] for i, kind in enumerate(_KINDS) if isinstance(failed, kind))
+        if not self._tiles_allowed:
+            allowed = tuple(kind for kind in allowed if kind.exact)
         limit = failed.charged_bytes * _STEP
-        candidates = pass_candidates(fastest_pass_like(failed))
-        return [e for e in candidates if e.strategy in allowed and e.charged_bytes <= limit]
+        candidates = pass_candidates(fastest_like(failed), tiling=self._tiling(failed))
+        return [e for e in candidates if isinstance(e, allowed) and e.charged_bytes <= limit]
+
+    def _tiling(self, failed: PassPlan) -> Tiling:
+        """Tiles of any side, blended as those that failed, or as the user asked for."""
+        if isinstance(failed, Tiled):
+            return Tiling(0, failed.overlap, failed.blend)
+        return replace(self.request.tiling[0], side=0)
+
+    @property
+    def _tiles_allowed(self) -> bool:
+        return self.request.strategy in ("auto", "tiled")
 
     def _tell(self, failed: PassPlan, below: PassPlan, reason: str) -> None:
         now = "the same again" if below == failed else _describe(below)
@@ -159,7 +177,7 @@ class Ladder:
     def _nothing_left(self, plan: PassPlan) -> OutOfMemoryError:
         free = free_bytes(self.watch.device)
         known = "" if free is None else f", {format_bytes(free)} is free"
-        tiles = "" if self.asked_strategy in ("auto", "tiled") else ", or allow strategy auto"
+        tiles = "" if self._tiles_allowed else ", or allow strategy auto"
         return OutOfMemoryError(
             f"out of memory: the smallest plan ({_describe(plan)}) did not fit on "
             f"{self.watch.device}{known}; close other programs, take a smaller picture{tiles}"
@@ -175,19 +193,18 @@ class _Failure:
 
 
 def _same_kind(work: Pass | TiledPass, plan: PassPlan) -> bool:
-    return isinstance(work, TiledPass) == (plan.strategy == "tiled")
+    return isinstance(work, _kind_of(plan))
+
+
+def _kind_of(plan: PassPlan) -> type[Pass] | type[TiledPass]:
+    return TiledPass if isinstance(plan, Tiled) else Pass
 
 
 def _describe(plan: PassPlan) -> str:
-    size = {
-        "whole": f"whole, bands of {plan.band_windows} windows",
-        "staged": f"staged, regions of {plan.region_side} px",
-        "tiled": f"tiled, tiles of {min(plan.tile_side, max(plan.height, plan.width))} px",
-    }[plan.strategy]
-    return f"{size} ({format_bytes(plan.charged_bytes)} forecast)"
+    return f"{plan.summary} ({format_bytes(plan.charged_bytes)} forecast)"
 
 
-def persist(make: Callable[[], T], device: torch.device, purpose: str) -> T:
+def retrying(make: Callable[[], T], device: torch.device, purpose: str) -> T:
     """`make()`, tried again after memory was released; for what has no smaller way.
 
     Raises `OutOfMemoryError`, which says that `purpose` had no room.

@@ -28,6 +28,7 @@ from ..network.window_grid import MapRegion
 from ..network.windows import window_groups
 from ..planning.costs import block_work, conv_reach, conv_work, head_work
 from ..planning.pass_plan import PassPlan
+from ..planning.strategies import Staged
 from ..planning.tiles import Box, split
 from ..prepared.fold import FoldedNetwork, FoldedStage
 
@@ -78,21 +79,20 @@ class Pass:
     @torch.inference_mode()
     def run(self, plan: PassPlan) -> None:
         """Do all that is left to do as `plan`, *whole* or *staged*, says."""
-        staged = plan.strategy == "staged"
         work = _Work(self.network, plan, self._normalised(), self.advance)
-        home = HOST if staged else self.network.device
+        home = HOST if isinstance(plan, Staged) else self.network.device
         if self._features is None:
             self._features = work.embedded(home)
         self._features = self._features.to(home)
         while self._stage < len(self.network.stages):
             stage = self.network.stages[self._stage]
-            if staged and self._adding is None:
-                self._run_in_regions(stage, work)
+            if isinstance(plan, Staged) and self._adding is None:
+                self._run_in_regions(stage, work, plan)
             else:
                 self._run_whole(stage, work)
             self._stage += 1
         work.release()
-        _cut(self._head, plan.strip_side)
+        _cut(self._head, plan.head_side)
         while self._head:
             box = self._head[0]
             work.head_piece(self._features, box, self.output)
@@ -129,16 +129,16 @@ class Pass:
         work.add_conv(stage, x, self._adding[0], missing, work.plan.bounds)
         self._adding = None
 
-    def _run_in_regions(self, stage: FoldedStage, work: _Work) -> None:
+    def _run_in_regions(self, stage: FoldedStage, work: _Work, plan: Staged) -> None:
         x = self._map()
         if self._following is None:
             self._following = work.empty_map(HOST), [work.plan.bounds]
         following, missing = self._following
-        _cut(missing, work.plan.region_side)
+        _cut(missing, plan.region_side)
         while missing:
             box = missing[0]
             # No name for the result: it would keep this region's map alive in the next one.
-            following[:, box.rows, box.columns] = work.run_region(stage, x, box).to(HOST)
+            following[:, box.rows, box.columns] = work.run_region(stage, x, box, plan).to(HOST)
             del missing[0]
         self._features, self._following = following, None
 
@@ -197,9 +197,9 @@ class _Work:
             del missing[0], piece, out
             self.advance(len(x) * conv_work(self.config) * box.area)
 
-    def run_region(self, stage: FoldedStage, x: Tensor, box: Box) -> Tensor:
+    def run_region(self, stage: FoldedStage, x: Tensor, box: Box, plan: Staged) -> Tensor:
         """The pixels of `box` (B H W C) after `stage`; x is brought over with a margin around."""
-        region = self.plan.region_around(box)
+        region = plan.region_around(box)
         local = cyclic_crop(x, region).to(self.network.device)
         scratch = torch.empty_like(local)
         self.run_blocks(stage, local, scratch, self.groups(region))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..network.padding import reflect_pad
 from ..planning.pass_plan import PassPlan
+from ..planning.strategies import Tiled, Whole
 from ..planning.tiles import Box, TileAxis
 from ..prepared.fold import FoldedNetwork
 from .passes import Advance, Finished, Pass
@@ -44,7 +45,8 @@ class TiledPass:
 
     @torch.inference_mode()
     def run(self, plan: PassPlan) -> None:
-        """Do all that is left to do as `plan` says."""
+        """Do all that is left to do as `plan`, a *tiled* one, says."""
+        assert isinstance(plan, Tiled)
         if self._tiles != plan.tiles:
             self.output.zero_()
             self._tiles, self._missing = plan.tiles, plan.tiles
@@ -65,10 +67,11 @@ class TiledPass:
 
     def remaining(self, plan: PassPlan) -> int:
         """The work that is left if `plan` does the rest."""
+        assert isinstance(plan, Tiled)
         left = len(self._missing) if self._tiles == plan.tiles else len(plan.tiles)
         return plan.work // len(plan.tiles) * left
 
-    def _run_tiles(self, plan: PassPlan, boxes: list[Box], padded: Tensor) -> Tensor:
+    def _run_tiles(self, plan: Whole, boxes: list[Box], padded: Tensor) -> Tensor:
         """tiles x C x h x w: the network on each tile, as if it were an image of its own."""
         channels, scale = self.output.shape[1], plan.config.scale
         shape = (len(boxes), channels, plan.height * scale, plan.width * scale)

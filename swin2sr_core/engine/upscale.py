@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..errors import BudgetError, InputError
-from ..machine.devices import budget_for
+from ..errors import InputError
+from ..machine.devices import free_bytes
 from ..models.model import Attempts, Model
 from ..pictures.resize import resize
+from ..planning.budget import Room, plan_within
 from ..planning.pass_plan import PassPlan
-from ..planning.plan import Plan, plan_upscale
+from ..planning.plan import Plan
 from ..planning.tiles import Box
 from ..prepared.fold import FoldedNetwork
 from ..prepared.precision import notes
 from ..progress import Progress, ShouldStop, WorkCounter
-from ..units import format_bytes
-from .ladder import Ladder, persist
+from .ladder import Ladder, retrying
 from .passes import Finished
 from .watch import MemoryWatch
 
@@ -52,9 +52,9 @@ class Report:
     """What was done, for people and for JSON.
 
     `peak_bytes` is the most that the run took at once: on a device exactly what torch gave out for
-    it, on a CPU how far the process grew; None where nobody tells. `fallbacks` has a sentence for
+    it, on a CPU how far the process grew; None where it is unknown. `fallbacks` has a sentence for
     every step down when memory ran short; `next_plan` is where these have led, the plan for another
-    picture of this size.
+    picture of this size, and `strategy` is that plan's: what was done in the end.
     """
 
     model: str
@@ -104,7 +104,7 @@ def upscale(
     for images the network can't take, `BudgetError` when no plan fits, `OutOfMemoryError` when
     there is nothing smaller left, `Interrupted` when `should_stop()` is true.
     """
-    persist(lambda: _check_image(image, model), image.device, "looking at the picture")
+    retrying(lambda: _check_image(image, model), image.device, "looking at the picture")
     batch, channels, height, width = image.shape
     if plan is None:
         plan = make_plan(model, height, width, scale, budget_bytes, batch)
@@ -112,7 +112,7 @@ def upscale(
     started = time.perf_counter()
     watch = MemoryWatch(model.device, plan.budget_bytes)
     shape = (batch, channels, plan.output_height, plan.output_width)
-    output = persist(
+    output = retrying(
         lambda: torch.empty(shape, device=image.device), image.device, "the finished pictures"
     )
     counter = WorkCounter(plan.work * batch, progress, should_stop)
@@ -121,15 +121,16 @@ def upscale(
         run.upscale_frame(index, image[index : index + 1], output[index : index + 1])
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)
+    next_plan = replace(plan, passes=tuple(run.ladder.taken(each) for each in plan.passes))
     report = Report(
         model=model.name,
         device=str(model.device),
         precision=model.precision,
-        strategy=plan.strategy,
+        strategy=next_plan.strategy,
         plan=plan,
         seconds=time.perf_counter() - started,
         peak_bytes=watch.peak_bytes,
-        next_plan=replace(plan, passes=tuple(run.ladder.taken(each) for each in plan.passes)),
+        next_plan=next_plan,
         fallbacks=run.fallbacks,
     )
     return Result(output, report)
@@ -149,37 +150,24 @@ def make_plan(
 ) -> Plan:
     """The plan for this model and image size; without a budget, for the memory that is free now.
 
-    Where too little of a device is free for any plan, the smallest one is made, with a note: what
-    is free may change, and a device that is full fails at once and does no harm.
+    See `plan_within` for what happens where that is too little, and for the errors.
     """
+    request = model.prospect.request(
+        height,
+        width,
+        scale,
+        batch=batch,
+        strategy=strategy,
+        tile=tile,
+        overlap=overlap,
+        blend=blend,
+    )
+    return plan_within(request, room_on(model.device), budget_bytes)
 
-    def plan(budget: int | None) -> Plan:
-        return plan_upscale(
-            model.config,
-            height,
-            width,
-            scale,
-            model.precision,
-            budget,
-            strategy,
-            model.device.type,
-            batch,
-            tile,
-            overlap,
-            blend,
-        )
 
-    if budget_bytes is not None:
-        return plan(budget_bytes)
-    free = budget_for(model.device)
-    try:
-        return plan(free)
-    except BudgetError as error:
-        if model.device.type == "cpu" or error.least_bytes is None:
-            raise
-        smallest = plan(error.least_bytes)
-        note = f"only {format_bytes(free or 0)} is free on {model.device}: the smallest plan"
-        return replace(smallest, budget_bytes=None, notes=(*smallest.notes, note))
+def room_on(device: torch.device) -> Room:
+    """What is free there now."""
+    return Room(free=free_bytes(device), where=str(device))
 
 
 class _Fallbacks:
@@ -216,7 +204,7 @@ class _Run:
         self._fallbacks = _Fallbacks(on_fallback)
         self.attempts = Attempts(model, self._fallbacks.add)
         self.ladder = Ladder(
-            plan.asked_strategy, watch, counter.advance, counter.rescale, self._fallbacks.add
+            plan.request, watch, counter.advance, counter.rescale, self._fallbacks.add
         )
         for note in notes(model.precision, model.device):
             self._fallbacks.add(note)
@@ -237,7 +225,7 @@ class _Run:
             target = (
                 output
                 if direct
-                else persist(
+                else retrying(
                     lambda shape=shape: torch.empty(shape, device=device),
                     device,
                     f"a picture of {made[1]}x{made[0]} between two passes",
@@ -264,7 +252,7 @@ class _Run:
 
     def _reduce(self, image: Tensor, output: Tensor) -> None:
         size = self.plan.output_height, self.plan.output_width
-        reduced = persist(
+        reduced = retrying(
             lambda: resize(image, *size).clamp_(0, 1), image.device, "reducing the picture"
         )
         output.copy_(reduced)

@@ -13,7 +13,8 @@ from torch import Tensor
 from ..engine.upscale import make_plan, upscale
 from ..errors import Interrupted, NonFiniteError
 from ..models.model import Model
-from ..planning.plan import Plan, pass_count
+from ..planning.plan import Plan
+from ..planning.request import pass_count
 from ..planning.tiles import Box
 from .planning import Region
 from .widening import in_fp32

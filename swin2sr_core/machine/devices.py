@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 
 from ..errors import DeviceError, InputError
+from ..planning.choices import PRECISIONS
+from . import cpu
 from .host_memory import free_host_bytes, used_host_bytes
 
-_RESERVE, _RESERVE_BYTES = 0.1, 128 << 20
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 DTYPES = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
@@ -104,43 +102,17 @@ def has_native_bf16(device: torch.device) -> bool:
         return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "xpu":
         return True
-    return device.type == "cpu" and _cpu_has_bf16()
+    return device.type == "cpu" and cpu.has_native_bf16()
 
 
 def has_int8_products(device: torch.device) -> bool:
     """Whether int8 matrix products run in hardware there, summed in int32."""
     if device.type == "cuda":
         return torch.version.hip is None and torch.cuda.get_device_capability(device) >= (7, 5)
-    return device.type == "cpu" and _cpu_has_int8()
-
-
-@lru_cache(maxsize=1)
-def _cpu_has_int8() -> bool:
-    """VNNI or AMX on x86, and a torch that reaches them: oneDNN's products behind `_int_mm`."""
-    flags = _cpu_flags()
-    wanted = {"avx512_vnni", "avx_vnni", "amx_int8", "avx512vnni", "avxvnni"}
-    return bool(flags & wanted) and torch.backends.mkldnn.is_available()
-
-
-@lru_cache(maxsize=1)
-def _cpu_has_bf16() -> bool:
-    """Reads the processor's own flags: AVX512-BF16 or AMX on x86, BF16 on Arm."""
-    flags = _cpu_flags()
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
-
-
-def _cpu_flags() -> set[str]:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.lower().startswith(("flags", "features")):
-                return set(line.partition(":")[2].split())
-    capabilities = getattr(torch.cpu, "get_capabilities", None)
-    # torch's own look at the flags, where there is no /proc. Apple's CPUs are left out: torch has
-    # no bf16 products for them that would be faster than fp32.
-    if capabilities is None or platform.system() == "Darwin":
-        return set()
-    return {name for name, value in capabilities().items() if value is True}
+    if device.type != "cpu":
+        return False
+    # torch reaches them by oneDNN's products behind `_int_mm`
+    return cpu.has_int8_products() and torch.backends.mkldnn.is_available()
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -167,15 +139,3 @@ def used_bytes(device: torch.device) -> int | None:
         return torch.mps.current_allocated_memory()
     backend = {"cuda": torch.cuda, "xpu": torch.xpu}.get(device.type)
     return None if backend is None else backend.memory_allocated(device)
-
-
-def budget_for(device: torch.device) -> int | None:
-    """What a plan may take when the user names no budget: what is free, less a reserve.
-
-    The reserve is for fragmentation, for libraries, and for whatever else runs on the machine.
-    None where nobody tells what is free.
-    """
-    free = free_bytes(device)
-    if free is None:
-        return None
-    return max(0, free - max(int(free * _RESERVE), _RESERVE_BYTES if free > 1 << 30 else 0))

@@ -215,6 +215,11 @@ def resolve_model(
     raise _unknown(text)
 
 
+def model_name(name_or_path: str | Path, path: Path) -> str:
+    """What a model is called in reports: the name it was asked for by, or its file's stem."""
+    return path.stem if Path(name_or_path).suffix else str(name_or_path)
+
+
 def list_models(
     folder: Path | None = None, search_paths: Iterable[Path] = (), kind: str | None = None
 ) -> list[ModelRow]:

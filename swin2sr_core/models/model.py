@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 
 from ..errors import NonFiniteError
-from ..machine.devices import resolve_device, resolve_precision
+from ..machine.devices import has_native_bf16, resolve_device, resolve_precision
 from ..network.config import Swin2SRConfig
 from ..network.network import Swin2SR
+from ..planning.picture_plan import Prospect
 from ..prepared.fold import FoldedNetwork
 from ..prepared.precision import WIDER, Source, prepare
-from .catalog import resolve_model
+from .catalog import model_name, resolve_model
 from .checkpoint import load_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,16 @@ class Model:
     def device(self) -> torch.device:
         return self.network.device
 
+    @property
+    def prospect(self) -> Prospect:
+        """This model as far as planning asks about it."""
+        return prospect_on(self.device, self.config, self.precision)
+
+
+def prospect_on(device: torch.device, config: Swin2SRConfig, precision: str) -> Prospect:
+    """A model as planning sees it, once it is on `device`."""
+    return Prospect(config, precision, device.type, has_native_bf16(device))
+
 
 def load_model(
     name_or_path: str | Path = "compact-x4",
@@ -58,8 +69,7 @@ def load_model(
     precision = resolve_precision(precision, target)
     path = resolve_model(name_or_path)
     config, state = load_checkpoint(path)
-    known = not Path(name_or_path).suffix
-    return build_model(str(name_or_path) if known else path.stem, config, state, precision, target)
+    return build_model(model_name(name_or_path, path), config, state, precision, target)
 
 
 def build_model(

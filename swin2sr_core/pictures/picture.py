@@ -33,7 +33,7 @@ from .files.metadata import (
     read_exif,
 )
 from .frame import Frame, Pixels, from_pixels
-from .pixels import is_deep, is_grey, to_array
+from .pixels import declared_channels, is_deep, is_grey, to_array
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +55,22 @@ class _Layout(NamedTuple):
     grey: bool
     alpha: bool
 
+    @property
+    def channels(self) -> int:
+        return (1 if self.grey else 3) + self.alpha
+
 
 @dataclass(frozen=True)
 class Picture:
-    """An opened picture file: `size` is (width, height) as it is looked at, orientation applied."""
+    """An opened picture file: `size` is (width, height) as it is looked at, orientation applied.
+
+    `channels` is what its frames have at most: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+    """
 
     path: Path
     size: tuple[int, int]
     frame_count: int
+    channels: int
     metadata: Metadata
     _max_pixels: int
     _orientation: int
@@ -149,7 +157,10 @@ def _inspected(image: Image.Image, path: Path, max_pixels: int, files: ExitStack
         metadata = replace(metadata, durations=durations)
         turn = 1  # no player of animations looks at the orientation
     size = (height, width) if turn >= 5 else (width, height)
-    return Picture(path, size, len(numbers), metadata, max_pixels, turn, header, layout, files)
+    channels = layout.channels if layout else declared_channels(image)
+    return Picture(
+        path, size, len(numbers), channels, metadata, max_pixels, turn, header, layout, files
+    )
 
 
 def _opened(path: Path) -> ImageFile.ImageFile:

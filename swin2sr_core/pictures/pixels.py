@@ -46,6 +46,11 @@ def to_array(image: Image.Image) -> Pixels:
     return array
 
 
+def declared_channels(image: Image.Image) -> int:
+    """What `to_array` will give at most: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
+    return len(_plain_mode(image))
+
+
 def _plain_mode(image: Image.Image) -> str:
     """L, LA, RGB or RGBA: which of them holds all of the image."""
     alpha = image.mode.endswith(("A", "a")) or "transparency" in image.info

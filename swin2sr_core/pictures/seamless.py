@@ -5,25 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..network.window_grid import round_up
 from .resize import resize
-
-CONTEXT = 32
-"""Pixels of the neighbouring repetition that the network sees on every side, at least.
-
-Measured against 96 px on a photograph: the official lightweight x2 network differs by 0.02/255 at
-most (0.3 with 16 px), compact-x4 by less than 0.01.
-"""
 
 _FADE = 8
 """Pixels over which the two ends of an axis pass into one another."""
 
 _ROWS = 256
-
-
-def margin(window: int) -> int:
-    """Pixels to pad on every side: whole windows, so that the windows lie as without padding."""
-    return round_up(CONTEXT, window)
 
 
 def wrap_pad(image: Tensor, pixels: int) -> Tensor:

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-
-MAX_AMOUNT = 0.5
+from ..planning.choices import MAX_SHARPEN
 
 _GAIN = 5.0
 """An amount of 0.2 adds the detail once: what image editors call 100 %."""
@@ -30,8 +29,8 @@ def sharpen(image: Tensor, amount: float) -> Tensor:
     there. Works in strips of rows, whose memory does not grow with the height. An amount of 0
     returns `image` itself. Raises InputError for an amount out of range.
     """
-    if not (math.isfinite(amount) and 0 <= amount <= MAX_AMOUNT):
-        raise InputError(f"sharpen must be from 0 (off) to {MAX_AMOUNT:g}, got {amount:g}")
+    if not (math.isfinite(amount) and 0 <= amount <= MAX_SHARPEN):
+        raise InputError(f"sharpen must be from 0 (off) to {MAX_SHARPEN:g}, got {amount:g}")
     if amount == 0:
         return image
     result = torch.empty_like(image)

@@ -9,6 +9,8 @@ from ..network.config import Swin2SRConfig
 from ..network.window_grid import round_up
 from .forecast import ELEMENT_BYTES
 from .pass_plan import PassPlan
+from .strategies import Staged, Tiled, Whole, layout
+from .tiles import Tiling
 from .workspace import WorkspaceSizes
 
 _CACHE_BYTES = 12 << 20
@@ -16,40 +18,35 @@ _CACHE_BYTES = 12 << 20
 
 _GPU_BAND_WINDOWS = 1024
 _CONV_SIDE = 128
-_CPU_STRIP_SIDE, _GPU_STRIP_SIDE = 64, 128
+_CPU_HEAD_SIDE, _GPU_HEAD_SIDE = 64, 128
 _TILE = 384
+"""What *tiled* takes by itself: the side from which tiles no longer gain (benchmarks/tiles.py)."""
+
 _TILE_SIDES = (768, 512, 384, 256, 192, 128, 96)
 _REGION_WINDOWS = (128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+"""Sides of staged regions: steps of a third to a half, so that budgets differ by no more."""
 
 
 def fastest_pass(
     config: Swin2SRConfig, height: int, width: int, precision: str, unified: bool
-) -> PassPlan:
+) -> Whole:
     """*whole*, in the bands and pieces that are fastest when memory is no matter."""
-    return PassPlan(
+    return Whole(
         config=config,
         height=height,
         width=width,
         precision=precision,
-        strategy="whole",
         band_windows=_band_windows(config, height, width, precision, unified),
         conv_side=_CONV_SIDE,
-        strip_side=_CPU_STRIP_SIDE if unified else _GPU_STRIP_SIDE,
-        region_side=0,
+        head_side=_CPU_HEAD_SIDE if unified else _GPU_HEAD_SIDE,
         unified=unified,
     )
 
 
-def fastest_pass_like(plan: PassPlan) -> PassPlan:
-    """The fastest way to run the same pass, its tiles still to be chosen."""
+def fastest_like(plan: PassPlan) -> Whole:
+    """The fastest way to run the same pass."""
     first = fastest_pass(plan.config, plan.height, plan.width, plan.precision, plan.unified)
-    return replace(
-        first,
-        other_bytes=plan.other_bytes,
-        overlap=plan.overlap,
-        blend=plan.blend,
-        narrow_head=plan.narrow_head,
-    )
+    return replace(first, other_bytes=plan.other_bytes, narrow_head=plan.narrow_head)
 
 
 def _band_windows(
@@ -62,24 +59,42 @@ def _band_windows(
     return min(most, round_up(height, window) * round_up(width, window) // window**2)
 
 
-def pass_candidates(first: PassPlan, strategy: str = "auto") -> Iterator[PassPlan]:
+def pass_candidates(
+    first: Whole, strategy: str = "auto", tiling: Tiling | None = None
+) -> Iterator[PassPlan]:
     """Every way to run a pass; `first` has the sizes that are best when memory is no matter."""
-    if strategy in ("auto", "whole"):
-        yield from _shrinking(first)
-    if strategy in ("auto", "staged"):
-        window = first.config.window
-        longest = max(first.padded_height, first.padded_width)
-        for windows in _REGION_WINDOWS:
-            side = windows * window
-            if side < longest or windows == 1:
-                yield from _shrinking(replace(first, strategy="staged", region_side=side))
-    if strategy in ("auto", "tiled"):
-        least = first.overlap + 2 * first.config.window
-        chosen = (_TILE if strategy == "tiled" else 0, *_TILE_SIDES, least)
-        for side in (first.tile_side,) if first.tile_side else chosen:
-            if side >= least:
-                side = round_up(side, first.config.window)
-                yield from _shrinking(replace(first, strategy="tiled", tile_side=side))
+    kinds = {
+        "whole": lambda: iter((first,)),
+        "staged": lambda: _staged(first),
+        "tiled": lambda: _tiled(first, strategy, tiling),
+    }
+    for name, plans in kinds.items():
+        if strategy in ("auto", name):
+            for plan in plans():
+                yield from _shrinking(plan)
+
+
+def _staged(first: Whole) -> Iterator[Staged]:
+    window = first.config.window
+    longest = max(first.padded_height, first.padded_width)
+    for windows in _REGION_WINDOWS:
+        if windows * window < longest or windows == 1:
+            yield Staged(**layout(first), region_side=windows * window)  # type: ignore[arg-type]
+
+
+def _tiled(first: Whole, strategy: str, tiling: Tiling | None) -> Iterator[Tiled]:
+    window = first.config.window
+    tiling = tiling or Tiling.on_grid(window)[0]
+    least = tiling.overlap + 2 * window
+    chosen = (_TILE if strategy == "tiled" else 0, *_TILE_SIDES, least)
+    for side in (tiling.side,) if tiling.side else chosen:
+        if side >= least:
+            yield Tiled(
+                **layout(first),  # type: ignore[arg-type]
+                tile_side=round_up(side, window),
+                overlap=tiling.overlap,
+                blend=tiling.blend,
+            )
 
 
 def _shrinking(plan: PassPlan | None) -> Iterator[PassPlan]:
@@ -90,7 +105,7 @@ def _shrinking(plan: PassPlan | None) -> Iterator[PassPlan]:
 
 def by_preference(candidates: Iterable[PassPlan]) -> list[PassPlan]:
     """The fastest first, the exact ones before the tiled ones."""
-    return sorted(candidates, key=lambda each: (each.strategy == "tiled", each.cost))
+    return sorted(candidates, key=lambda each: (not each.exact, each.cost))
 
 
 def fastest_that_fits(candidates: Iterable[PassPlan], budget: int | None) -> PassPlan | None:
@@ -109,9 +124,9 @@ def representatives(
     """
     shown: list[PassPlan] = []
     everything = by_preference(dict.fromkeys(candidates))
-    for strategy in dict.fromkeys(each.strategy for each in everything):
+    for kind in dict.fromkeys(type(each) for each in everything):
         front: list[PassPlan] = []
-        for each in (plan for plan in everything if plan.strategy == strategy):
+        for each in (plan for plan in everything if isinstance(plan, kind)):
             if not front or each.charged_bytes < front[-1].charged_bytes:
                 front.append(each)
         steps = max(1, min(most, len(front)) - 1)

@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
 
 from ..network.config import Swin2SRConfig
 from ..network.head_costs import HEAD_COSTS
-from ..network.window_grid import MapRegion, axis_count, round_up
-from . import forecast
-from .costs import block_work, conv_reach, conv_work, head_work, stage_margin
-from .forecast import Terms
-from .tiles import Box, TileAxis
+from ..network.window_grid import axis_count, round_up
+from .costs import block_work, conv_reach, conv_work, head_work
+from .tiles import Box
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Terms = tuple[tuple[str, int], ...]
+"""(what it is for, bytes) pairs."""
 
 _CALL_WORK = 20_000_000
 """Floating-point operations that fit into the time of starting one band's or piece's calls."""
 
 
-@dataclass(frozen=True)
-class PassPlan:
-    """How one pass of the network over a height x width image is cut up.
+@dataclass(frozen=True, kw_only=True)
+class PassPlan(ABC):
+    """How one pass of the network over a height x width image is cut up; each strategy is a kind.
 
-    Sides are in LR pixels of this pass. `unified` tells that the compute device's memory is the
-    host's (a CPU), where the output and the image count too. Region sides matter to *staged* only,
-    tiles, their overlap and the `blend` of it to *tiled* only. `batch` images of this size are run
-    at once: more than one in tiles only. `narrow_head` tells that the head computes in bf16, though
-    the maps are in fp32 (int8 where bf16 is native).
+    Sides are in LR pixels of this pass. Bands of `band_windows` windows go through a block at
+    once; convolutions and the head work on squares of `conv_side` and `head_side`. `unified` tells
+    that the compute device's memory is the host's (a CPU), where the output and the image count
+    too. `batch` images of this size are run at once: more than one in tiles only. `other_bytes` are
+    pictures that wait meanwhile. `narrow_head` tells that the head computes in bf16, though the
+    maps are in fp32 (int8 where bf16 is native).
     """
 
     config: Swin2SRConfig
     height: int
     width: int
     precision: str
-    strategy: str
     band_windows: int
     conv_side: int
-    strip_side: int
-    region_side: int
+    head_side: int
     unified: bool
     other_bytes: int = 0
-    tile_side: int = 0
-    overlap: int = 0
-    blend: str = "gaussian"
     batch: int = 1
     narrow_head: bool = False
+
+    strategy: ClassVar[str]
+    exact: ClassVar[bool]
+    """Whether the result is the whole network's on the whole image, to float rounding."""
 
     # -- geometry --------------------------------------------------------------------------------
 
@@ -60,75 +66,22 @@ class PassPlan:
         """The padded map."""
         return Box(0, 0, self.padded_height, self.padded_width)
 
-    def region_around(self, box: Box) -> MapRegion:
-        """The part of the map that decides the pixels of `box` (window-aligned) in one stage."""
-        margin = stage_margin(self.config)
-        top, rows = _with_margin(box.y0, box.y1, self.padded_height, margin)
-        left, columns = _with_margin(box.x0, box.x1, self.padded_width, margin)
-        return MapRegion(top, left, rows, columns, self.padded_height, self.padded_width)
-
-    @property
-    def tile_rows(self) -> TileAxis:
-        """The tiles from top to bottom."""
-        window = self.config.window
-        return TileAxis.cover(self.padded_height, self.tile_side, self.overlap, window)
-
-    @property
-    def tile_columns(self) -> TileAxis:
-        """The tiles from left to right."""
-        window = self.config.window
-        return TileAxis.cover(self.padded_width, self.tile_side, self.overlap, window)
-
-    @property
-    def tiles(self) -> list[Box]:
-        """Every tile on the padded map, top to bottom, then left to right."""
-        rows, columns = self.tile_rows, self.tile_columns
-        return [
-            Box(top, left, top + rows.size, left + columns.size)
-            for top in rows.starts
-            for left in columns.starts
-        ]
-
-    @property
-    def tile_plan(self) -> PassPlan:
-        """How tiles are run: images of their own, `batch` at once, their pictures on the device.
-
-        There are as many at once as one band has room for: small tiles alone don't fill a GPU.
-        """
-        rows, columns = self.tile_rows, self.tile_columns
-        windows = rows.size * columns.size // self.config.window**2
-        count = len(rows.starts) * len(columns.starts)
-        return replace(
-            self,
-            strategy="whole",
-            height=rows.size,
-            width=columns.size,
-            unified=True,
-            other_bytes=0,
-            batch=max(1, min(count, self.band_windows // windows)),
-        )
+    def spans(self, full: int) -> tuple[Span, ...]:
+        """Along one axis of the map: (start, size) of every region that a stage runs on."""
+        return ((0, full),)
 
     @property
     def largest_region(self) -> tuple[int, int]:
         """Height and width of the largest part of the map that a stage is run on at once."""
         axes = (self.padded_height, self.padded_width)
-        height, width = (max(size for _, size in self._spans(full)) for full in axes)
+        height, width = (max(size for _, size in self.spans(full)) for full in axes)
         return height, width
-
-    def _spans(self, full: int) -> tuple[Span, ...]:
-        """Along one axis: (start, size) of every region, its margin included."""
-        side = self.region_side if self.strategy == "staged" else full
-        return _spans(full, side, stage_margin(self.config))
 
     # -- work, in floating-point operations ------------------------------------------------------
 
     @property
     def work(self) -> int:
         """What the engine will report as done at the end of this pass."""
-        if self.strategy == "tiled":
-            plan = self.tile_plan
-            tiles = len(self.tile_rows.starts) * len(self.tile_columns.starts)
-            return tiles * (plan.work // plan.batch)
         body = sum(self.stage_work(stage) for stage in range(len(self.config.depths)))
         return body + self.batch * self.height * self.width * head_work(self.config)
 
@@ -144,7 +97,7 @@ class PassPlan:
         """Pixels in the windows of all regions in one block, context included."""
         window = self.config.window
         rows, columns = (
-            _window_count(self._spans(full), full, window, shift)
+            _window_count(self.spans(full), full, window, shift)
             for full in (self.padded_height, self.padded_width)
         )
         return rows * columns * window**2
@@ -153,61 +106,73 @@ class PassPlan:
     def cost(self) -> int:
         """`work`, and what the cutting itself costs: context computed twice, and calls."""
         margin = 2 * (HEAD_COSTS[self.config.head].reach + conv_reach(self.config))
-        again = (self.strip_side + margin) ** 2 / self.strip_side**2 - 1
+        again = (self.head_side + margin) ** 2 / self.head_side**2 - 1
         again_conv = (self.conv_side + 2) ** 2 / self.conv_side**2 - 1
         area, stages = self.bounds.area, len(self.config.depths)
         extra = area * head_work(self.config) * again
         extra += area * stages * conv_work(self.config) * again_conv
         bands = sum(self.config.depths) * area / (self.band_windows * self.config.window**2)
-        pieces = area / self.strip_side**2 + stages * area / self.conv_side**2
+        pieces = area / self.head_side**2 + stages * area / self.conv_side**2
         return self.work + int(extra + (bands + pieces) * _CALL_WORK)
 
     # -- memory ----------------------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def forecast(self) -> Terms:
         """What is live on the compute device at its fullest moment, by term, in bytes."""
-        return forecast.device_terms(self)
+
+    @property
+    @abstractmethod
+    def host_bytes(self) -> int:
+        """The most that is live in host memory besides what the compute device holds."""
+
+    @property
+    @abstractmethod
+    def total_bytes(self) -> int:
+        """The most that is live on the device and the host together."""
 
     @property
     def forecast_bytes(self) -> int:
-        return forecast.total(self.forecast)
-
-    @property
-    def host_bytes(self) -> int:
-        """The most that is live in host memory besides what the compute device holds."""
-        return forecast.host_bytes(self)
-
-    @property
-    def total_bytes(self) -> int:
-        """The most that is live on the device and the host together."""
-        return forecast.total_bytes(self)
+        return sum(size for _, size in self.forecast)
 
     @property
     def charged_bytes(self) -> int:
         """The bytes that a budget has to cover: on a CPU all, elsewhere what is on the device."""
         return self.total_bytes if self.unified else self.forecast_bytes
 
+    # -- words -----------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def pieces(self) -> str:
+        """What the map is cut into besides bands, for people; empty for *whole*."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """The strategy and the size of its pieces, for people."""
+
     # -- other ways to run the same pass ---------------------------------------------------------
 
-    def smaller(self) -> PassPlan | None:
+    def smaller(self) -> Self | None:
         """The same strategy with smaller bands and pieces; None when they are the smallest."""
         window = self.config.window
-        least = replace(self, band_windows=1, conv_side=window, strip_side=window)
+        least = replace(self, band_windows=1, conv_side=window, head_side=window)
         if self == least:
             return None
         return replace(
             self,
             band_windows=max(1, self.band_windows // 2),
             conv_side=max(window, self.conv_side // 2),
-            strip_side=max(window, self.strip_side // 2),
+            head_side=max(window, self.head_side // 2),
         )
 
 
 Span = tuple[int, int]
 
 
-def _with_margin(start: int, end: int, full: int, margin: int) -> Span:
+def with_margin(start: int, end: int, full: int, margin: int) -> Span:
     """Start and size of a span with `margin` on both sides, or of the whole axis if no more."""
     size = end - start + 2 * margin
     return (0, full) if size >= full else (start - margin, size)
@@ -217,9 +182,10 @@ def _with_margin(start: int, end: int, full: int, margin: int) -> Span:
 
 
 @lru_cache(maxsize=256)
-def _spans(full: int, side: int, margin: int) -> tuple[Span, ...]:
+def region_spans(full: int, side: int, margin: int) -> tuple[Span, ...]:
+    """Regions of `side` along an axis of `full`, each with `margin` on both sides."""
     starts = range(0, full, side)
-    return tuple(_with_margin(start, min(start + side, full), full, margin) for start in starts)
+    return tuple(with_margin(start, min(start + side, full), full, margin) for start in starts)
 
 
 @lru_cache(maxsize=256)

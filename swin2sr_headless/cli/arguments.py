@@ -1,7 +1,6 @@
 """What the commands' arguments have in common: the parser, shared options, and units.
 
-Nothing here imports torch, so that help and mistyped arguments are answered at once. The choices
-are therefore copies; a test compares them with the core's.
+Nothing here imports torch, so that help and mistyped arguments are answered at once.
 """
 
 from __future__ import annotations
@@ -13,13 +12,19 @@ from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 from swin2sr_core.errors import InputError
+from swin2sr_core.planning.choices import (
+    EDGES,
+    MAX_SCALE,
+    MAX_SHARPEN,
+    PRECISIONS,
+    STRATEGIES,
+)
+from swin2sr_core.planning.picture_plan import PictureSettings
 
 from .output import Console, Outcome
 from .stopping import StopSwitch
 
 DEFAULT_MODEL = "compact-x4"
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
-STRATEGIES = ("auto", "whole", "staged", "tiled")
 
 _UNIT_BYTES = {"": 1, "B": 1} | {
     unit + ending: 1024**power for power, unit in enumerate("KMGT", 1) for ending in ("", "B", "IB")
@@ -109,6 +114,20 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         help="enlargement, over 0 and at most 64 (default: 4; 1 for restoration models)",
     )
     parser.add_argument(
+        "--longest-side",
+        type=whole_number(1, 1 << 17),
+        default=0,
+        metavar="N",
+        help="longest side of the result in pixels, instead of --scale",
+    )
+    parser.add_argument(
+        "--edge",
+        default="reflect",
+        choices=EDGES,
+        help="what lies beyond the border: the picture mirrored, or (wrap) its opposite side, for "
+        "textures that tile (default: reflect)",
+    )
+    parser.add_argument(
         "--strategy",
         default="auto",
         choices=STRATEGIES,
@@ -173,9 +192,40 @@ def _scale(text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value <= 64:
-        raise argparse.ArgumentTypeError(f"expected a number over 0 and at most 64, got {text!r}")
+    if not 0 < value <= MAX_SCALE:
+        raise argparse.ArgumentTypeError(
+            f"expected a number over 0 and at most {MAX_SCALE}, got {text!r}"
+        )
     return value
+
+
+def sharpening(text: str) -> float:
+    """An argparse type: how much to sharpen."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= MAX_SHARPEN:
+        raise argparse.ArgumentTypeError(
+            f"expected a number from 0 (off) to {MAX_SHARPEN:g}, got {text!r}"
+        )
+    return value
+
+
+def picture_settings(args: argparse.Namespace, network_scale: int) -> PictureSettings:
+    """What `add_running` has added, and --sharpen where there is one, as the core's settings."""
+    usual = 4 if network_scale > 1 else 1
+    return PictureSettings(
+        scale=args.scale if args.scale is not None else usual,
+        longest_side=args.longest_side,
+        sharpen=getattr(args, "sharpen", 0.0),
+        edge=args.edge,
+        strategy=args.strategy,
+        tile=args.tile,
+        overlap=args.overlap,
+        max_memory=args.max_memory,
+        max_input_side=args.max_input_side,
+    )
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

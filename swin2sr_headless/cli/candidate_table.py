@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swin2sr_core.planning.candidates import fastest_pass_like, pass_candidates, representatives
+from swin2sr_core.planning.candidates import fastest_like, pass_candidates, representatives
 from swin2sr_core.planning.pass_plan import PassPlan
 from swin2sr_core.planning.plan import Plan
 from swin2sr_core.units import format_bytes
@@ -23,7 +23,7 @@ def candidate_rows(plan: Plan) -> list[dict[str, object]]:
             "device_bytes": each.forecast_bytes,
             "host_bytes": each.host_bytes,
             "time": round(each.cost / fastest, 2),
-            "exact": each.strategy != "tiled",
+            "exact": each.exact,
             "fits": plan.budget_bytes is None or each.charged_bytes <= plan.budget_bytes,
         }
         for each in shown
@@ -32,8 +32,9 @@ def candidate_rows(plan: Plan) -> list[dict[str, object]]:
 
 def considered(plan: Plan, taken: PassPlan) -> list[PassPlan]:
     """The candidates worth showing, the taken one among them."""
-    first = fastest_pass_like(taken)
-    return representatives(pass_candidates(first, plan.asked_strategy), taken)
+    tiling, _ = plan.request.tiling
+    everything = pass_candidates(fastest_like(taken), plan.asked_strategy, tiling)
+    return representatives(everything, taken)
 
 
 def candidate_table(plan: Plan) -> str:
@@ -73,10 +74,9 @@ def reason(plan: Plan) -> str:
         return f"the fastest {taken.strategy} plan that {fit}, as {taken.strategy} was asked for"
     if budget is None:
         return "the fastest exact plan; there is no budget"
-    if taken.strategy != "tiled":
+    if taken.exact:
         return f"the fastest exact plan that {fit}"
-    first = fastest_pass_like(taken)
-    exact = (each for each in pass_candidates(first) if each.strategy != "tiled")
+    exact = (each for each in pass_candidates(fastest_like(taken)) if each.exact)
     least = min(each.charged_bytes for each in exact)
     return (
         f"the fastest plan that {fit}; it is not exact, for which {format_bytes(least, up=True)} "
@@ -86,10 +86,4 @@ def reason(plan: Plan) -> str:
 
 def _pieces(plan: PassPlan) -> str:
     bands = f"bands of {plan.band_windows} windows"
-    if plan.strategy == "staged":
-        return f"{bands}, regions of {plan.region_side} px"
-    if plan.strategy == "tiled":
-        rows, columns = plan.tile_rows, plan.tile_columns
-        count = len(rows.starts) * len(columns.starts)
-        return f"{bands}, {count} tiles of {columns.size}x{rows.size} px"
-    return bands
+    return f"{bands}, {plan.pieces}" if plan.pieces else bands

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import Commands, Parser, add_command, add_json, add_running, parse_size
+from .arguments import (
+    Commands,
+    Parser,
+    add_command,
+    add_json,
+    add_running,
+    parse_size,
+    picture_settings,
+)
 from .output import Console, Outcome
 from .stopping import StopSwitch
 
@@ -28,37 +36,28 @@ def register(commands: Commands[Parser]) -> None:
 
 def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """Make the plan that `upscale` would run, now, with the same options."""
-    from swin2sr_core.engine.upscale import make_plan
-    from swin2sr_core.models.model import load_model
     from swin2sr_core.pictures import open_picture
-    from swin2sr_core.pictures.input_gate import gated_size, notice
+    from swin2sr_core.planning.picture_plan import plan_picture
 
     from .candidate_table import candidate_rows, candidate_table, reason
+    from .prospects import prospect_for
 
-    size = parse_size(args.input)
+    found = prospect_for(args.model, args.precision, args.device)
+    size, channels = parse_size(args.input), found.prospect.config.in_channels
     if size is None:
         with open_picture(args.input) as picture:
-            size = picture.size[1], picture.size[0]
-    height, width = gated_size(*size, args.max_input_side)
-    model = load_model(args.model, args.precision, args.device)
-    plan = make_plan(
-        model,
-        height,
-        width,
-        args.scale,
-        args.max_memory,
-        strategy=args.strategy,
-        tile=args.tile,
-        overlap=args.overlap,
-    )
-    if size != (height, width):
-        console.show(notice(size, (height, width), args.max_input_side))
+            size, channels = (picture.size[1], picture.size[0]), picture.channels
+    settings = picture_settings(args, found.prospect.config.scale)
+    picture = plan_picture(found.prospect, *size, settings, found.room, channels=channels)
+    plan = picture.plan
+    for notice in picture.notices:
+        console.show(notice)
     console.show(f"{plan}\n\n{candidate_table(plan)}")
     document: dict[str, object] = {
         "status": "ok",
-        "input_size": [width, height],
-        "model": model.name,
-        "device": str(model.device),
+        "input_size": [picture.input_width, picture.input_height],
+        "model": found.name,
+        "device": found.device,
         "budget_bytes": plan.budget_bytes,
         "plan": plan.to_dict(),
         "candidates": candidate_rows(plan),

@@ -12,13 +12,25 @@ from typing import TYPE_CHECKING
 from swin2sr_core.errors import Interrupted
 from swin2sr_core.pictures.input_paths import expand_inputs
 
-from .arguments import Commands, Parser, add_command, add_json, add_running, whole_number
+from .arguments import (
+    Commands,
+    Parser,
+    add_command,
+    add_json,
+    add_running,
+    picture_settings,
+    sharpening,
+    whole_number,
+)
 from .failures import INTERRUPTED, Failure, report
 from .output import Console, Outcome
 from .stopping import StopSwitch
 
 if TYPE_CHECKING:
-    from .files import Done, Upscaler
+    from swin2sr_core.faces.step import FaceStep
+    from swin2sr_core.planning.picture_plan import PictureSettings
+
+    from .files import Done, FileUpscaler
     from .targets import Target
 
 MAX_PIXELS = 100_000_000
@@ -48,6 +60,13 @@ def register(commands: Commands[Parser]) -> None:
         "with _x4 in the name)",
     )
     add_running(parser)
+    parser.add_argument(
+        "--sharpen",
+        type=sharpening,
+        default=0.0,
+        metavar="N",
+        help="sharpen the result without halos, 0 to 0.5; 0.2 suits line art (default: 0, off)",
+    )
     _add_faces(parser)
     _add_writing(parser)
     parser.add_argument(
@@ -119,44 +138,57 @@ def _prepared(
     many: bool,
     console: Console,
     stop: StopSwitch,
-) -> tuple[Upscaler, list[Target]]:
+) -> tuple[FileUpscaler, list[Target]]:
     """The loaded model with its settings, and what to do with it."""
     from swin2sr_core.models.model import load_model
+    from swin2sr_core.picture_job import PictureJob
 
-    from .face_step import face_step
-    from .files import Settings, Upscaler
+    from .files import FileUpscaler, Writing
     from .targets import plan_targets
 
     model = load_model(args.model, args.precision, args.device)
-    scale = args.scale if args.scale is not None else (4 if model.scale > 1 else 1)
+    settings = picture_settings(args, model.scale)
     targets = plan_targets(
         sources,
         args.output,
-        f"_x{scale:g}",
+        _label(settings),
         into_folder=many,
         compare=args.compare,
         overwrite=args.overwrite,
     )
-    settings = Settings(
-        scale=scale,
-        budget_bytes=args.max_memory,
-        strategy=args.strategy,
-        tile=args.tile,
-        overlap=args.overlap,
-        bits=args.bits,
-        quality=args.quality,
-        overwrite=args.overwrite,
-        max_pixels=args.max_pixels,
-        max_input_side=args.max_input_side,
-    )
-    return Upscaler(model, settings, console, stop, face_step(args, stop)), targets
+    writing = Writing(args.bits, args.quality, args.overwrite, args.max_pixels)
+    job = PictureJob(model, settings, faces=_face_step(args))
+    return FileUpscaler(job, writing, console, stop), targets
+
+
+def _label(settings: PictureSettings) -> str:
+    """What is put behind a picture's name."""
+    if settings.longest_side:
+        return f"_{settings.longest_side}px"
+    return f"_x{settings.scale:g}"
+
+
+def _face_step(args: argparse.Namespace) -> FaceStep | None:
+    """What --faces and --face-model ask for; None where they are not given.
+
+    Raises ModelNotFoundError where the detector or the model is not here, and says how to get it.
+    """
+    if not args.faces and args.face_model is None:
+        return None
+    from swin2sr_core.faces import load_detector
+    from swin2sr_core.faces.step import FACE_MODEL, FaceStep
+    from swin2sr_core.models.model import load_model
+
+    detector = load_detector()
+    model = load_model(args.face_model or FACE_MODEL, args.precision, args.device)
+    return FaceStep(detector, model, args.max_memory)
 
 
 @dataclass
 class _Batch:
     """One picture after the other: what fails is reported, and the others go on."""
 
-    upscaler: Upscaler
+    upscaler: FileUpscaler
     targets: list[Target]
     console: Console
     documents: list[dict[str, object]] = field(default_factory=list)
@@ -224,16 +256,16 @@ class _Batch:
 def _summary(done: Done) -> str:
     from swin2sr_core.units import format_bytes
 
-    (width, height), (out_width, out_height) = done.input_size, done.output_size
+    (width, height), plan = done.input_size, done.plan
     frames = f", {done.frames} frames" if done.frames > 1 else ""
-    faces = "" if done.faces is None else f", faces refined: {done.faces}"
+    faces = "" if done.done.faces is None else f", faces refined: {done.done.faces}"
     peak = ""
     if done.peak_bytes is not None:
         peak = f", peak memory {format_bytes(done.peak_bytes)} ({done.peak_of})"
-    told = (*done.notices, *done.report.plan.notes, *done.fallbacks)
+    told = (*done.done.notices, *plan.plan.notes, *done.done.fallbacks)
     fallbacks = "".join(f"; {each}" for each in told)
     return (
-        f"{done.target.output}: {width}x{height} -> {out_width}x{out_height}{frames}, "
-        f"{done.report.model}, {done.report.device}, {done.report.precision}, {done.strategy}, "
-        f"{done.seconds:.2f} s{faces}{peak}{fallbacks}"
+        f"{done.target.output}: {width}x{height} -> {plan.width}x{plan.height}{frames}, "
+        f"{done.report.model}, {done.report.device}, {done.report.precision}, "
+        f"{done.done.strategy}, {done.done.seconds:.2f} s{faces}{peak}{fallbacks}"
     )

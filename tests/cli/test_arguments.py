@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from swin2sr_core import pictures as images
 from swin2sr_core import units
 from swin2sr_core.errors import InputError
-from swin2sr_core.machine import devices
-from swin2sr_core.planning import plan
 from swin2sr_headless.cli import arguments
 from swin2sr_headless.cli import upscale as upscale_command
 from swin2sr_headless.cli.main import build_parser, main
@@ -60,8 +58,6 @@ def test_a_size_has_its_height_first():
 
 
 def test_the_copied_constants_equal_the_cores():
-    assert arguments.PRECISIONS == devices.PRECISIONS
-    assert arguments.STRATEGIES == plan.STRATEGIES
     assert upscale_command.MAX_PIXELS == images.MAX_PIXELS
 
 

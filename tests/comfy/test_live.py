@@ -218,7 +218,7 @@ def test_a_folder_that_cannot_be_written_disturbs_nobody(timings, tmp_path, monk
 def test_a_run_teaches_the_plan(told, timings, pack, upscale, compact, make_picture, monkeypatch):
     monkeypatch.setattr(timings, "_SHORTEST", 0)
     upscale(make_picture(64, 64), compact)
-    forecast = pack("nodes.forecast")
+    forecast = pack("nodes.plan_answer")
     question = {"width": "64", "height": "64", "precision": "fp32"}
     (row,) = forecast.answer(forecast.Question.parse(question))["rows"]
     assert row["seconds"] is not None

@@ -100,5 +100,6 @@ def test_memory_asked_for_is_the_plans(compact, upscale, make_picture, pack, mon
     monkeypatch.setattr(mm, "load_models_gpu", ask)
     image = make_picture(48, 40)
     upscale(image, compact)
-    job = pack("nodes.job").make_job(compact, 48, 40, 1, pack("nodes.job").Settings())
-    assert asked == [job.plan.forecast_bytes]
+    job = pack("nodes.job")
+    planned = job.plan_batch(job.Candidate.of(compact), 48, 40, 1, job.node_settings())
+    assert asked == [planned.plan.forecast_bytes]

@@ -20,7 +20,7 @@ import torch
 @pytest.fixture
 def plan(pack, node_list):
     """(**query) -> the answer, as the route finds it."""
-    forecast = pack("nodes.forecast")
+    forecast = pack("nodes.plan_answer")
     return lambda **query: forecast.answer(
         forecast.Question.parse({name: str(value) for name, value in query.items()})
     )
@@ -33,7 +33,7 @@ def errors(pack):
 
 @pytest.fixture(autouse=True)
 def forget(pack):
-    pack("nodes.forecast")._rows.cache_clear()
+    pack("nodes.plan_answer")._rows.cache_clear()
     pack("nodes.model_header")._read.cache_clear()
 
 
@@ -43,8 +43,8 @@ def forget(pack):
 @pytest.mark.parametrize("strategy", ["auto", "whole", "staged", "tiled"])
 def test_it_is_the_plan_that_then_runs(strategy, plan, pack, compact):
     job = pack("nodes.job")
-    settings = job.Settings(scale=2.0, strategy=strategy, max_memory=0.03)
-    made = job.make_job(compact, 120, 200, 3, settings)
+    settings = job.node_settings(scale=2.0, strategy=strategy, max_memory=0.03)
+    made = job.plan_batch(job.Candidate.of(compact), 120, 200, 3, settings)
     (row,) = plan(
         width=200,
         height=120,
@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_a_right_answer(plan):
 
 
 def test_many_that_ask_the_same_are_answered_once(plan, pack):
-    rows = pack("nodes.forecast")._rows
+    rows = pack("nodes.plan_answer")._rows
     for _ in range(20):
         plan(width=100, height=100, max_memory=1)
     assert rows.cache_info().misses <= 2, "free memory may have moved once"

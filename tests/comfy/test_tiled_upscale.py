@@ -268,7 +268,7 @@ def test_progress_grows_to_its_total_with_pictures(compact, upscale, make_pictur
     upscale(make_picture(40, 72, channels=4, batch=2), compact)
     values = [value for value, _, _ in bar_steps]
     assert values == sorted(values)
-    assert values[-1] == bar_steps[-1][1] == 4000
+    assert values[-1] == bar_steps[-1][1] == 2000
     form, picture, side = next(p for _, _, p in bar_steps if p is not None)
     assert (form, picture.mode, picture.size, side) == ("JPEG", "RGB", (288, 160), 512)
 

@@ -9,10 +9,11 @@ import torch
 from faults import CUDA_TEXT, FailingAllocator, FullAt
 
 import swin2sr_core as s2
-from swin2sr_core.engine.passes import ladder, watch
+from swin2sr_core.engine import ladder, watch
 from swin2sr_core.errors import OutOfMemoryError
 from swin2sr_core.machine import out_of_memory
 from swin2sr_core.machine.meter import PeakMeter
+from swin2sr_core.planning.strategies import Staged, layout
 
 CONFIG = s2.Swin2SRConfig(3, 12, (1, 2), (2, 3), 8, 24, 2, "pixelshuffledirect", "1conv", 1.0)
 TOLERANCE = 1e-5
@@ -36,7 +37,7 @@ def difference(a, b) -> float:
 def plan_for(model, image, strategy="auto", **sizes):
     """One pass, its bands and pieces small enough that there are several of each."""
     plan = s2.make_plan(model, *image.shape[-2:], model.scale, strategy=strategy, batch=len(image))
-    sizes = {"band_windows": 3, "conv_side": 16, "strip_side": 16, **sizes}
+    sizes = {"band_windows": 3, "conv_side": 16, "head_side": 16, **sizes}
     steps = tuple(dataclasses.replace(step, **sizes) for step in plan.passes)
     return dataclasses.replace(plan, passes=steps)
 
@@ -231,7 +232,7 @@ def test_from_whole_to_staged_in_the_middle(model, make_image):
     """The map moves to the host; the stages before the failure are not run again."""
     image = make_image(3, 40, 40)
     whole = plan_for(model, image, "whole").passes[0]
-    staged = dataclasses.replace(whole, strategy="staged", region_side=16)
+    staged = Staged(**layout(whole), region_side=16)
     expected = s2.upscale(model, image, 2).image
     for number in itertools.count(1, 13):
         output = torch.empty(1, 3, 80, 80)

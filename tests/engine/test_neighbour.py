@@ -16,7 +16,8 @@ import subprocess, sys
 from pathlib import Path
 import torch
 import swin2sr_core as s2
-from swin2sr_core import host_memory, watch
+from swin2sr_core.engine import watch
+from swin2sr_core.machine import host_memory
 from swin2sr_core.models.model import build_model
 from swin2sr_core.network.network import Swin2SR
 

@@ -31,7 +31,7 @@ def make_plan(config, height: int, width: int, cut: str, precision: str = "fp32"
     ).passes[0]
     if smallest:
         window = config.window
-        plan = replace(plan, band_windows=1, conv_side=window, strip_side=window)
+        plan = replace(plan, band_windows=1, conv_side=window, head_side=window)
         plan = replace(plan, region_side=window) if strategy == "staged" else plan
     return plan
 
@@ -72,7 +72,7 @@ def test_the_official_weights_in_a_few_regions(data_folder, golden):
         pytest.skip("for the official weights only")
     image, expected = golden.pairs[2]
     plan = make_plan(golden.network.config, *image.shape[-2:], "staged")
-    plan = replace(plan, region_side=16, strip_side=24, conv_side=16)
+    plan = replace(plan, region_side=16, head_side=24, conv_side=16)
     found = run(golden.folded, replace(plan, region_side=32), image)
     assert difference(found, expected) <= TOLERANCE
 
@@ -155,7 +155,7 @@ def test_the_margin_is_enough_and_one_window_less_is_not(
     less = stage_margin(config) - config.window
     if less == 0:  # nothing around a region: its convolution has nothing to look at
         return
-    monkeypatch.setattr("swin2sr_core.planning.pass_plan.stage_margin", lambda _: less)
+    monkeypatch.setattr("swin2sr_core.planning.strategies.stage_margin", lambda _: less)
     assert margin_difference(config, make_network, make_image, size) > 10 * TOLERANCE
 
 

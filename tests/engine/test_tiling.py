@@ -13,7 +13,7 @@ from swin2sr_core.machine.meter import PeakMeter
 from swin2sr_core.models.model import build_model
 from swin2sr_core.network.network import Swin2SR
 from swin2sr_core.planning.candidates import pass_candidates
-from swin2sr_core.planning.plan import BLENDS
+from swin2sr_core.planning.choices import BLENDS
 from swin2sr_core.planning.tiles import TileAxis
 
 WINDOW = 8

@@ -9,8 +9,7 @@ import pytest
 import torch
 from control_groups import control_group
 
-from swin2sr_core.engine.passes import watch
-from swin2sr_core.machine import devices
+from swin2sr_core.engine import watch
 from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.planning.candidates import fastest_pass
 
@@ -75,15 +74,6 @@ def test_the_limit_of_a_control_group_is_a_limit():
     before, after = (int(line) for line in printed.split())
     assert before <= 400 * MB
     assert 180 * MB < before - after < 220 * MB
-
-
-def test_the_budget_leaves_a_reserve(monkeypatch):
-    monkeypatch.setattr(devices, "free_bytes", lambda device: 10 << 30)
-    assert devices.budget_for(CPU) == 9 << 30
-    monkeypatch.setattr(devices, "free_bytes", lambda device: 100)
-    assert devices.budget_for(CPU) == 90
-    monkeypatch.setattr(devices, "free_bytes", lambda device: None)
-    assert devices.budget_for(CPU) is None
 
 
 @pytest.fixture

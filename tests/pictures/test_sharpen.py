@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from swin2sr_core.errors import InputError
 from swin2sr_core.pictures import sharpen as module
-from swin2sr_core.pictures.sharpen import MAX_AMOUNT, sharpen
+from swin2sr_core.pictures.sharpen import sharpen
+from swin2sr_core.planning.choices import MAX_SHARPEN
 
 
 def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> torch.Tensor:
@@ -21,7 +22,7 @@ def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> torch.
     height=st.integers(1, 12),
     width=st.integers(1, 12),
     channels=st.sampled_from([1, 3]),
-    amount=st.floats(0, MAX_AMOUNT),
+    amount=st.floats(0, MAX_SHARPEN),
 )
 def test_every_pixel_stays_within_its_neighbourhood(height, width, channels, amount):
     image = picture(height, width, channels)

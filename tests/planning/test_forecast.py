@@ -7,6 +7,7 @@ import torch
 
 from swin2sr_core.engine.passes import Pass
 from swin2sr_core.engine.tiling import TiledPass
+from swin2sr_core.machine.devices import has_native_bf16
 from swin2sr_core.machine.meter import PeakMeter
 from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.network.network import Swin2SR
@@ -41,7 +42,12 @@ def measured(config, step, precision):
 def test_the_forecast_is_within_a_tenth_of_the_measured_peak(name, strategy, precision):
     config = CONFIGS[name]
     size = (80, 120) if name == "classical" else (133, 160)
-    plan = plan_upscale(config, *size, config.scale, precision, strategy=strategy, tile=96)
+    plan = plan_upscale(
+        *(config, *size, config.scale, precision),
+        strategy=strategy,
+        tile=96,
+        native_bf16=has_native_bf16(CPU),
+    )
     step = plan.passes[0]
     if strategy == "staged":
         step = replace(step, region_side=6 * config.window)
@@ -53,7 +59,7 @@ def test_the_forecast_holds_in_fp16(strategy):
     """A small picture: CPUs without fp16 are slow in it."""
     config = replace(LIGHT, head="pixelshuffle", depths=(1,))
     step = plan_upscale(config, 40, 56, config.scale, "fp16", strategy=strategy).passes[0]
-    step = replace(step, band_windows=8, conv_side=24, strip_side=24)
+    step = replace(step, band_windows=8, conv_side=24, head_side=24)
     step = replace(step, region_side=24) if strategy == "staged" else step
     assert step.total_bytes == pytest.approx(measured(config, step, "fp16"), rel=0.1)
 
@@ -62,7 +68,7 @@ def test_the_forecast_holds_in_fp16(strategy):
 def test_the_forecast_holds_for_small_bands_and_pieces(name):
     config = CONFIGS[name]
     step = plan_upscale(config, 133, 160, config.scale, strategy="whole").passes[0]
-    small = replace(step, band_windows=2, conv_side=16, strip_side=16)
+    small = replace(step, band_windows=2, conv_side=16, head_side=16)
     assert small.total_bytes < step.total_bytes
     assert small.total_bytes == pytest.approx(measured(config, small, "fp32"), rel=0.1)
 

@@ -15,7 +15,7 @@ from swin2sr_core import BudgetError, InputError, Plan, Swin2SRConfig, plan_upsc
 from swin2sr_core.machine.meter import PeakMeter
 from swin2sr_core.network.network import SwinBlock, residual_conv
 from swin2sr_core.planning.costs import block_work, conv_work, head_work, matrix_work
-from swin2sr_core.planning.plan import output_size, pass_count
+from swin2sr_core.planning.request import output_size, pass_count
 from swin2sr_core.units import format_bytes
 
 KB, MB, GB = 1 << 10, 1 << 20, 1 << 30

@@ -12,15 +12,14 @@ from pathlib import Path
 from ..swin2sr_core.errors import BudgetError, InputError
 from ..swin2sr_core.machine.devices import resolve_precision
 from ..swin2sr_core.models.catalog import CatalogEntry
-from ..swin2sr_core.network.config import Swin2SRConfig
-from ..swin2sr_core.pictures.input_gate import gated_size, notice
+from ..swin2sr_core.models.model import prospect_on
+from ..swin2sr_core.planning.choices import EDGES, PRECISIONS, STRATEGIES
 from ..swin2sr_core.planning.forecast import ELEMENT_BYTES, FP32_BYTES
+from ..swin2sr_core.planning.picture_plan import PictureSettings
 from . import downloads, host, load, model_choice, timings
-from .job import EDGES, Settings, make_job
-from .managed import UpscaleModel
+from .job import LEAST_SCALE, MOST_SCALE, Candidate, node_settings, plan_batch
 from .model_header import published_config, read_config
 
-STRATEGIES = ("auto", "whole", "staged", "tiled")
 LONGEST_SIDE = 16384
 _USUAL_SIDES = (512, 768, 1024)
 _MEMORY_STEP = 64 << 20
@@ -35,8 +34,8 @@ _COUNTS = {
     "overlap": (0, 512, 0),
     "max_input_side": (0, 16384, 0),
 }
-_NUMBERS = {"scale": (0.25, 4.0, 4.0), "max_memory": (0.0, 1024.0, 0.0)}
-_CHOICES = {"precision": tuple(load.PRECISIONS), "edge": EDGES, "strategy": STRATEGIES}
+_NUMBERS = {"scale": (LEAST_SCALE, MOST_SCALE, 4.0), "max_memory": (0.0, 1024.0, 0.0)}
+_CHOICES = {"precision": PRECISIONS, "edge": EDGES, "strategy": STRATEGIES}
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Question:
     precision: str
     sizes: tuple[tuple[int, int], ...]
     frames: int
-    settings: Settings
+    settings: PictureSettings
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> Question:
@@ -70,35 +69,8 @@ class Question:
             precision=words.pop("precision"),
             sizes=sizes,
             frames=frames,
-            settings=Settings(**numbers, **counts, **words),
+            settings=node_settings(**numbers, **counts, **words),
         )
-
-
-@dataclass(frozen=True)
-class _Core:
-    precision: str
-
-
-@dataclass(frozen=True)
-class _Unloaded:
-    loaded_bytes: int = 0
-
-    def loaded_size(self) -> int:
-        return self.loaded_bytes
-
-
-@dataclass(frozen=True)
-class Prospect:
-    """A model that is not loaded, as far as planning asks about one."""
-
-    config: Swin2SRConfig
-    core: _Core
-    weight_bytes: int
-    patcher: _Unloaded = _Unloaded()
-
-    @property
-    def scale(self) -> int:
-        return self.config.scale
 
 
 def answer(question: Question) -> dict[str, object]:
@@ -132,48 +104,44 @@ def _rows(
 
 def _model_of(
     question: Question, found: Path | CatalogEntry, version: tuple[int, int]
-) -> UpscaleModel | Prospect:
-    precision = resolve_precision(question.precision, host.compute_device())
+) -> Candidate:
+    device = host.compute_device()
+    precision = resolve_precision(question.precision, device)
     if isinstance(found, Path):
         if loaded := load.loaded(found, version, precision):
-            return loaded
+            return Candidate.of(loaded)
         config, size = read_config(found), version[1]
     else:
         config = published_config(found)
         size = found.size or found.rough_size or config.parameters * FP32_BYTES
     # Files hold fp32, and so does memory where the precision has no shorter type.
     element = ELEMENT_BYTES.get(precision, FP32_BYTES)
-    return Prospect(config, _Core(precision), size * element // FP32_BYTES)
+    return Candidate(prospect_on(device, config, precision), size * element // FP32_BYTES)
 
 
-def _row(
-    model: UpscaleModel | Prospect, height: int, width: int, question: Question
-) -> dict[str, object]:
-    limit = question.settings.max_input_side
-    planned = gated_size(height, width, limit)
-    reduced = () if planned == (height, width) else (notice((height, width), planned, limit),)
+def _row(model: Candidate, height: int, width: int, question: Question) -> dict[str, object]:
     row: dict[str, object] = {
         "width": width,
         "height": height,
         "frames": question.frames,
-        "precision": model.core.precision,
+        "precision": model.prospect.precision,
     }
     try:
-        job = make_job(model, *planned, question.frames, question.settings)  # type: ignore[arg-type]
+        picture = plan_batch(model, height, width, question.frames, question.settings)
     except (BudgetError, InputError) as error:
         return {**row, "problem": str(error)}
-    plan, device = job.plan, host.compute_device()
-    kind = timings.Kind.of(device, plan.precision, model.config, plan.strategy)
+    plan, device = picture.plan, host.compute_device()
+    kind = timings.Kind.of(device, plan.precision, model.prospect.config, plan.strategy)
     expected = timings.estimate(kind, plan.work * question.frames)
     return {
         **row,
-        "output": [job.width, job.height],
+        "output": [picture.width, picture.height],
         "strategy": plan.strategy,
         "forecast_bytes": plan.forecast_bytes,
         "host_bytes": plan.host_bytes,
         "seconds": round(expected.seconds, 2) if expected else None,
         "seconds_are_rough": bool(expected and not expected.same_kind),
-        "notes": [*reduced, *plan.notes],
+        "notes": [*picture.notices, *plan.notes],
     }
 
 

@@ -1,0 +1,21 @@
+"""The words and limits that users choose with, once for the whole project."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Strategy = Literal["auto", "whole", "staged", "tiled"]
+Blend = Literal["gaussian", "cosine", "linear"]
+Edge = Literal["reflect", "wrap"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+BLENDS: tuple[Blend, ...] = get_args(Blend)
+EDGES: tuple[Edge, ...] = get_args(Edge)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+MAX_SCALE = 64
+"""Of a whole enlargement; what lies beyond is a slip of the finger."""
+
+MAX_SHARPEN = 0.5
+"""Steeper than that, noise is all that is left."""

@@ -1,0 +1,199 @@
+"""The ways to run a pass, *whole*, *staged* and *tiled*: each with its memory and its words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from ..network.window_grid import MapRegion
+from . import forecast
+from .costs import stage_margin
+from .pass_plan import PassPlan, Span, Terms, region_spans, with_margin
+from .tiles import Box, TileAxis
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole(PassPlan):
+    """Exact: both feature maps stay on the compute device."""
+
+    strategy: ClassVar[str] = "whole"
+    exact: ClassVar[bool] = True
+
+    @property
+    def forecast(self) -> Terms:
+        return max(self._phases, key=forecast.total)
+
+    @property
+    def host_bytes(self) -> int:
+        return forecast.host_pictures(self)
+
+    @property
+    def total_bytes(self) -> int:
+        return self.forecast_bytes + self.host_bytes
+
+    @property
+    def pieces(self) -> str:
+        return ""
+
+    @property
+    def summary(self) -> str:
+        return f"whole, bands of {self.band_windows} windows"
+
+    @property
+    def _phases(self) -> tuple[Terms, ...]:
+        maps = forecast.map_bytes(self)
+        return (
+            forecast.embed_terms(self, maps),
+            forecast.body_terms(self),
+            forecast.head_terms(self, maps),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged(PassPlan):
+    """Exact: the maps stay in host memory; a region at a time is on the device, for one stage.
+
+    Regions are squares of `region_side`, a multiple of the window, with a margin around.
+    """
+
+    region_side: int
+
+    strategy: ClassVar[str] = "staged"
+    exact: ClassVar[bool] = True
+
+    def region_around(self, box: Box) -> MapRegion:
+        """The part of the map that decides the pixels of `box` (window-aligned) in one stage."""
+        margin = stage_margin(self.config)
+        top, rows = with_margin(box.y0, box.y1, self.padded_height, margin)
+        left, columns = with_margin(box.x0, box.x1, self.padded_width, margin)
+        return MapRegion(top, left, rows, columns, self.padded_height, self.padded_width)
+
+    def spans(self, full: int) -> tuple[Span, ...]:
+        return region_spans(full, self.region_side, stage_margin(self.config))
+
+    @property
+    def forecast(self) -> Terms:
+        return max((terms for terms, _ in self._phases), key=forecast.total)
+
+    @property
+    def host_bytes(self) -> int:
+        return max(maps for _, maps in self._phases) + forecast.host_pictures(self)
+
+    @property
+    def total_bytes(self) -> int:
+        most = max(forecast.total(terms) + maps for terms, maps in self._phases)
+        return most + forecast.host_pictures(self)
+
+    @property
+    def pieces(self) -> str:
+        return f"regions of {self.region_side} px"
+
+    @property
+    def summary(self) -> str:
+        return f"staged, {self.pieces}"
+
+    @property
+    def _phases(self) -> tuple[tuple[Terms, int], ...]:
+        """What is on the device, and the maps on the host: two, and one when the head is left."""
+        one = forecast.map_bytes(self)
+        return (
+            (forecast.embed_terms(self, 0), 2 * one),
+            (forecast.body_terms(self), 2 * one),
+            (forecast.head_terms(self, 0), one),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiled(PassPlan):
+    """Not exact: tiles of at most `tile_side` that `overlap`, each an image of its own, blended."""
+
+    tile_side: int
+    overlap: int
+    blend: str
+
+    strategy: ClassVar[str] = "tiled"
+    exact: ClassVar[bool] = False
+
+    @property
+    def tile_rows(self) -> TileAxis:
+        """The tiles from top to bottom."""
+        return self._axis(self.padded_height)
+
+    @property
+    def tile_columns(self) -> TileAxis:
+        """The tiles from left to right."""
+        return self._axis(self.padded_width)
+
+    def _axis(self, full: int) -> TileAxis:
+        return TileAxis.cover(full, self.tile_side, self.overlap, self.config.window)
+
+    @property
+    def tiles(self) -> list[Box]:
+        """Every tile on the padded map, top to bottom, then left to right."""
+        rows, columns = self.tile_rows, self.tile_columns
+        return [
+            Box(top, left, top + rows.size, left + columns.size)
+            for top in rows.starts
+            for left in columns.starts
+        ]
+
+    @property
+    def tile_count(self) -> int:
+        return len(self.tile_rows.starts) * len(self.tile_columns.starts)
+
+    @property
+    def tile_plan(self) -> Whole:
+        """How tiles are run: images of their own, `batch` at once, their pictures on the device.
+
+        There are as many at once as one band has room for: small tiles alone don't fill a GPU.
+        """
+        rows, columns = self.tile_rows, self.tile_columns
+        windows = rows.size * columns.size // self.config.window**2
+        return as_whole(
+            self,
+            height=rows.size,
+            width=columns.size,
+            unified=True,
+            other_bytes=0,
+            batch=max(1, min(self.tile_count, self.band_windows // windows)),
+        )
+
+    @property
+    def work(self) -> int:
+        plan = self.tile_plan
+        return self.tile_count * (plan.work // plan.batch)
+
+    @property
+    def forecast(self) -> Terms:
+        tile = tuple((f"tile: {name}", size) for name, size in self.tile_plan.forecast)
+        return (*forecast.resident_terms(self), *tile)
+
+    @property
+    def host_bytes(self) -> int:
+        return forecast.host_pictures(self)
+
+    @property
+    def total_bytes(self) -> int:
+        return self.forecast_bytes + self.host_bytes
+
+    @property
+    def pieces(self) -> str:
+        rows, columns = self.tile_rows, self.tile_columns
+        return f"{self.tile_count} tiles of {columns.size}x{rows.size} px"
+
+    @property
+    def summary(self) -> str:
+        return f"tiled, tiles of {min(self.tile_side, max(self.height, self.width))} px"
+
+
+_LAYOUT = tuple(each.name for each in fields(PassPlan))
+
+
+def as_whole(plan: PassPlan, **changes: object) -> Whole:
+    """The same pass, in the same bands and pieces, as *whole*."""
+    return Whole(**{**layout(plan), **changes})  # type: ignore[arg-type]
+
+
+def layout(plan: PassPlan) -> dict[str, object]:
+    """What every strategy has in common, by name."""
+    return {name: getattr(plan, name) for name in _LAYOUT}

@@ -1,0 +1,48 @@
+"""What planning has to know of a model and a device, without loading either where that can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swin2sr_core.models.header import read_config
+
+from swin2sr_core.machine import cpu
+from swin2sr_core.machine.host_memory import free_host_bytes
+from swin2sr_core.models.catalog import model_name, resolve_model
+from swin2sr_core.network.config import Swin2SRConfig
+from swin2sr_core.planning.budget import Room
+from swin2sr_core.planning.picture_plan import Prospect
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model by its name, the device it would run on, and the room there."""
+
+    name: str
+    device: str
+    prospect: Prospect
+    room: Room
+
+
+def prospect_for(name_or_path: str, precision: str, device: str) -> Found:
+    """Raises ModelNotFoundError, CheckpointError, DeviceError or InputError, as loading would.
+
+    For the CPU, in a precision that every CPU has, torch is not imported.
+    """
+    path = resolve_model(name_or_path)
+    config, name = read_config(path), model_name(name_or_path, path)
+    if device == "cpu" and precision in cpu.SAFE_PRECISIONS:
+        native = cpu.has_native_bf16()
+        chosen = ("bf16" if native else "fp32") if precision == "auto" else precision
+        return Found(name, "cpu", Prospect(config, chosen, "cpu", native), Room(free_host_bytes()))
+    return _on_device(name, config, precision, device)
+
+
+def _on_device(name: str, config: Swin2SRConfig, precision: str, device: str) -> Found:
+    from swin2sr_core.engine.upscale import room_on
+    from swin2sr_core.machine.devices import resolve_device, resolve_precision
+    from swin2sr_core.models.model import prospect_on
+
+    place = resolve_device(device)
+    prospect = prospect_on(place, config, resolve_precision(precision, place))
+    return Found(name, str(place), prospect, room_on(place))
