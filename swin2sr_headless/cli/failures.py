@@ -1,54 +1,11 @@
-"""Whatever was raised, as one sentence and an exit code."""
+"""How a command tells a failure: one sentence on standard error, and an exit code."""
 
 from __future__ import annotations
 
-import os
-import re
 import traceback
-from dataclasses import dataclass
 
-from swin2sr_core.errors import Swin2SRError
-from swin2sr_core.machine.out_of_memory import is_out_of_memory
-
+from ..failures import Failure, debugging, explain
 from .output import Console, Outcome
-
-INTERRUPTED = 130
-_ASKED = re.compile(r"tried to allocate (\d+) bytes")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A failure for people (`sentence`, one line) and for programs (`kind`, `exit_code`)."""
-
-    sentence: str
-    kind: str
-    exit_code: int
-
-    def to_dict(self) -> dict[str, object]:
-        return {"status": "error", "error": self.sentence, "error_type": self.kind}
-
-    def outcome(self) -> Outcome:
-        """What a command ends with that has nothing else to tell."""
-        return Outcome(self.exit_code, self.to_dict() | {"exit_code": self.exit_code})
-
-
-def explain(error: BaseException) -> Failure:
-    """Every exception as a failure; the project's own errors speak for themselves."""
-    if isinstance(error, Swin2SRError):
-        return Failure(_one_line(str(error)), type(error).__name__, error.exit_code)
-    if isinstance(error, KeyboardInterrupt):
-        return Failure("interrupted; nothing half-written is left", "Interrupted", INTERRUPTED)
-    if is_out_of_memory(error):
-        asked = _ASKED.search(str(error))
-        size = f" ({int(asked[1]):,} bytes more were asked for)" if asked else ""
-        return Failure(
-            f"out of memory{size}: close other programs, or give a --max-memory under what is free",
-            "MemoryError",
-            1,
-        )
-    detail = _one_line(str(error)) or "no details"
-    hint = "" if debugging() else "; set SWIN2SR_DEBUG=1 to see where"
-    return Failure(f"unexpected {type(error).__name__}: {detail}{hint}", type(error).__name__, 1)
 
 
 def report(error: BaseException, console: Console, about: str = "") -> Failure:
@@ -64,10 +21,6 @@ def report(error: BaseException, console: Console, about: str = "") -> Failure:
     return failure
 
 
-def debugging() -> bool:
-    """Whether the user wants to see tracebacks and what libraries warn of."""
-    return os.environ.get("SWIN2SR_DEBUG", "") not in ("", "0")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def outcome_of(failure: Failure) -> Outcome:
+    """What a command ends with that has nothing else to tell."""
+    return Outcome(failure.exit_code, failure.to_dict() | {"exit_code": failure.exit_code})

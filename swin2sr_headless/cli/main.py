@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from swin2sr_core import __version__
 
+from ..failures import debugging
 from . import bench as bench_command
 from . import evaluate as evaluate_command
 from . import faces as faces_command
@@ -18,7 +19,7 @@ from . import quantize as quantize_command
 from . import run as run_command
 from . import upscale as upscale_command
 from .arguments import Parser
-from .failures import debugging, report
+from .failures import outcome_of, report
 from .output import PROGRAM, Console, Outcome
 from .stopping import StopSwitch
 
@@ -92,4 +93,4 @@ def _run(arguments: Sequence[str], console: Console, stop: StopSwitch) -> Outcom
     except BrokenPipeError:
         raise
     except BaseException as error:
-        return report(error, console).outcome()
+        return outcome_of(report(error, console))

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..failures import debugging
 from .arguments import Commands, UsageError, add_command, add_json
-from .failures import debugging
 from .output import Bar, Console, Outcome
 from .stopping import StopSwitch
 

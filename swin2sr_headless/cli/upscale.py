@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from swin2sr_core.errors import Interrupted
 from swin2sr_core.pictures.input_paths import expand_inputs
 
+from ..failures import INTERRUPTED, Failure
 from .arguments import (
     Commands,
     Parser,
@@ -22,7 +23,7 @@ from .arguments import (
     sharpening,
     whole_number,
 )
-from .failures import INTERRUPTED, Failure, report
+from .failures import report
 from .output import Console, Outcome
 from .stopping import StopSwitch
 

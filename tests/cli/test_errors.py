@@ -16,8 +16,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from swin2sr_core.models.catalog import find_entry, locate
-from swin2sr_headless.cli.failures import explain
 from swin2sr_headless.cli.main import main
+from swin2sr_headless.failures import explain
 
 
 @pytest.fixture(autouse=True)

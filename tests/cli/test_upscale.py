@@ -332,3 +332,51 @@ def test_tiles_of_an_odd_size_are_rounded_and_told(tmp_path, capsys):
     assert "tile 45 became 48" in told.out + told.err
     with Image.open(tmp_path / "in_x4.png") as result:
         assert result.size == (280, 200)
+
+
+# -- the options of the picture job --------------------------------------------------------------
+
+
+def test_a_longest_side_gives_the_size_and_the_name(tmp_path, run):
+    source = picture(tmp_path / "a.png")
+    code, out, err = run("upscale", source, "--longest-side", 60)
+    assert (code, err) == (0, "")
+    assert Image.open(tmp_path / "a_60px.png").size == (60, 40)
+    assert "24x16 -> 60x40" in out
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_edges_that_wrap_and_sharpening_are_the_jobs(tmp_path, run, channels):
+    from swin2sr_core.picture_job import PictureJob, PictureReport
+    from swin2sr_core.planning.picture_plan import PictureSettings
+
+    source = picture(tmp_path / "a.png", channels=channels)
+    options = ["--edge", "wrap", "--sharpen", "0.2", "--scale", 2, "--precision", "fp32"]
+    assert run("upscale", source, *options)[0] == 0
+    settings = PictureSettings(scale=2.0, edge="wrap", sharpen=0.2)
+    job = PictureJob(s2.load_model(precision="fp32"), settings)
+    expected = job.run(from_pixels(noise(24, 16, channels)), PictureReport())
+    assert (np.array(Image.open(tmp_path / "a_x2.png")) == to_pixels(expected)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--sharpen", "0.6"], "expected a number from 0 (off) to 0.5, got '0.6'"),
+        (["--edge", "mirror"], "invalid choice: 'mirror'"),
+        (["--longest-side", "0"], "expected a whole number from 1 to"),
+    ],
+)
+def test_options_of_the_picture_job_out_of_range(tmp_path, run, options, sentence):
+    code, _, err = run("upscale", picture(tmp_path / "a.png"), *options)
+    assert code == 2 and sentence in err and err.count("\n") == 1
+
+
+def test_what_a_plan_of_a_transparent_picture_promises_upscale_keeps(tmp_path, run):
+    """The colours wait while alpha is upscaled: both count that, or both refuse."""
+    source = picture(tmp_path / "a.png", 384, 384, 4)
+    limit = ["--max-memory", "40MB", "--precision", "fp32", "--device", "cpu"]
+    planned, _, said = run("plan", source, *limit)
+    done, _, refused = run("upscale", source, *limit)
+    assert planned == done == 2
+    assert said == refused.replace(f"{source}: ", "")

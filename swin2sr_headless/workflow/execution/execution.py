@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 
-from ...cli.failures import explain
 from ...comfy_stub import io_types as io
 from ...comfy_stub.model_management import (
     InterruptProcessingException,
     throw_exception_if_processing_interrupted,
 )
+from ...failures import explain
 from ..document.graph import Graph, Link, Node
 from ..problems import Problem
 from ..report import NodeRun
