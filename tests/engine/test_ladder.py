@@ -9,7 +9,7 @@ import torch
 from faults import CUDA_TEXT, FailingAllocator, FullAt
 
 import swin2sr_core as s2
-from swin2sr_core.engine.passes import ladder, watch
+from swin2sr_core.engine import ladder, watch
 from swin2sr_core.errors import OutOfMemoryError
 from swin2sr_core.machine import out_of_memory
 from swin2sr_core.machine.meter import PeakMeter

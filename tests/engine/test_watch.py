@@ -9,7 +9,7 @@ import pytest
 import torch
 from control_groups import control_group
 
-from swin2sr_core.engine.passes import watch
+from swin2sr_core.engine import watch
 from swin2sr_core.machine import devices
 from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.planning.candidates import fastest_pass

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import swin2sr_core as s2
-from swin2sr_core.kernels import int8_products
 from swin2sr_core.models.checkpoint import load_checkpoint, save_checkpoint
 from swin2sr_core.models.int8_files import METADATA, compressed, expanded
-from swin2sr_core.prepared import quantization
+from swin2sr_core.prepared import int8_products, quantization
 from swin2sr_core.prepared.precision import layer_errors, quantizable
 from swin2sr_core.prepared.quantization import (
     GELU_MINIMUM,
