@@ -21,7 +21,7 @@ from ..machine.devices import free_bytes
 from ..machine.out_of_memory import is_out_of_memory, release_memory
 from ..planning.candidates import by_preference, fastest_pass_like, pass_candidates
 from ..planning.pass_plan import PassPlan
-from ..prepared.fold import FoldedNetwork
+from ..prepared.folded import FoldedNetwork
 from ..units import format_bytes
 from .passes import Finished, Pass
 from .tiling import TiledPass

@@ -16,7 +16,7 @@ from ..pictures.resize import resize
 from ..planning.pass_plan import PassPlan
 from ..planning.plan import Plan, plan_upscale
 from ..planning.tiles import Box
-from ..prepared.fold import FoldedNetwork
+from ..prepared.folded import FoldedNetwork
 from ..prepared.precision import notes
 from ..progress import Progress, ShouldStop, WorkCounter
 from ..units import format_bytes

@@ -13,7 +13,7 @@ from ..errors import NonFiniteError
 from ..machine.devices import resolve_device, resolve_precision
 from ..network.config import Swin2SRConfig
 from ..network.network import Swin2SR
-from ..prepared.fold import FoldedNetwork
+from ..prepared.folded import FoldedNetwork
 from ..prepared.precision import WIDER, Source, prepare
 from .catalog import resolve_model
 from .checkpoint import load_checkpoint
