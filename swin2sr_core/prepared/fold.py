@@ -47,6 +47,7 @@ _EXPONENT_ROOM = 110.0
 """Base-2 exponents within +-110 of zero keep fp32 and bf16 sums of 64 terms normal and finite."""
 
 
+@torch.inference_mode(False)  # a network that is moved later may not be of inference tensors
 @torch.no_grad()
 def fold(
     network: Swin2SR,

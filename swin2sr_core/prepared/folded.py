@@ -122,7 +122,10 @@ class FoldedNetwork(nn.Module):
             made = fn(tensor)
             return made if made.dtype == tensor.dtype else tensor.to(made.device)
 
-        return super()._apply(moved, recurse)
+        # A parameter may not be an inference tensor at one time and none at another, and a host
+        # moves models both in its runs, which are in inference mode, and between them.
+        with torch.inference_mode(False):
+            return super()._apply(moved, recurse)
 
 
 class PictureConv(nn.Module):

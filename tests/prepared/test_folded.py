@@ -56,6 +56,20 @@ def test_it_moves_and_says_where_it_is(prepared, output_of):
     assert torch.equal(output_of(network), expected)
 
 
+def test_it_may_be_made_and_moved_in_inference_mode_and_out_of_it(prepared, output_of):
+    """As ComfyUI does: its runs are in inference mode, /free is not."""
+    expected = output_of(prepared())
+    for made in (False, True):
+        with torch.inference_mode(made):
+            network = prepared()
+        for moved in (False, True, False):
+            with torch.inference_mode(moved):
+                network._apply(torch.clone)
+                assert not any(t.is_inference() for t in tensors(network))
+                assert torch.equal(output_of(network), expected)
+            assert torch.equal(output_of(network), expected)
+
+
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
 def test_a_copy_computes_the_same_and_shares_nothing(prepared, output_of, copied):
     network = prepared()
