@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
-from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,27 +10,42 @@ from torch import Tensor, nn
 from ..swin2sr_core import Model, Swin2SRConfig, upscale
 from . import host
 
-T = TypeVar("T")
-
 
 class ManagedNetwork(nn.Module):
-    """A core model as a module. It shows no parameters, so that it is only ever moved whole."""
+    """A core model as ComfyUI and other packs see it: a module with all parameters and buffers.
+
+    It names no modules within itself. Where memory is short, ComfyUI loads and unloads the modules
+    that have parameters of their own one by one, and a network on two devices cannot run. As it
+    finds none here, it moves all or nothing.
+    """
 
     def __init__(self, core: Model) -> None:
         super().__init__()
         self.core = core
+        self.network = core.network
         self.device = core.device  # ComfyUI's own book-keeping; `core.device` is the truth
 
-    def to(self, device: torch.device | str) -> ManagedNetwork:  # type: ignore[override]
-        """Bring every tensor to `device`."""
-        device = torch.device(device)
-        if device != self.core.device:
-            self.core = moved(self.core, device)
-        return self
+    def named_modules(
+        self, memo: set[nn.Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Module]]:
+        yield prefix, self
 
-    def state_dict(self) -> dict[str, Tensor]:  # type: ignore[override]
-        """Every tensor, numbered: what ComfyUI adds up to know the model's size."""
-        return {str(index): tensor for index, tensor in enumerate(_tensors(self.core))}
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        if recurse:
+            yield from self.network.named_parameters(_below(prefix), True, remove_duplicate)
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        if recurse:
+            yield from self.network.named_buffers(_below(prefix), True, remove_duplicate)
+
+
+def _below(prefix: str) -> str:
+    """The prefix of what is in `network`, as `state_dict` has it."""
+    return f"{prefix}.network" if prefix else "network"
 
 
 class UpscaleModel:
@@ -92,36 +105,3 @@ class UpscaleModel:
         check = lambda _done, _total: host.raise_if_interrupted()  # noqa: E731
         result = upscale(self.core, image.float(), scale=self.scale, progress=check)
         return result.image.to(image.dtype)
-
-
-def moved(value: T, device: torch.device) -> T:
-    """`value` with all of it on `device`: nested dataclasses, tuples, dicts, tensors, modules.
-
-    Modules are moved in place, everything else is made anew.
-    """
-    if isinstance(value, Tensor | nn.Module):
-        return cast(T, value.to(device))
-    if isinstance(value, torch.device):
-        return cast(T, device)
-    if isinstance(value, tuple):
-        return cast(T, tuple(moved(each, device) for each in value))
-    if isinstance(value, dict):
-        return cast(T, {key: moved(each, device) for key, each in value.items()})
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{f.name: moved(getattr(value, f.name), device) for f in fields(value)}
-        )
-    return value
-
-
-def _tensors(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, nn.Module):
-        yield from value.state_dict().values()
-    elif isinstance(value, tuple | dict):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(each)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for each in fields(value):
-            yield from _tensors(getattr(value, each.name))

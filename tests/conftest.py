@@ -21,7 +21,8 @@ from swin2sr_core.models.checkpoint import load_checkpoint, official_names
 from swin2sr_core.models.model import Model
 from swin2sr_core.network.config import Swin2SRConfig, infer_config
 from swin2sr_core.network.network import Swin2SR
-from swin2sr_core.prepared.fold import FoldedNetwork, fold
+from swin2sr_core.prepared.fold import fold
+from swin2sr_core.prepared.folded import FoldedNetwork
 
 HERE = Path(__file__).resolve().parent
 CPU = torch.device("cpu")

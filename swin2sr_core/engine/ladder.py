@@ -24,7 +24,7 @@ from ..planning.pass_plan import PassPlan
 from ..planning.request import PlanRequest
 from ..planning.strategies import Staged, Tiled, Whole
 from ..planning.tiles import Tiling
-from ..prepared.fold import FoldedNetwork
+from ..prepared.folded import FoldedNetwork
 from ..units import format_bytes
 from .passes import Finished, Pass
 from .tiling import TiledPass

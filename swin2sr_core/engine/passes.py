@@ -30,7 +30,7 @@ from ..planning.costs import block_work, conv_reach, conv_work, head_work
 from ..planning.pass_plan import PassPlan
 from ..planning.strategies import Staged
 from ..planning.tiles import Box, split
-from ..prepared.fold import FoldedNetwork, FoldedStage
+from ..prepared.folded import FoldedNetwork, FoldedStage
 
 WindowGroups = dict[bool, list[tuple[int, Tensor]]]
 """For plain and for shifted blocks: (kind of mask, index of windows x tokens) pairs."""

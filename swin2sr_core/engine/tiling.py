@@ -17,7 +17,7 @@ from ..network.padding import reflect_pad
 from ..planning.pass_plan import PassPlan
 from ..planning.strategies import Tiled, Whole
 from ..planning.tiles import Box, TileAxis
-from ..prepared.fold import FoldedNetwork
+from ..prepared.folded import FoldedNetwork
 from .passes import Advance, Finished, Pass
 
 _EDGE_WEIGHT = 0.2

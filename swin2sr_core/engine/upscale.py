@@ -17,7 +17,7 @@ from ..planning.budget import Room, plan_within
 from ..planning.pass_plan import PassPlan
 from ..planning.plan import Plan
 from ..planning.tiles import Box
-from ..prepared.fold import FoldedNetwork
+from ..prepared.folded import FoldedNetwork
 from ..prepared.precision import notes
 from ..progress import Progress, ShouldStop, WorkCounter
 from .ladder import Ladder, retrying

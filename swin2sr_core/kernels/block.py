@@ -10,7 +10,7 @@ from torch import Tensor
 from ..network.config import Swin2SRConfig
 from ..network.network import COSINE_EPS, scaled_gelu
 from ..planning.workspace import WorkspaceSizes
-from ..prepared.fold import FoldedAttention, FoldedBlock
+from ..prepared.folded import FoldedAttention, FoldedBlock
 
 
 class Workspace:

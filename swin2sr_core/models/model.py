@@ -14,7 +14,7 @@ from ..machine.devices import has_native_bf16, resolve_device, resolve_precision
 from ..network.config import Swin2SRConfig
 from ..network.network import Swin2SR
 from ..planning.picture_plan import Prospect
-from ..prepared.fold import FoldedNetwork
+from ..prepared.folded import FoldedNetwork
 from ..prepared.precision import WIDER, Source, prepare
 from .catalog import model_name, resolve_model
 from .checkpoint import load_checkpoint

@@ -7,8 +7,9 @@ upscaling can run it in strips: what it gets wrong near a cut is at most `reach`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,8 +17,11 @@ from torch import Tensor, nn
 from .config import HEAD_CHANNELS, Swin2SRConfig
 from .head_costs import shuffle_steps
 
-Modules = Mapping[str, nn.Module]
-"""The head's modules by their official names."""
+
+class Modules(Protocol):
+    """The head's modules by their official names: a dictionary, or an `nn.ModuleDict`."""
+
+    def __getitem__(self, name: str, /) -> nn.Module: ...
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A network prepared for inference: everything that depends on weights alone, computed once.
+"""Prepares a network for inference: everything that depends on weights alone, computed once.
 
 Folded in: the position bias and its masks, the temperature, the 1x1 convolution behind each 3x3,
 and padding of the heads to a size the hardware likes. The padding of v carries a column of ones, so
@@ -15,11 +15,10 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..network.config import Swin2SRConfig, padded_head_dim
+from ..network.config import padded_head_dim
 from ..network.heads import HEADS
 from ..network.network import (
     MAX_LOGIT_SCALE,
@@ -30,7 +29,16 @@ from ..network.network import (
     image_mean,
 )
 from ..network.windows import attention_masks, position_bias
-from .linears import Layer, Linear
+from .folded import (
+    FoldedAttention,
+    FoldedBlock,
+    FoldedNetwork,
+    FoldedStage,
+    Layer,
+    MapConv,
+    PictureConv,
+)
+from .linears import Linear
 from .quantization import GELU_MINIMUM, QuantizedLinear
 
 LOG2_E = math.log2(math.e)
@@ -39,84 +47,7 @@ _EXPONENT_ROOM = 110.0
 """Base-2 exponents within +-110 of zero keep fp32 and bf16 sums of 64 terms normal and finite."""
 
 
-@dataclass(frozen=True)
-class Norm:
-    """LayerNorm over the last axis."""
-
-    weight: Tensor
-    bias: Tensor
-    eps: float
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
-
-
-@dataclass(frozen=True)
-class FoldedAttention:
-    """Window attention: C -> (three heads padded_dim), and back.
-
-    `bias` is kinds x heads x tokens x tokens, in units of log2, as is the temperature `q_scale`
-    (heads x 1 x 1, float32 where q and k are normalised in float32). The bias has the type that
-    attention computes in. `bounded` tells that no logit can leave the range of exp2.
-    """
-
-    qkv: Layer
-    q_scale: Tensor
-    bias: Tensor
-    proj: Layer
-    heads: int
-    bounded: bool
-
-
-@dataclass(frozen=True)
-class FoldedBlock:
-    """One Swin V2 block. What comes out of `fc1` is `hidden_scale` times what GELU is to see."""
-
-    shifted: bool
-    attention: FoldedAttention
-    norm1: Norm
-    fc1: Layer
-    fc2: Layer
-    norm2: Norm
-    hidden_scale: float = 1.0
-
-
-@dataclass(frozen=True)
-class FoldedStage:
-    """The blocks of a stage, and its convolution with the 1x1 convolution behind it folded in."""
-
-    blocks: tuple[FoldedBlock, ...]
-    conv: nn.Module
-
-
-@dataclass(frozen=True)
-class FoldedNetwork:
-    """All that the engine needs to run one network in one type on one device."""
-
-    config: Swin2SRConfig
-    dtype: torch.dtype
-    device: torch.device
-    mean: Tensor
-    conv_first: nn.Module
-    embed: nn.Module
-    embed_norm: Norm
-    stages: tuple[FoldedStage, ...]
-    norm: Norm
-    conv_after_body: nn.Module
-    head: dict[str, nn.Module]
-
-
-class PictureConv(nn.Module):
-    """A convolution from or to a picture: always float32, since bf16 has no 8 bits for a pixel."""
-
-    def __init__(self, conv: nn.Module) -> None:
-        super().__init__()
-        self.conv = conv.float()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x.float())
-
-
+@torch.inference_mode(False)  # a network that is moved later may not be of inference tensors
 @torch.no_grad()
 def fold(
     network: Swin2SR,
@@ -139,17 +70,16 @@ def fold(
     return FoldedNetwork(
         config=config,
         dtype=dtype,
-        device=device,
         mean=image_mean(config).to(device),
         conv_first=to.picture(network.conv_first),
         embed=to.picture(_fold_1x1(network.conv_first, network.patch_embed.proj)),
         embed_norm=replace(to, dtype=torch.float32).norm(
             cast(nn.LayerNorm, network.patch_embed.norm)
         ),
-        stages=tuple(
+        stages=[
             _fold_stage(cast(Stage, stage), f"layers.{index}", to)
             for index, stage in enumerate(network.layers)
-        ),
+        ],
         norm=to.norm(network.norm),
         conv_after_body=to.conv(network.conv_after_body),
         head=_fold_head(network, to),
@@ -178,8 +108,8 @@ class _Placement:
     def for_attention(self, tensor: Tensor) -> Tensor:
         return replace(self, dtype=self.attention_dtype).tensor(tensor)
 
-    def norm(self, module: nn.LayerNorm) -> Norm:
-        return Norm(self.tensor(module.weight), self.tensor(module.bias), module.eps)
+    def norm(self, module: nn.LayerNorm) -> nn.LayerNorm:
+        return module.to(self.device, self.dtype).requires_grad_(False)
 
     def linear(self, name: str, weight: Tensor, bias: Tensor, lowest: float | None = None) -> Layer:
         """`lowest` is what no input of the layer is below, if that is known."""
@@ -197,19 +127,7 @@ class _Placement:
     def conv(self, module: nn.Module) -> nn.Module:
         """A convolution that reads a feature map."""
         module = self.module(module)
-        return module if self.conv_dtype == self.dtype else MapConv(module, self.conv_dtype)
-
-
-class MapConv(nn.Module):
-    """A convolution in another type than the feature map that it reads."""
-
-    def __init__(self, conv: nn.Module, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.conv = conv
-        self.dtype = dtype
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x.to(self.dtype))
+        return module if self.conv_dtype == self.dtype else MapConv(module)
 
 
 def _channels_last(module: nn.Module) -> nn.Module:
@@ -234,10 +152,10 @@ def _fold_head(network: Swin2SR, to: _Placement) -> dict[str, nn.Module]:
 
 def _fold_stage(stage: Stage, name: str, to: _Placement) -> FoldedStage:
     return FoldedStage(
-        tuple(
+        [
             _fold_block(cast(SwinBlock, block), f"{name}.residual_group.blocks.{index}", to)
             for index, block in enumerate(stage.residual_group.blocks)
-        ),
+        ],
         to.conv(_fold_1x1(stage.conv, stage.patch_embed.proj)),
     )
 

@@ -7,6 +7,8 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
+from .derived import Deriving
+
 _ALIGNMENT = 8
 """GPUs multiply int8 matrices only if both their sides are multiples of this."""
 
@@ -14,12 +16,16 @@ _SIGN = 128
 """The bit that tells an int8 from the same number plus 128 as an unsigned byte."""
 
 
-class Int8Matrix:
+class Int8Matrix(Deriving):
     """An int8 weight (out x in) whose output channels have a `step` each (float32)."""
 
+    weight: Tensor
+    step: Tensor
+
     def __init__(self, weight: Tensor, step: Tensor) -> None:
-        self.weight = weight
-        self.step = step
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("step", step)
 
     def product(self, levels: Tensor, middle: int) -> Tensor:
         """round(levels) @ weight.T * step: rows x out, float32, summed in int32.

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from ..machine.devices import DTYPES, has_int8_products, has_native_bf16
 from ..network.network import Stage, Swin2SR, SwinBlock, WindowAttention
-from .fold import FoldedNetwork, fold
+from .fold import fold
+from .folded import FoldedNetwork
 from .quantization import GELU_MINIMUM, signal_to_noise
 
 WIDER = {"fp16": "bf16", "int8": "fp32"}
@@ -40,10 +41,7 @@ _PROBE_SIDE = 40
 
 
 class Source:
-    """The network as it was loaded, to make others of it when they are needed.
-
-    No dataclass: who moves or weighs a model by its fields is to leave this one where it is.
-    """
+    """The network as it was loaded, to make others of it when they are needed; it is not moved."""
 
     def __init__(self, network: Swin2SR) -> None:
         self.network = network

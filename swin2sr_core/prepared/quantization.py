@@ -8,11 +8,9 @@ the products stays in float32.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..machine.devices import has_int8_products
 from .int8_products import Int8Matrix
@@ -52,32 +50,35 @@ def signal_to_noise(x: Tensor, weight: Tensor, lowest: float | None = None) -> f
     return 10 * math.log10(signal / noise) if signal > 0 and noise > 0 else math.inf
 
 
-@dataclass(frozen=True, eq=False)
-class QuantizedLinear:
+class QuantizedLinear(nn.Module):
     """x @ weight.T + bias in int8; x is rows x in, float32.
 
-    `weight` is int8, out x in; `step` (float32) is what one means in each output channel. A row of
-    x has 127 levels on either side of zero or, if none of its values is below `lowest`, 64 below
-    and 191 above. Where the device has no int8 products, the weight is brought back to float for
-    each call, and only the storage is int8.
+    `matrix` holds the weight, out x in, and what one means in each output channel. A row of x has
+    127 levels on either side of zero or, if none of its values is below `lowest`, 64 below and 191
+    above. Where the device has no int8 products, the weight is brought back to float for each call,
+    and only the storage is int8.
     """
 
-    weight: Tensor
-    step: Tensor
     bias: Tensor
-    lowest: float | None = None
+
+    def __init__(self, matrix: Int8Matrix, bias: Tensor, lowest: float | None = None) -> None:
+        super().__init__()
+        self.matrix = matrix
+        self.register_buffer("bias", bias)
+        self.lowest = lowest
 
     @classmethod
     def of(cls, weight: Tensor, bias: Tensor, lowest: float | None = None) -> QuantizedLinear:
         """From the weight (out x in) and bias of a float layer."""
         quantized, step = quantize_rows(weight.float())
-        return cls(quantized, step.flatten(), bias.float(), lowest)
+        return cls(Int8Matrix(quantized, step.flatten()), bias.float(), lowest)
 
     @property
     def features(self) -> int:
+        """Columns that come out."""
         return len(self.bias)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return self.quantized(x) if has_int8_products(x.device) else self._in_float(x)
 
     def quantized(self, x: Tensor) -> Tensor:
@@ -89,12 +90,9 @@ class QuantizedLinear:
             levels, middle = torch.empty_like(x), _BELOW
             step = x.amax(dim=-1, keepdim=True).mul_(1 / _ABOVE).clamp_min_(-self.lowest / _BELOW)
         torch.mul(x, step.reciprocal(), out=levels)
-        sums = self._matrix.product(levels, middle)
+        sums = self.matrix.product(levels, middle)
         return torch.addcmul(self.bias, sums, step, out=sums)
 
     def _in_float(self, x: Tensor) -> Tensor:
-        return torch.addmm(self.bias, x, dequantize_rows(self.weight, self.step[:, None]).t())
-
-    @cached_property
-    def _matrix(self) -> Int8Matrix:
-        return Int8Matrix(self.weight, self.step)
+        weight = dequantize_rows(self.matrix.weight, self.matrix.step[:, None])
+        return torch.addmm(self.bias, x, weight.t())

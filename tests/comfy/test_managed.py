@@ -39,8 +39,6 @@ def tensors(value):
         seen.add(id(item))
         if isinstance(item, torch.Tensor):
             found.append(item)
-        elif isinstance(item, torch.nn.Module):
-            queue += [*item.parameters(), *item.buffers()]
         elif isinstance(item, tuple | list):
             queue += item
         elif isinstance(item, dict):
@@ -56,10 +54,42 @@ def test_all_of_it_is_weighed_and_moved(load, put_model):
     everything = tensors(model.core)
     size = sum(t.nelement() * t.element_size() for t in everything)
     assert model.weight_bytes == size > 10_000
+    core = model.core
     model.to("meta")
+    assert model.core is core, "who holds the model sees it move"
     assert {t.device.type for t in tensors(model.core)} == {"meta"}
     assert model.device.type == model.core.network.device.type == "meta"
     assert len(tensors(model.core)) == len(everything)
+
+
+def test_other_packs_see_a_module_as_others_are(load, put_model):
+    put_model("seen.safetensors")
+    model = load("seen.safetensors")
+    module, network = model.model, model.core.network
+    named = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    assert named.keys() == module.state_dict().keys()
+    assert [*module.parameters()] == [*network.parameters()] != []
+    assert [*module.buffers()] == [*network.buffers()] != []
+    shown = [*module.parameters(), *module.buffers()]
+    assert sum(t.nelement() * t.element_size() for t in shown) == model.patcher.model_size()
+
+
+def test_nothing_in_it_can_be_moved_alone(load, put_model):
+    """ComfyUI goes through `named_modules` for what has parameters of its own, and no others."""
+    put_model("whole.safetensors")
+    module = load("whole.safetensors").model
+    assert [*module.named_modules()] == [("", module)]
+    assert not [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+
+
+def test_another_type_is_not_taken(load, put_model, make_picture):
+    """What other nodes ask for would be wrong for some of the tensors."""
+    put_model("typed.safetensors")
+    model, image = load("typed.safetensors"), make_picture(8, 8).movedim(-1, 1)
+    expected = model(image)
+    model.model.half()
+    model.model.to("cpu", torch.bfloat16)
+    assert torch.equal(model(image), expected)
 
 
 def test_comfyui_loads_it_keeps_it_and_lets_it_go(load, put_model, upscale, make_picture, pack):

@@ -15,7 +15,8 @@ from swin2sr_core.planning.candidates import pass_candidates
 from swin2sr_core.planning.costs import stage_margin
 from swin2sr_core.planning.pass_plan import PassPlan
 from swin2sr_core.planning.plan import plan_upscale
-from swin2sr_core.prepared.fold import FoldedNetwork, fold
+from swin2sr_core.prepared.fold import fold
+from swin2sr_core.prepared.folded import FoldedNetwork
 
 CPU = torch.device("cpu")
 TOLERANCE = 1e-5

@@ -1,5 +1,6 @@
 """Refinement as a whole: what must hold, on tiny networks and on the official ones."""
 
+import copy
 import logging
 import random
 from dataclasses import replace
@@ -253,7 +254,6 @@ def test_settings_out_of_range(name, value):
 
 def poisoned(model, dtype):
     """The model with a head that overflows in `dtype` only, where a pixel is bright."""
-    network = model.network
 
     class Overflow(torch.nn.Module):
         def __init__(self, inner):
@@ -264,9 +264,9 @@ def poisoned(model, dtype):
             made = self.inner(x)
             return made * float("nan") if x.dtype in dtype else made
 
-    return replace(
-        model, network=replace(network, conv_after_body=Overflow(network.conv_after_body))
-    )
+    network = copy.deepcopy(model.network)
+    network.conv_after_body = Overflow(network.conv_after_body)
+    return replace(model, network=network)
 
 
 def test_what_is_not_finite_is_redone_in_fp32(

@@ -91,7 +91,7 @@ def test_both_products_are_the_same(monkeypatch):
     for lowest in (None, GELU_MINIMUM):
         packed = QuantizedLinear.of(weight, noise(23), lowest)
         plain = QuantizedLinear.of(weight, noise(23), lowest)
-        plain._matrix.__dict__["_packed"] = None
+        plain.matrix.__dict__["_packed"] = None
         assert torch.allclose(packed.quantized(x), plain.quantized(x), rtol=1e-6, atol=1e-5)
 
 
