@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
-from .adopt import as_swin2sr
+from .foreign_model import as_swin2sr
 from .job import EDGES, Settings
 from .run import run
 from .schema import CATEGORY, advanced, newer_fields
