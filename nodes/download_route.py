@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..swin2sr_core.errors import InputError
 from ..swin2sr_core.models.catalog import CatalogEntry
-from . import downloads, model_choice, page
+from . import downloads, events, model_choice
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -22,7 +22,7 @@ START, STOP = "/swin2sr/download", "/swin2sr/download/stop"
 
 def register() -> None:
     """Add the routes to ComfyUI's server, if there is one."""
-    server = page.server()
+    server = events.server()
     if server is not None:
         server.routes.post(START)(start)
         server.routes.post(STOP)(stop)

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..swin2sr_core.errors import DownloadError, Interrupted
-from ..swin2sr_core.models.catalog import CatalogEntry, by_hand
+from ..swin2sr_core.models.catalog import CatalogEntry
 from ..swin2sr_core.models.download import download
-from . import host, page
+from . import events, host
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,6 @@ class _Watch:
         self._started = time.monotonic()
         self._first: int | None = None
         self._next = 0.0
-        self._by_hand = by_hand(entry, host.download_folder())
         self._state = State(entry.name, "running", total=entry.size or entry.rough_size or 0)
         self.tell("running")
 
@@ -132,4 +131,4 @@ class _Watch:
     def tell(self, phase: str, checked: str = "", message: str = "") -> None:
         state = replace(self._state, phase=phase, checked=checked, message=message)
         self._state = _states[state.model] = state
-        page.tell(page.DOWNLOAD_EVENT, asdict(state), everybody=True)
+        events.tell(events.DOWNLOAD_EVENT, asdict(state), everybody=True)

@@ -6,10 +6,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..swin2sr_core.faces import RefineSettings
-from .adopt import as_swin2sr
 from .face_restorer import FaceRestorer
 from .face_run import Choice, run
 from .face_source import SOURCES
+from .foreign_model import as_swin2sr
 from .schema import CATEGORY, advanced, newer_fields
 
 

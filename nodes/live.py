@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..swin2sr_core.engine.upscale import Piece
 from ..swin2sr_core.planning.picture_plan import PicturePlan
-from . import host, page, timings
+from . import events, host, timings
 from .managed import UpscaleModel
 from .report import Summary
 
@@ -19,7 +19,7 @@ _LARGEST_SCALE = 4
 
 
 class Live:
-    """One run, told to the page in messages of the event `page.RUN_EVENT`.
+    """One run, told to the page in messages of the event `events.RUN_EVENT`.
 
     Each has the `node`, the `prompt` and a `kind`: first "start" with what was planned, then
     "progress" a few times a second, last "done" with the report. Without a page that listens
@@ -32,7 +32,7 @@ class Live:
         self.model, self.picture_plan, self.frames = model, plan, frames
         self.canvas = Canvas(torch.zeros(1, 3, 1, 1))
         self._memory = memory
-        self._prompt, self._node = page.executing_node()
+        self._prompt, self._node = events.executing_node()
         self._started = time.monotonic()
         self._next = 0.0
         self._device = model.device
@@ -130,8 +130,8 @@ class Live:
         return self._memory.growth
 
     def _send(self, kind: str, **values: object) -> None:
-        page.tell(
-            page.RUN_EVENT, {"kind": kind, "node": self._node, "prompt": self._prompt, **values}
+        events.tell(
+            events.RUN_EVENT, {"kind": kind, "node": self._node, "prompt": self._prompt, **values}
         )
 
 

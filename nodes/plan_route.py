@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ..swin2sr_core.errors import Swin2SRError
-from . import page
+from . import events
 from .plan_answer import Question, answer
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _planner = ThreadPoolExecutor(1, thread_name_prefix="swin2sr-plan")
 
 def register() -> None:
     """Add the route to ComfyUI's server, if there is one."""
-    server = page.server()
+    server = events.server()
     if server is not None:
         server.routes.get(PATH)(respond)
 

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..swin2sr_core.planning.choices import EDGES, MAX_SHARPEN, STRATEGIES
-from .adopt import as_swin2sr
+from .foreign_model import as_swin2sr
 from .job import LEAST_SCALE, MOST_SCALE, node_settings
 from .run import run
 from .schema import CATEGORY, advanced, newer_fields

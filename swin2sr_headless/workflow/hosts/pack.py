@@ -42,11 +42,6 @@ def load_pack() -> dict[str, type[io.ComfyNode]]:
     return {node.GET_SCHEMA().node_id: node for node in asyncio.run(ask())}
 
 
-def pack_module(name: str) -> ModuleType:
-    """A module of the loaded pack: "nodes.managed"."""
-    return importlib.import_module(f"{_NAME}.{name}")
-
-
 def _imported(folder: Path) -> ModuleType:
     spec = cast(
         ModuleSpec,

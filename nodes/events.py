@@ -18,12 +18,6 @@ def server() -> Any | None:
     return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
 
 
-def watched() -> bool:
-    """Whether the client that started the run listens to messages."""
-    found = server()
-    return found is not None and getattr(found, "client_id", None) in getattr(found, "sockets", {})
-
-
 def tell(event: str, data: Mapping[str, object], everybody: bool = False) -> None:
     """Send `data` to the client that started the run, or to every page that is open."""
     found = server()

@@ -32,9 +32,9 @@ def test_it_makes_what_our_own_loader_makes(descriptor, load, upscale, make_pict
 
 
 def test_it_is_prepared_once_and_freed_with_its_owner(descriptor, pack, upscale, make_picture):
-    adopt = pack("nodes.adopt")
-    first = adopt.as_swin2sr(descriptor)
-    assert adopt.as_swin2sr(descriptor) is first
+    foreign = pack("nodes.foreign_model")
+    first = foreign.as_swin2sr(descriptor)
+    assert foreign.as_swin2sr(descriptor) is first
     ours = weakref.ref(first.model)
     del first, descriptor.model
     gc.collect()
