@@ -12,13 +12,13 @@ from pathlib import Path
 from ..swin2sr_core.errors import BudgetError, InputError
 from ..swin2sr_core.machine.devices import resolve_precision
 from ..swin2sr_core.models.catalog import CatalogEntry
+from ..swin2sr_core.models.header import published_config, read_config
 from ..swin2sr_core.network.config import Swin2SRConfig
 from ..swin2sr_core.pictures.input_gate import gated_size, notice
 from ..swin2sr_core.planning.forecast import ELEMENT_BYTES, FP32_BYTES
 from . import downloads, host, load, model_choice, timings
 from .job import EDGES, Settings, make_job
 from .managed import UpscaleModel
-from .model_header import published_config, read_config
 
 STRATEGIES = ("auto", "whole", "staged", "tiled")
 LONGEST_SIDE = 16384
