@@ -12,13 +12,13 @@ from pathlib import Path
 from ..swin2sr_core.errors import BudgetError, InputError
 from ..swin2sr_core.machine.devices import resolve_precision
 from ..swin2sr_core.models.catalog import CatalogEntry
+from ..swin2sr_core.models.header import published_config, read_config
 from ..swin2sr_core.models.model import prospect_on
 from ..swin2sr_core.planning.choices import EDGES, PRECISIONS, STRATEGIES
 from ..swin2sr_core.planning.forecast import ELEMENT_BYTES, FP32_BYTES
 from ..swin2sr_core.planning.picture_plan import PictureSettings
 from . import downloads, host, load, model_choice, timings
 from .job import LEAST_SCALE, MOST_SCALE, Candidate, node_settings, plan_batch
-from .model_header import published_config, read_config
 
 LONGEST_SIDE = 16384
 _USUAL_SIDES = (512, 768, 1024)

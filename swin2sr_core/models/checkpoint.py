@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -17,14 +18,12 @@ from torch import Tensor
 from ..errors import CheckpointError, ModelNotFoundError
 from ..network.config import Swin2SRConfig, infer_config
 from ..network.network import Swin2SR
+from . import names
 from .int8_files import expanded, is_int8_file
 
 StateDict = dict[str, Tensor]
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-
-# Buffers that official files carry: all follow from the config, and are computed instead of loaded.
-_BUFFERS = re.compile(r"(relative_coords_table|relative_position_index|attn_mask|(^|\.)mean)$")
 
 _FOREIGN = (
     (r"relative_position_bias_table$", "SwinIR or another Swin (V1) network"),
@@ -32,36 +31,6 @@ _FOREIGN = (
     (r"^model\.diffusion_model\.", "a Stable Diffusion checkpoint"),
     (r"layers\.\d+\.residual_group\.blocks\.\d+\.conv_block", "HAT"),
 )
-
-# transformers' Swin2SR names -> official names; applied in order, each to the whole key.
-_TRANSFORMERS_NAMES = (
-    (r"^swin2sr\.first_convolution\.", "conv_first."),
-    (r"^swin2sr\.embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
-    (r"^swin2sr\.embeddings\.patch_embeddings\.layernorm\.", "patch_embed.norm."),
-    (r"^swin2sr\.encoder\.stages\.(\d+)\.layers\.(\d+)\.", r"layers.\1.residual_group.blocks.\2."),
-    (r"^swin2sr\.encoder\.stages\.(\d+)\.", r"layers.\1."),
-    (r"\.patch_embed\.projection\.", ".patch_embed.proj."),
-    (r"^swin2sr\.layernorm\.", "norm."),
-    (r"^swin2sr\.conv_after_body\.", "conv_after_body."),
-    (r"\.attention\.self\.continuous_position_bias_mlp\.", ".attn.cpb_mlp."),
-    (r"\.attention\.self\.", ".attn."),
-    (r"\.attention\.output\.dense\.", ".attn.proj."),
-    (r"\.layernorm_before\.", ".norm1."),
-    (r"\.layernorm_after\.", ".norm2."),
-    (r"\.intermediate\.dense\.", ".mlp.fc1."),
-    (r"(blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
-    (r"^upsample\.conv_before_upsample\.", "conv_before_upsample.0."),
-    (r"^upsample\.conv\.", "upsample.0."),  # pixelshuffledirect
-    (r"^upsample\.upsample\.convolution_(\d+)\.", r"upsample.convolution_\1."),
-    (r"^upsample\.upsample\.convolution\.", "upsample.0."),  # pixelshuffle x3
-    (r"^upsample\.conv_up(\d)\.", r"conv_up\1."),
-    (r"^upsample\.conv_hr\.", "conv_hr."),
-    (r"^upsample\.conv_bicubic\.", "conv_bicubic."),
-    (r"^upsample\.conv_aux\.", "conv_aux."),
-    (r"^upsample\.conv_after_aux\.", "conv_after_aux."),
-    (r"^upsample\.(final_convolution|conv_last)\.", "conv_last."),
-    (r"^final_convolution\.", "conv_last."),
-)  # fmt: skip
 
 
 def load_checkpoint(path: Path | str) -> tuple[Swin2SRConfig, StateDict]:
@@ -130,49 +99,14 @@ def _read_torch_file(path: Path) -> dict[str, object]:
     return content
 
 
-def unwrap(content: dict[str, object]) -> StateDict:
+def unwrap(content: Mapping[str, object]) -> StateDict:
     """The state dict inside `params_ema`, `params` or `state_dict`, without a `module.` prefix."""
-    for key in ("params_ema", "params", "state_dict"):
-        inner = content.get(key)
-        if isinstance(inner, dict):
-            content = inner
-            break
-    return {
-        name.removeprefix("module."): value
-        for name, value in content.items()
-        if isinstance(name, str) and isinstance(value, Tensor)
-    }
+    return names.unwrap(content, Tensor)
 
 
 def official_names(state: StateDict) -> StateDict:
     """The state dict with the authors' key names and without buffers, whoever saved it."""
-    if any(name.startswith("swin2sr.") for name in state):
-        state = _from_transformers(state)
-    return {name: value for name, value in state.items() if not _BUFFERS.search(name)}
-
-
-def _from_transformers(state: StateDict) -> StateDict:
-    renamed: StateDict = {}
-    for name, value in state.items():
-        for pattern, replacement in _TRANSFORMERS_NAMES:
-            name = re.sub(pattern, replacement, name)
-        renamed[name] = value
-    for name in [n for n in renamed if n.endswith(".attn.query.weight")]:
-        prefix = name.removesuffix("query.weight")
-        needed = ("query.weight", "key.weight", "value.weight", "query.bias", "value.bias")
-        lacking = [f"{prefix}{part}" for part in needed if f"{prefix}{part}" not in renamed]
-        if lacking:
-            raise CheckpointError(f"`{lacking[0]}` is missing, so this is no whole checkpoint")
-        *weights, q_bias, v_bias = (renamed.pop(f"{prefix}{part}") for part in needed)
-        renamed[f"{prefix}qkv.weight"] = torch.cat(weights)
-        renamed[f"{prefix}q_bias"] = q_bias
-        renamed[f"{prefix}v_bias"] = v_bias
-        renamed.pop(f"{prefix}key.bias", None)
-    for name in [n for n in renamed if n.startswith("upsample.convolution_")]:
-        step, kind = name.removeprefix("upsample.convolution_").split(".")
-        # A convolution and a pixel shuffle alternate in the official Sequential.
-        renamed[f"upsample.{2 * int(step)}.{kind}"] = renamed.pop(name)
-    return renamed
+    return names.official_names(state, torch.cat)
 
 
 def _checked_parameters(path: Path, config: Swin2SRConfig, state: StateDict) -> StateDict:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import InputError, Interrupted
-from .filelock import held
 
 RECORD_NAME = "checksums.json"
 _BLOCK = 1 << 20
@@ -35,6 +34,8 @@ def recorded_sha256(path: Path) -> str | None:
 
 def record_sha256(path: Path, sha256: str) -> None:
     """Adds a file's sha256 to `checksums.json` beside it, whole or not at all."""
+    from .lock import held  # here: listing models need not wait for a library of locks
+
     record = path.parent / RECORD_NAME
     with held(path.parent / f".{RECORD_NAME}.lock", lambda: time.sleep(0.02)):
         known = {**_read(record), path.name: sha256}

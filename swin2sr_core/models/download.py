@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ..errors import DownloadError, Interrupted, ModelNotFoundError
 from .catalog import CatalogEntry, by_hand, locate, models_dir
 from .checksums import RECORD_NAME, record_sha256, recorded_sha256, sha256_of
-from .filelock import held
+from .lock import held
 from .partfile import PartFile
 from .transfer import POLL_SECONDS, ConnectionBroken, Reply, fetch
 

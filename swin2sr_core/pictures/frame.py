@@ -1,16 +1,21 @@
-"""One decoded picture as tensors, and its way from and to arrays of 8- or 16-bit integers."""
+"""One decoded picture as tensors, and its way from and to arrays of 8- or 16-bit integers.
+
+torch is imported where tensors are made: headers of pictures are read without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pixels = NDArray[np.uint8 | np.uint16]
 """H x W x C, C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha); alpha is straight."""
@@ -53,6 +58,8 @@ class Frame:
 
 def from_pixels(pixels: Pixels) -> Frame:
     """The frame of an array H x W x C of uint8 or uint16; the inverse of `to_pixels`."""
+    import torch
+
     deep = pixels.dtype == np.uint16
     # torch has few operations on uint16
     tensor = torch.from_numpy(pixels.astype(np.int32) if deep else np.array(pixels))
@@ -74,6 +81,8 @@ def to_pixels(frame: Frame, bits: int = 8) -> Pixels:
 
 def pixel_bands(frame: Frame, bits: int = 8) -> Iterator[Pixels]:
     """What `to_pixels` gives, in bands of rows from the top, so that no whole copy is needed."""
+    import torch
+
     width, height = frame.size
     rows = max(1, _BAND_SAMPLES // (width * frame.channels))
     for top in range(0, height, rows):

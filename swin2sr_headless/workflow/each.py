@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swin2sr_core.errors import InputError
-from swin2sr_core.models.filelock import held
+from swin2sr_core.models.lock import held
 from swin2sr_core.pictures.input_paths import expand_inputs
 
 from .document.graph import to_api

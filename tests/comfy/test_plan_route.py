@@ -34,7 +34,7 @@ def errors(pack):
 @pytest.fixture(autouse=True)
 def forget(pack):
     pack("nodes.plan_answer")._rows.cache_clear()
-    pack("nodes.model_header")._read.cache_clear()
+    pack("swin2sr_core.models.header")._read.cache_clear()
 
 
 # -- right answers -------------------------------------------------------------------------------
@@ -82,13 +82,16 @@ def test_a_model_is_known_by_its_header_as_well_as_loaded(plan, put_model, pack)
         config = pack("swin2sr_core.models.checkpoint").load_checkpoint(
             pack("nodes.host").model_file(name)
         )[0]
-        assert pack("nodes.model_header").read_config(pack("nodes.host").model_file(name)) == config
+        assert (
+            pack("swin2sr_core.models.header").read_config(pack("nodes.host").model_file(name))
+            == config
+        )
         assert row["output"] == [256, 192]
 
 
 def test_published_networks_are_those_of_their_files(pack, base):
     """The one official file that tests have; the other entries differ from it by numbers."""
-    header, catalog = pack("nodes.model_header"), pack("swin2sr_core.models.catalog")
+    header, catalog = pack("swin2sr_core.models.header"), pack("swin2sr_core.models.catalog")
     for name in ("classical-x2", "classical-x4", "realworld-x4", "compressed-x4", "lightweight-x2"):
         config = header.published_config(catalog.find_entry(name))
         assert config.scale == catalog.find_entry(name).scale

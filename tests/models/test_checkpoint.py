@@ -5,6 +5,7 @@ import io
 import os
 import random
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,20 @@ import torch
 from safetensors.torch import save_file
 
 from swin2sr_core.errors import CheckpointError, ModelNotFoundError, Swin2SRError
-from swin2sr_core.models.checkpoint import load_checkpoint, save_checkpoint
+from swin2sr_core.models import checkpoint
+from swin2sr_core.models.checkpoint import save_checkpoint
+from swin2sr_core.models.header import read_config
 from swin2sr_core.network.config import Swin2SRConfig
 
 State = dict[str, torch.Tensor]
+
+
+def load_checkpoint(path: Path | str) -> tuple[Swin2SRConfig, State]:
+    """What the core's gives; of every file that loads, the header tells the same config."""
+    config, state = checkpoint.load_checkpoint(path)
+    if Path(path).suffix == ".safetensors" or zipfile.is_zipfile(path):
+        assert read_config(Path(path)) == config
+    return config, state
 
 
 @pytest.fixture(scope="module")

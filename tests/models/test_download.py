@@ -1,5 +1,6 @@
 """Downloads from a real HTTP server on localhost that misbehaves in every way a network can."""
 
+import errno
 import hashlib
 import http.server
 import json
@@ -19,7 +20,7 @@ from swin2sr_core.errors import DownloadError, Interrupted
 from swin2sr_core.models.catalog import CatalogEntry, find_entry, resolve_model, verify
 from swin2sr_core.models.checksums import RECORD_NAME
 from swin2sr_core.models.download import download
-from swin2sr_core.models.filelock import held
+from swin2sr_core.models.lock import held
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = "weights.pth"
@@ -740,7 +741,7 @@ def test_waiting_for_a_lock_can_be_given_up(tmp_path: Path):
 
 def test_a_process_that_dies_leaves_no_lock(tmp_path: Path):
     script = CHILD.split("from swin2sr_core.models.catalog")[0] + (
-        "from swin2sr_core.models.filelock import held\n"
+        "from swin2sr_core.models.lock import held\n"
         "with held(Path(sys.argv[1]), lambda: None):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
@@ -762,3 +763,21 @@ def test_a_process_that_dies_leaves_no_lock(tmp_path: Path):
 
     with held(tmp_path / "lock", wait):
         assert waits == [1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no flock there")
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_without_locks_it_goes_on_and_says_so(code, tmp_path, monkeypatch, caplog):
+    def flock(*_: object) -> None:
+        raise OSError(code, "no locks here")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with held(tmp_path / "lock", lambda: pytest.fail("nobody holds it")):
+        pass
+    assert "has no locks" in caplog.text
+
+
+def test_a_lock_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(OSError, match="lock"), held(tmp_path / "lock", lambda: None):
+        pytest.fail("there is no lock")

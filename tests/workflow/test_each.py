@@ -147,7 +147,7 @@ def test_a_damaged_journal(each, pictures, tmp_path):
 
 
 def test_two_at_once(each, pictures, tmp_path):
-    from swin2sr_core.models.filelock import held
+    from swin2sr_core.models.lock import held
 
     folder, out = pictures(1), tmp_path / "out"
     out.mkdir()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
 
 from ..problems import Problem, WorkflowError
 
@@ -93,24 +94,25 @@ def check_links(graph: Graph) -> None:
         )
 
 
+def sources_of(graph: Graph) -> dict[str, list[str]]:
+    """For every node those whose outputs it takes: a graph as `graphlib` wants it."""
+    return {
+        node_id: list(dict.fromkeys(link.node for link in node.links.values()))
+        for node_id, node in graph.items()
+    }
+
+
 def find_cycle(graph: Graph) -> list[str]:
-    """Nodes each of which feeds the next, and the last the first; empty where there are none."""
-    done: set[str] = set()
-    for start in graph:
-        path: dict[str, Iterator[str]] = {}
-        if start not in done:
-            path[start] = _sources(graph, start)
-        while path:
-            current = next(reversed(path))
-            source = next(path[current], None)
-            if source is None:
-                done.add(current)
-                del path[current]
-            elif source in path:
-                order = list(path)
-                return order[order.index(source) :][::-1]
-            elif source not in done:
-                path[source] = _sources(graph, source)
+    """Nodes each of which feeds the next, and the last the first; empty where there are none.
+
+    The last is the one that stands first in the workflow.
+    """
+    try:
+        TopologicalSorter(sources_of(graph)).prepare()
+    except CycleError as error:
+        cycle: list[str] = error.args[1][:-1]
+        last = cycle.index(min(cycle, key=list(graph).index))
+        return cycle[last + 1 :] + cycle[: last + 1]
     return []
 
 
@@ -149,10 +151,6 @@ def _by_title(graph: Graph, title: str) -> str:
 
 def _names(graph: Graph) -> list[str]:
     return [f"{node_id} ({node.class_type})" for node_id, node in graph.items()]
-
-
-def _sources(graph: Graph, node_id: str) -> Iterator[str]:
-    return iter([link.node for link in graph[node_id].links.values()])
 
 
 def _node(node_id: str, entry: object) -> Node:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from ...comfy_stub.model_management import (
     throw_exception_if_processing_interrupted,
 )
 from ...failures import explain
-from ..document.graph import Graph, Link, Node
+from ..document.graph import Graph, Link, Node, sources_of
 from ..problems import Problem
 from ..report import NodeRun
 
@@ -146,7 +147,7 @@ class _Keys:
 
     def all(self) -> dict[str, str]:
         """Every node's key; sources first, so that no depth of the graph is too deep."""
-        for node_id in _sources_first(self._graph):
+        for node_id in TopologicalSorter(sources_of(self._graph)).static_order():
             self._known[node_id] = self._key(node_id)
         return self._known
 
@@ -186,21 +187,6 @@ def constants(node: Node) -> dict[str, object]:
     return {n: None if isinstance(v, Link) else v for n, v in node.inputs.items()}
 
 
-def _sources_first(graph: Graph) -> Iterator[str]:
-    waiting = {n: len({link.node for link in node.links.values()}) for n, node in graph.items()}
-    feeds: dict[str, set[str]] = {n: set() for n in graph}
-    for node_id, node in graph.items():
-        for link in node.links.values():
-            feeds[link.node].add(node_id)
-    ready = [n for n, count in waiting.items() if not count]
-    for node_id in ready:
-        yield node_id
-        for fed in feeds[node_id]:
-            waiting[fed] -= 1
-            if not waiting[fed]:
-                ready.append(fed)
-
-
 def _pending(graph: Graph, outputs: list[str], cached: set[str]) -> list[str]:
     """What has to run, in the order in which ComfyUI finds it: from the outputs backwards."""
     found = dict.fromkeys(n for n in outputs if n not in cached)
@@ -228,14 +214,17 @@ def _order(graph: Graph, todo: list[str], classes: Classes) -> Iterator[str]:
             return 1
         return 2 if any(shows[far] for fed in feeds[node_id] for far in feeds[fed]) else 3
 
-    ranks = {node_id: rank(node_id) for node_id in todo}
-    waiting = dict.fromkeys(todo)
-    while waiting:
-        sources = {n: {link.node for link in graph[n].links.values()} for n in waiting}
-        ready = [n for n in waiting if not sources[n] & waiting.keys()]
-        chosen = min(ready, key=ranks.__getitem__)
-        del waiting[chosen]
+    places = {node_id: (rank(node_id), number) for number, node_id in enumerate(todo)}
+    sources = sources_of(graph)
+    sorter = TopologicalSorter({n: places.keys() & sources[n] for n in todo})
+    sorter.prepare()
+    ready: set[str] = set()
+    while sorter.is_active():
+        ready.update(sorter.get_ready())
+        chosen = min(ready, key=places.__getitem__)
+        ready.remove(chosen)
         yield chosen
+        sorter.done(chosen)
 
 
 def _call(
