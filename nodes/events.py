@@ -1,6 +1,6 @@
 """The page: routes on ComfyUI's web server, and messages to whoever started the run.
 
-Without a server (the workflow runner, tests) there is nobody to tell, and nothing happens.
+Without a server (the workflow runner, tests) there is no page to tell, and nothing happens.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class ResidentMemory:
 
     @property
     def growth(self) -> int | None:
-        """In bytes; None where nobody tells."""
+        """In bytes; None where it is unknown."""
         if self._start is None or self._most is None:
             return None
         return self._most - self._start

@@ -178,5 +178,5 @@ def _sampled(image: Tensor, rows: list[int], columns: list[int]) -> Tensor:
 
 
 def _allocated(device: torch.device) -> int:
-    """Live tensor bytes there; 0 where nobody counts them."""
+    """Live tensor bytes there; 0 where torch does not count them."""
     return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0

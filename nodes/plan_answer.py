@@ -23,7 +23,7 @@ from .job import LEAST_SCALE, MOST_SCALE, Candidate, node_settings, plan_batch
 LONGEST_SIDE = 16384
 _USUAL_SIDES = (512, 768, 1024)
 _MEMORY_STEP = 64 << 20
-"""Free memory is never still; plans are made anew when it has moved by this much."""
+"""Free memory is never still; new plans are made when it has moved by this much."""
 
 _COUNTS = {
     "width": (1, LONGEST_SIDE, 0),

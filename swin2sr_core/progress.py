@@ -28,7 +28,7 @@ class WorkCounter:
 
     @contextmanager
     def part(self, work: int) -> Iterator[None]:
-        """Around a part that was planned to take `work`; if it took another amount, count anew."""
+        """Around a part that was planned to take `work`; if it took another amount, count again."""
         self.later -= work
         yield
         if self.done + self.later != self.total:

@@ -146,7 +146,7 @@ def read_config(path: Path, changes: typing.Sequence[str] = ()) -> TrainingConfi
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the config {path}: {error}; it must be JSON") from error
     if not isinstance(values, dict):
-        raise InputError(f"the config {path} is no JSON object; write {{...}}")
+        raise InputError(f"the config {path} is not a JSON object; write {{...}}")
     for change in changes:
         _apply(values, change)
     return TrainingConfig.from_dict(values)

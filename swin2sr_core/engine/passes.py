@@ -190,7 +190,7 @@ class _Work:
         while missing:
             box = missing[0]
             context = box.grown(conv_reach(self.config), bounds)
-            # Contiguous, or the convolution makes a copy that nobody sees.
+            # Contiguous, or the convolution makes a copy that no forecast knows of.
             piece = y[:, context.rows, context.columns].to(device).contiguous()
             out = stage.conv(as_image(piece))
             x[:, box.rows, box.columns] += as_map(out, box.relative_to(context)).to(x.device)

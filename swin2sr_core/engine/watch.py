@@ -26,7 +26,7 @@ class MemoryWatch:
     """Compares what a run has taken since this was made with its forecast and its budget.
 
     `peak_bytes` is the most seen so far: on a device exactly what torch gave out, on a CPU how far
-    the process has grown at the moments of looking; None where nobody tells.
+    the process has grown at the moments of looking; None where it is unknown.
     """
 
     def __init__(self, device: torch.device, budget_bytes: int | None) -> None:

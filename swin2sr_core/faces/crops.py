@@ -185,7 +185,7 @@ def crop_plans(
 
 
 def turned_by(image: Tensor, turn: Turn) -> Tensor:
-    """B C H W turned and mirrored; the inverse of `turned_back`."""
+    """B C H W rotated and flipped (self-ensemble, TTA); the inverse of `turned_back`."""
     turned = image.rot90(turn[0], (2, 3))
     return turned.flip(3) if turn[1] else turned
 

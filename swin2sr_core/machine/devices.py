@@ -116,7 +116,7 @@ def has_int8_products(device: torch.device) -> bool:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Bytes that new tensors on `device` may take now; None where nobody tells.
+    """Bytes that new tensors on `device` may take now; None where it is unknown.
 
     What torch's allocator holds without using it counts as free.
     """

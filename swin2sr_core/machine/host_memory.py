@@ -13,7 +13,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def free_host_bytes() -> int | None:
-    """What new memory may be taken now without swapping; None where nobody tells.
+    """What new memory may be taken now without swapping; None where it is unknown.
 
     The least of what the system calls available, the room in the control groups, and what a limit
     on the address space (RLIMIT_AS) leaves.
@@ -24,7 +24,7 @@ def free_host_bytes() -> int | None:
 
 
 def resident_bytes() -> int | None:
-    """Memory that this process holds now, libraries included; None where nobody tells."""
+    """Memory that this process holds now, libraries included; None where it is unknown."""
     sizes = _statm()
     if sizes is not None:
         return sizes[1]
@@ -33,7 +33,7 @@ def resident_bytes() -> int | None:
 
 
 def used_host_bytes() -> int | None:
-    """Memory of this process in the measure of `free_host_bytes`; None where nobody tells.
+    """Memory of this process in the measure of `free_host_bytes`; None where it is unknown.
 
     That is what is resident, or the address space in use where that is limited.
     """

@@ -50,7 +50,7 @@ def installed(base_directory: Path, device: torch.device | None = None) -> Itera
 
 
 def start(base_directory: Path, device: torch.device | None = None) -> None:
-    """Begin anew: folders below `base_directory`, nothing loaded, nothing interrupted."""
+    """Start over: folders below `base_directory`, nothing loaded, nothing interrupted."""
     folder_paths.reset(base_directory)
     model_management.reset(device)
     progress.set_progress_bar_global_hook(None)

@@ -38,7 +38,7 @@ folder_names_and_paths: dict[str, tuple[list[str], set[str]]] = {}
 
 
 def reset(base_directory: Path) -> None:
-    """Start anew with ComfyUI's layout below `base_directory`; nothing is created on disk."""
+    """Start over with ComfyUI's layout below `base_directory`; nothing is created on disk."""
     global _base, models_dir
     _base = base_directory.absolute()
     models_dir = str(_base / "models")
