@@ -373,8 +373,8 @@ def test_full_screen_and_back(page, pair):
 def test_chinese(open_page, flat):
     page = open_page("light", "zh")
     page.evaluate(OPEN, [[flat("red.png", RED)], [flat("blue.png", BLUE)]])
-    assert f"之前 64{TIMES}48" in stage(page).inner_text()
-    assert page.get_by_role("slider", name="之前与之后的分隔线").count() == 1
+    assert f"放大前 64{TIMES}48" in stage(page).inner_text()
+    assert page.get_by_role("slider", name="前后对比的分隔线").count() == 1
 
 
 # -- leaks ---------------------------------------------------------------------------------------
