@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Loads the pack where neither the repository nor the network can be reached by other means.
 LOADER = """
-import importlib, importlib.util, json, socket, sys, tempfile, time, types
+import importlib.util, json, socket, sys, tempfile, time
 from pathlib import Path
 import torch, numpy, PIL.Image, safetensors.torch, einops
 
@@ -22,13 +22,19 @@ def refuse(*_):
 
 socket.socket.connect = socket.getaddrinfo = refuse
 name, root = "some/folder_x_d/with spaces", sys.argv[1]
-package = types.ModuleType(name)
-package.__path__ = [root]
-sys.modules[name] = package
-stub = importlib.import_module(name + ".swin2sr_headless.comfy_stub")
+sys.path.insert(0, root)
+from swin2sr_headless import comfy_stub as stub
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("swin2sr_core", "swin2sr_headless", "swin2sr_pack"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.path.remove(root)
+sys.meta_path.insert(0, NotInstalled())
+for module in [m for m in sys.modules if m.startswith("swin2sr_")]:
+    del sys.modules[module]
 with stub.installed(Path(tempfile.mkdtemp())):
-    for module in [m for m in sys.modules if m.startswith(name + ".") and "headless" not in m]:
-        del sys.modules[module]
     started = time.perf_counter()
     spec = importlib.util.spec_from_file_location(
         name, root + "/__init__.py", submodule_search_locations=[root]
@@ -60,6 +66,25 @@ def imported() -> dict:
 
 def test_it_loads_under_any_name_with_relative_imports_only(imported):
     assert imported["modules"] == []
+
+
+@pytest.mark.parametrize("name", ["__init__", "swin2sr_checkout"])
+def test_tools_that_import_the_folder_are_not_in_the_way(name):
+    """pytest does: as a module alone where the folder is called swin2sr-0.1.0, else a package."""
+    code = (
+        "import importlib.util, sys\n"
+        "place, name = sys.argv[1:]\n"
+        "found = None if name == '__init__' else [place]\n"
+        "spec = importlib.util.spec_from_file_location(\n"
+        "    name, place + '/__init__.py', submodule_search_locations=found)\n"
+        "module = sys.modules[name] = importlib.util.module_from_spec(spec)\n"
+        "if name == '__init__': module.__package__ = ''\n"
+        "spec.loader.exec_module(module)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT), name], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_import_is_quick_beyond_torch(imported):

@@ -249,13 +249,18 @@ def test_mistyped_options(arguments, code, sentence, swin2sr, inverted, write):
 
 
 def test_a_package_without_its_nodes_says_so(inverted, write, make_picture, tmp_path):
-    """As after pip install, which brings the core alone."""
+    """As where somebody has copied the packages and not the pack."""
     place = tmp_path / "installed"
     ignored = shutil.ignore_patterns("__pycache__", "*.safetensors")
-    shutil.copytree(ROOT / "swin2sr_core", place / "swin2sr_core", ignore=ignored)
+    for name in ("swin2sr_core", "swin2sr_headless"):
+        shutil.copytree(ROOT / name, place / name, ignore=ignored)
     make_picture()
+    code = (
+        "import sys; sys.modules['swin2sr_pack'] = None\n"  # it may be installed here
+        "from swin2sr_headless.cli.main import main; sys.exit(main())"
+    )
     run = subprocess.run(
-        [*(sys.executable, "-m", "swin2sr_core", "run"), str(write(inverted))],
+        [sys.executable, "-c", code, "run", str(write(inverted))],
         cwd=place,
         env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
         capture_output=True,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swin2sr_headless import Session, make_host, run_workflow
+import swin2sr_core
+from swin2sr_headless import Session, comfy_stub, make_host, run_workflow
 from swin2sr_headless.comfy_stub import io_types as io
 from swin2sr_headless.workflow.document.graph import Link, Node
 from swin2sr_headless.workflow.execution.execution import Executor
+from swin2sr_headless.workflow.hosts.pack import load_pack
 
 
 def test_a_workflow_runs_from_python(upscaled, make_picture, tmp_path):
@@ -39,6 +42,22 @@ def test_the_package_imports_nothing_heavy_before_it_is_needed(swin2sr):
     code = "import sys, swin2sr_headless as h; h.__all__; sys.exit('torch' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
+def test_there_is_one_core_in_the_process(swin2sr_workflow, upscaled, make_picture):
+    assert swin2sr_workflow(upscaled, inputs={"example.png": make_picture(seed=31)}).ok
+    modules: dict[str, set[int]] = {}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None) or ""
+        if Path(file).is_relative_to(Path(swin2sr_core.__file__).parent):
+            modules.setdefault(file, set()).add(id(module))
+    assert len(modules) > 20
+    assert {file: len(each) for file, each in modules.items() if len(each) > 1} == {}
+
+
+def test_what_a_node_raises_is_what_the_core_names():
+    with comfy_stub.lent(), pytest.raises(swin2sr_core.ModelNotFoundError):
+        load_pack()["Swin2SR_Load"].EXECUTE_NORMALIZED(model="no such", precision="fp32")
 
 
 # -- caching -------------------------------------------------------------------------------------

@@ -264,10 +264,7 @@ def _output(result: object) -> io.NodeOutput:
 
 
 def _problem(error: Exception, node_id: str, class_type: str) -> Problem:
-    # the node pack brings its own copy of the core, whose errors speak for themselves, too
-    own = hasattr(error, "exit_code")
-    message = " ".join(str(error).split()) if own else explain(error).sentence
-    return Problem(message, type(error).__name__, node_id, class_type)
+    return Problem(explain(error).sentence, type(error).__name__, node_id, class_type)
 
 
 def missing_files(shown: Mapping[str, object], folders: Mapping[str, Path]) -> bool:

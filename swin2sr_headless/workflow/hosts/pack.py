@@ -1,4 +1,4 @@
-"""The node pack of this project, loaded from the checkout without a ComfyUI."""
+"""The node pack of this project, loaded without a ComfyUI: from the checkout, or as installed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from ...comfy_stub import io_types as io
 from ..problems import HostError
 
 _NAME = "swin2sr_node_pack"
+_INSTALLED = "swin2sr_pack"
+"""The pack in a wheel: a package that nothing imports, but that lies where it can be found."""
 
 
 def pack_folder() -> Path:
-    """The checkout that this package lies in. Raises HostError where it was installed alone."""
+    """The checkout that this package lies in, else what was installed with it.
+
+    Raises HostError where neither has the nodes.
+    """
     folder = Path(__file__).resolve().parents[3]
-    if (folder / "nodes" / "extension.py").is_file() and (folder / "__init__.py").is_file():
-        return folder
+    spec = importlib.util.find_spec(_INSTALLED)
+    for place in (folder, *((spec.submodule_search_locations if spec else None) or ())):
+        if Path(place, "nodes", "extension.py").is_file() and Path(place, "__init__.py").is_file():
+            return Path(place)
     raise HostError(
-        "the nodes of Swin2SR are not installed: only its core is. Workflows run from a checkout "
-        "(git clone, then pip install -e .), or on a ComfyUI that has the nodes with --server URL"
+        "the nodes of Swin2SR are not installed: only its core is. Install the whole package (pip "
+        "install swin2sr, or git clone, then pip install -e .), or run the workflow on a ComfyUI "
+        "that has the nodes with --server URL"
     )
 
 
@@ -32,8 +40,7 @@ def load_pack() -> dict[str, type[io.ComfyNode]]:
 
     Raises HostError.
     """
-    folder = pack_folder()
-    module = sys.modules.get(_NAME) or _imported(folder)
+    module = sys.modules.get(_NAME) or _imported(pack_folder())
 
     async def ask() -> list[type[io.ComfyNode]]:
         extension = await module.comfy_entrypoint()
