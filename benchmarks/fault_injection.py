@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 import swin2sr_core as s2
-from swin2sr_core.engine.passes import ladder
+from swin2sr_core.engine import ladder
 from swin2sr_core.machine.meter import PeakMeter
 from swin2sr_core.models.model import build_model
 from swin2sr_core.network.network import Swin2SR

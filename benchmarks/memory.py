@@ -58,7 +58,7 @@ def measure(model: Model, size: int, strategy: str) -> dict[str, object]:
         "head": model.config.head,
         "precision": model.precision,
         "strategy": strategy,
-        "region": step.region_side,
+        "region": getattr(step, "region_side", 0),
         "measured_mib": round(meter.peak / 2**20, 1),
         "forecast_mib": round(step.total_bytes / 2**20, 1),
         "ratio": round(step.total_bytes / meter.peak, 4),
@@ -83,7 +83,7 @@ def staged_on_a_device(mib: int, sizes: list[int], config: Swin2SRConfig) -> Non
             output = torch.empty(1, 3, size * scale, size * scale)
             Pass(model.network, image, output, lambda work: None).run(step)
         print(
-            f"{size:>5} px, regions of {step.region_side}: {meter.peak / 2**20:8.1f} MiB in all, "
+            f"{size:>5} px, {step.pieces}: {meter.peak / 2**20:8.1f} MiB in all, "
             f"{step.host_bytes / 2**20:8.1f} on the host, so "
             f"{(meter.peak - step.host_bytes) / 2**20:7.1f} on the device; forecast "
             f"{step.forecast_bytes / 2**20:7.1f}",
