@@ -17,4 +17,4 @@ except ImportError as error:
 
 async def comfy_entrypoint() -> Swin2SRExtension:
     """ComfyUI's way in."""
-    return Swin2SRExtension()
+    return Swin2SRExtension()  # pyright: ignore[reportPossiblyUnboundVariable]

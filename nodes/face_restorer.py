@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -47,9 +48,8 @@ class FaceRestorer:
                 "RestoreFormer, ...) from Load Upscale Model"
             )
         architecture = getattr(getattr(model, "architecture", None), "id", "")
-        self._call: Callable[[Tensor], Tensor] = model
-        if architecture == "GFPGAN":
-            self._call = partial(_gfpgan, module)
+        call = partial(_gfpgan, module) if architecture == "GFPGAN" else model
+        self._call = cast("Callable[[Tensor], Tensor]", call)
         self._module = module
         self._move: Callable[[torch.device], object] = getattr(model, "to", module.to)
         self._half = bool(getattr(model, "supports_half", False))

@@ -95,13 +95,13 @@ class Swin2SRLoad(io.ComfyNode):
         path = found if isinstance(found, Path) else _downloaded(found)
         precision = resolve_precision(precision, host.compute_device())
         version = file_version(path)
-        model = loaded(path, version, precision)
-        if model is None:
+        upscaler = loaded(path, version, precision)
+        if upscaler is None:
             config, state = load_checkpoint(path)
             name, device = model_choice.name_of(path), host.offload_device()
-            model = UpscaleModel(build_model(name, config, state, precision, device))
-            _alive[(str(path), *version, precision)] = model
-        return io.NodeOutput(model)
+            upscaler = UpscaleModel(build_model(name, config, state, precision, device))
+            _alive[(str(path), *version, precision)] = upscaler
+        return io.NodeOutput(upscaler)
 
 
 def file_version(path: Path) -> tuple[int, int]:

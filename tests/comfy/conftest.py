@@ -62,6 +62,7 @@ def _execute(name: str) -> None:
     spec = importlib.util.spec_from_file_location(
         name, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
     )
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -73,11 +74,8 @@ def _load_into_comfyui(checkout: Path, base: Path) -> str:
         *("main.py", "--cpu", "--disable-all-custom-nodes", "--disable-api-nodes"),
         *("--base-directory", str(base), "--database-url", "sqlite:///:memory:"),
     ]
-    import comfy.options
-
-    comfy.options.enable_args_parsing()
-    import nodes
-
+    importlib.import_module("comfy.options").enable_args_parsing()
+    nodes = importlib.import_module("nodes")  # ComfyUI's
     asyncio.run(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
     assert asyncio.run(nodes.load_custom_node(str(ROOT), module_parent="custom_nodes"))
     return str(ROOT).replace(".", "_x_")
@@ -206,7 +204,7 @@ def executor(host):
     """ComfyUI's own executor, without a server around it."""
     if not host.real:
         pytest.skip("no real ComfyUI: set COMFYUI_DIR")
-    import execution
+    execution = importlib.import_module("execution")
 
     server = SimpleNamespace(
         client_id=None,
@@ -221,7 +219,7 @@ def executor(host):
 @pytest.fixture
 def queue(executor):
     """(workflow in API format) -> what the nodes made, and which of them ran."""
-    import execution
+    execution = importlib.import_module("execution")
 
     def run(workflow):
         workflow = copy.deepcopy(workflow)  # the executor writes into it

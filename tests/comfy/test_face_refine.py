@@ -383,6 +383,7 @@ class Descriptor:
     """What spandrel gives for a loaded model, as far as it matters."""
 
     scale, supports_half, supports_bfloat16 = 1, False, False
+    architecture: type | None = None
 
     def __init__(self, amount=0.0, grow=1):
         self.model, self.grow, self.calls = Identity(), grow, 0

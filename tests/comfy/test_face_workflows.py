@@ -1,5 +1,6 @@
 """The example workflows for faces, run in a real ComfyUI; a stand-in takes Impact Pack's part."""
 
+import importlib
 import json
 import shutil
 from collections import namedtuple
@@ -65,7 +66,7 @@ class DetectorToSegs:
 def impact(host):
     if not host.real:
         pytest.skip("no real ComfyUI: set COMFYUI_DIR")
-    import nodes
+    nodes = importlib.import_module("nodes")  # ComfyUI's
 
     ours = {"UltralyticsDetectorProvider": Provider, "BboxDetectorSEGS": DetectorToSegs}
     nodes.NODE_CLASS_MAPPINGS.update(ours)
@@ -160,7 +161,7 @@ def test_boxes_masks_and_segs_go_through_one_socket(slot, queue, base, put_model
     """Through validation and executor, as links."""
     if not host.real:
         pytest.skip("no real ComfyUI: set COMFYUI_DIR")
-    import nodes
+    nodes = importlib.import_module("nodes")  # ComfyUI's
 
     put_model("linked.safetensors", scale=4)
     nodes.NODE_CLASS_MAPPINGS["Boxes"] = Boxes

@@ -1,6 +1,7 @@
 """Inside a real ComfyUI: its executor, its cache, its own upscaling nodes, its cancel button."""
 
 import gc
+import importlib
 import threading
 import time
 import weakref
@@ -142,7 +143,7 @@ def test_errors_are_one_sentence_on_the_node(queue, picture):
 
 
 def test_cancelling_a_long_run(queue, picture, base):
-    import nodes
+    nodes = importlib.import_module("nodes")  # ComfyUI's
 
     name = picture("large.png", 700, 700)
     pressed = []
@@ -166,7 +167,7 @@ def test_cancelling_a_long_run(queue, picture, base):
 @pytest.fixture
 def official(base: Path):
     """A Swin2SR file as spandrel wants it: with the buffers that the authors' files have."""
-    from spandrel.architectures.Swin2SR import Swin2SR
+    from spandrel.architectures.Swin2SR import Swin2SR  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(0)
     size = {"img_size": 64, "window_size": 8, "embed_dim": 60, "depths": [2], "num_heads": [6]}
@@ -203,7 +204,7 @@ def test_our_model_runs_in_upscale_image_using_model(queue, picture, base):
 
 
 def test_another_architecture_is_told(queue, picture, base):
-    from spandrel.architectures.ESRGAN import ESRGAN
+    from spandrel.architectures.ESRGAN import ESRGAN  # pyright: ignore[reportMissingImports]
 
     path = base / "models" / "upscale_models" / "esrgan.pth"
     torch.save(ESRGAN(num_blocks=1, num_filters=8).state_dict(), path)

@@ -14,7 +14,7 @@ def texture(height: int, width: int) -> torch.Tensor:
     y = torch.arange(height)[:, None] / height * 2 * torch.pi
     x = torch.arange(width)[None] / width * 2 * torch.pi
     waves = [torch.sin(a * y + b * x + a) for a, b in ((1, 2), (3, -1), (2, 5), (5, 3), (7, -6))]
-    value = sum(waves) / 10 + 0.5
+    value = torch.stack(waves).sum(0) / 10 + 0.5
     return torch.stack([value, value.roll(3, 0), value.flip(0)], -1)[None]
 
 

@@ -5,6 +5,7 @@ import importlib
 import inspect
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ def parameters(function) -> list[str]:
     return [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
 
 
-def differences(name: str, ours: object, theirs: object) -> list[str]:
+def differences(name: str, ours: Any, theirs: Any) -> list[str]:
     """Where `ours` promises what `theirs` has not: a name, or a parameter in its place."""
     if dataclasses.is_dataclass(ours):
         known = [each.name for each in dataclasses.fields(theirs)]

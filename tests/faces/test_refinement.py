@@ -278,7 +278,9 @@ def test_what_is_not_finite_is_redone_in_fp32(
         result = refine(narrow, original, base, FACES)
     assert "not finite in bf16 and was redone in fp32" in caplog.text
     assert result.fallbacks == ("a face was not finite in bf16 and was redone in fp32",)
-    expected = refine(in_fp32(make_model(network, "bf16")), original, base, FACES)
+    twin = in_fp32(make_model(network, "bf16"))
+    assert twin is not None
+    expected = refine(twin, original, base, FACES)
     assert torch.equal(result.frame.color, expected.frame.color)
 
 
@@ -301,6 +303,7 @@ def test_the_wider_twin_computes_in_fp32_with_the_same_weights(
     network = make_network(tiny_configs["direct-x4"])
     narrow, wide = make_model(network, "bf16"), make_model(network, "fp32")
     twin = in_fp32(narrow)
+    assert twin is not None
     assert (twin.precision, twin.network.dtype) == ("fp32", torch.float32)
     assert in_fp32(wide) is None
     assert narrow.network.dtype == torch.bfloat16, "the narrow one is left as it is"

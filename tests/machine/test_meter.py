@@ -107,7 +107,7 @@ def test_a_thousand_storages_one_after_the_other_are_one():
 
 def test_a_reference_cycle_counts_until_it_is_collected():
     with PeakMeter() as meter:
-        knot = [kilobytes(2)]
+        knot: list[object] = [kilobytes(2)]
         knot.append(knot)
         del knot
         gc.collect()

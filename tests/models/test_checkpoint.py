@@ -7,6 +7,7 @@ import random
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def tiny(make_config, make_network) -> tuple[Swin2SRConfig, State]:
 def save(tmp_path):
     """(content, name) -> path of a file that holds it."""
 
-    def write(content: object, name: str = "model.pth") -> Path:
+    def write(content: Any, name: str = "model.pth") -> Path:
         path = tmp_path / name
         if path.suffix == ".safetensors":
             save_file(content, path)

@@ -50,7 +50,7 @@ class Payload:
 def test_parameters_are_tensors_too(tmp_path, state, make_config):
     """Files of whole modules hold Parameters, some with attributes of their own."""
     parameters = {name: torch.nn.Parameter(value) for name, value in state.items()}
-    parameters["norm.bias"].note = "an attribute"
+    vars(parameters["norm.bias"])["note"] = "an attribute"
     torch.save(parameters, tmp_path / "model.pth")
     assert read_config(tmp_path / "model.pth") == make_config()
 

@@ -24,7 +24,7 @@ def test_the_bundled_model_is_the_default():
     assert (model.scale, model.config.scale, model.precision) == (4, 4, "fp32")
     assert model.device == torch.device("cpu")
     with pytest.raises(FrozenInstanceError):
-        model.name = "other"
+        model.name = "other"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import struct
 import threading
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_tiny_and_long_pictures(tmp_path, suffix, size):
     if suffix == "webp" and max(size) > 16383:
         pytest.skip("no WebP is that long")
     pixels = RNG.integers(0, 256, (*size, 3)).astype(np.uint8)
-    options = {"lossless": True} if suffix == "webp" else {}
+    options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
     Image.fromarray(pixels).save(tmp_path / f"a.{suffix}", **options)
     with open_picture(tmp_path / f"a.{suffix}") as picture:
         (frame,) = picture.frames()
@@ -240,7 +241,7 @@ def test_several_threads_at_once(tmp_path):
 @pytest.mark.parametrize("target", ["b.gif", "b.webp", "b.png"])
 def test_an_animation_from_end_to_end(tmp_path, source, target):
     images = [Image.fromarray(noise(8, 10)).quantize(8).convert("RGB") for _ in range(3)]
-    options = {"lossless": True} if source == "a.webp" else {}
+    options: dict[str, Any] = {"lossless": True} if source == "a.webp" else {}
     images[0].save(
         tmp_path / source, save_all=True, append_images=images[1:], duration=[50, 70, 90], **options
     )

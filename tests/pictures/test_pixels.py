@@ -13,8 +13,8 @@ COLORS = RNG.integers(0, 256, (4, 6, 3)).astype(np.uint8)
 ALPHA = np.array([[0, 255, 128, 255, 0, 64]] * 4, np.uint8)
 
 
-def image(*bands, mode=None):
-    made = Image.fromarray(np.dstack(bands) if len(bands) > 1 else bands[0])
+def image(*bands: np.ndarray, mode: str | None = None) -> Image.Image:
+    made = Image.fromarray(bands[0] if len(bands) == 1 else np.dstack(bands))
     return made.convert(mode) if mode else made
 
 
@@ -72,13 +72,14 @@ def test_premultiplied_becomes_straight(mode):
 
 @pytest.mark.parametrize("mode", ["YCbCr", "HSV", "LAB", "RGBX"])
 def test_other_colour_spaces_become_rgb(mode):
-    smooth = np.dstack(np.mgrid[60:180:20, 60:180:20]).astype(np.uint8)
+    smooth = np.dstack([*np.mgrid[60:180:20, 60:180:20]]).astype(np.uint8)
     made = Image.fromarray(np.dstack([smooth, smooth[..., :1]]))
     if mode == "LAB":
         to_lab = ImageCms.buildTransform(
             ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
         )
         other = ImageCms.applyTransform(made, to_lab)
+        assert other is not None
     else:
         other = made.convert(mode)
     result = to_array(other).astype(int)

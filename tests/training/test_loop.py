@@ -1,5 +1,6 @@
 """Fifty steps lower the loss; interrupted and resumed, or by two processes, it is the same run."""
 
+import importlib
 import json
 import os
 import signal
@@ -114,10 +115,10 @@ def test_validation_and_log_are_written(tiny_run, two_pictures, tmp_path):
 
 def test_tensorboard_reads_the_log(tiny_run, tmp_path):
     pytest.importorskip("tensorboard", reason="the extra `train` is not installed")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    accumulator = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
 
     train(tiny_run(schedule__steps=4, log_every=2), tmp_path)
-    events = EventAccumulator(str(tmp_path))
+    events = accumulator.EventAccumulator(str(tmp_path))
     events.Reload()
     assert [event.step for event in events.Scalars("loss")] == [2, 4]
 

@@ -89,7 +89,7 @@ def inputs(tmp_path_factory) -> dict[str, str]:
 
 def write_video(path: Path) -> None:
     try:
-        import av
+        import av  # pyright: ignore[reportMissingImports]
     except ImportError:
         return
     with av.open(str(path), "w") as container:
@@ -277,7 +277,7 @@ def content(path: Path) -> list[bytes]:
                 chunks.append(data[at : at + 12 + size])
             at += 12 + size
         return chunks
-    import av
+    import av  # pyright: ignore[reportMissingImports]
 
     with av.open(io.BytesIO(data)) as container:
         return [bytes(p) for p in container.demux() if p.size]

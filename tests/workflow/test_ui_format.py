@@ -70,8 +70,9 @@ def test_a_difference_would_be_found(converted):
     ],
 )
 def test_which_input_a_bypassed_node_hands_on(inputs, outputs, slot, kind, handed_on):
-    sockets = [tuple(Socket(f"s{n}", t) for n, t in enumerate(ts)) for ts in (inputs, outputs)]
-    assert _bypass(UiNode("1", "X", BYPASSED, 0, *sockets, (), {}, "", {}), slot, kind) == handed_on
+    ins, outs = (tuple(Socket(f"s{n}", t) for n, t in enumerate(ts)) for ts in (inputs, outputs))
+    node = UiNode("1", "X", BYPASSED, 0, ins, outs, (), {}, "", {})
+    assert _bypass(node, slot, kind) == handed_on
 
 
 # -- refused -------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_pillows_own_animations_are_read(tmp_path, suffix, mode):
     frames = with_holes(frames) if mode == "RGBA" else frames
     images = [Image.fromarray(frame) for frame in frames]
     path = tmp_path / f"a.{suffix}"
-    options = {"lossless": True, "exact": True} if suffix == "webp" else {}
+    options: dict[str, Any] = {"lossless": True, "exact": True} if suffix == "webp" else {}
     if mode == "RGBA" and suffix != "webp":
         options["disposal"] = 2 if suffix == "gif" else 1
     durations = [30, 60, 90, 120, 150]

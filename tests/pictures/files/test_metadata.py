@@ -1,4 +1,5 @@
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,9 @@ def metadata_of(path):
 def test_orientation_is_applied_and_reset(tmp_path, suffix, orientation):
     path = tmp_path / f"a.{suffix}"
     exif = camera_exif(orientation)
-    options = {"lossless": True} if suffix == "webp" else {"quality": 100, "subsampling": 0}
+    options: dict[str, Any] = (
+        {"lossless": True} if suffix == "webp" else {"quality": 100, "subsampling": 0}
+    )
     Image.fromarray(blocks()).save(
         path, exif=exif.tobytes(), **({} if suffix in ("png", "tif") else options)
     )

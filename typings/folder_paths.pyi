@@ -1,0 +1,1 @@
+from swin2sr_headless.comfy_stub.folder_paths import *
