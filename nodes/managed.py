@@ -25,7 +25,7 @@ class ManagedNetwork(nn.Module):
         self.network = core.network
         self.device = core.device  # ComfyUI's own book-keeping; `core.device` is the truth
 
-    def named_modules(
+    def named_modules(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, memo: set[nn.Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Module]]:
         yield prefix, self

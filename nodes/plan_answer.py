@@ -69,7 +69,7 @@ class Question:
             precision=words.pop("precision"),
             sizes=sizes,
             frames=frames,
-            settings=node_settings(**numbers, **counts, **words),
+            settings=node_settings(**numbers, **counts, **words),  # pyright: ignore[reportArgumentType]
         )
 
 

@@ -79,7 +79,7 @@ def _staged(first: Whole) -> Iterator[Staged]:
     longest = max(first.padded_height, first.padded_width)
     for windows in _REGION_WINDOWS:
         if windows * window < longest or windows == 1:
-            yield Staged(**layout(first), region_side=windows * window)  # type: ignore[arg-type]
+            yield Staged(**layout(first), region_side=windows * window)
 
 
 def _tiled(first: Whole, strategy: str, tiling: Tiling | None) -> Iterator[Tiled]:
@@ -90,7 +90,7 @@ def _tiled(first: Whole, strategy: str, tiling: Tiling | None) -> Iterator[Tiled
     for side in (tiling.side,) if tiling.side else chosen:
         if side >= least:
             yield Tiled(
-                **layout(first),  # type: ignore[arg-type]
+                **layout(first),
                 tile_side=round_up(side, window),
                 overlap=tiling.overlap,
                 blend=tiling.blend,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..network.window_grid import MapRegion
 from . import forecast
@@ -189,11 +189,11 @@ class Tiled(PassPlan):
 _LAYOUT = tuple(each.name for each in fields(PassPlan))
 
 
-def as_whole(plan: PassPlan, **changes: object) -> Whole:
+def as_whole(plan: PassPlan, **changes: Any) -> Whole:
     """The same pass, in the same bands and pieces, as *whole*."""
-    return Whole(**{**layout(plan), **changes})  # type: ignore[arg-type]
+    return Whole(**{**layout(plan), **changes})
 
 
-def layout(plan: PassPlan) -> dict[str, object]:
+def layout(plan: PassPlan) -> dict[str, Any]:
     """What every strategy has in common, by name."""
     return {name: getattr(plan, name) for name in _LAYOUT}

@@ -14,6 +14,7 @@ from swin2sr_core.models.model import build_model
 from swin2sr_core.network.network import Swin2SR
 from swin2sr_core.planning.candidates import pass_candidates
 from swin2sr_core.planning.choices import BLENDS
+from swin2sr_core.planning.strategies import Tiled, Whole
 from swin2sr_core.planning.tiles import TileAxis
 
 WINDOW = 8
@@ -92,8 +93,9 @@ def test_tiles_come_close_to_the_whole_image(model, size, blend):
 
 def test_a_tile_off_the_window_grid_is_rounded_with_a_note(model):
     plan = s2.plan_upscale(model.config, 300, 300, 2, strategy="tiled", tile=100, overlap=30)
-    assert plan.passes[0].tile_side == 104
-    assert plan.passes[0].overlap == 32
+    (step,) = plan.passes
+    assert isinstance(step, Tiled)
+    assert (step.tile_side, step.overlap) == (104, 32)
     assert "tile 100 became 104" in plan.notes[1]
     assert "overlap 30 became 32" in plan.notes[0]
 
@@ -102,7 +104,9 @@ def test_auto_tiles_only_what_fits_in_no_other_way(model):
     exact = s2.plan_upscale(model.config, 512, 512, 2, strategy="whole")
     generous = s2.plan_upscale(model.config, 512, 512, 2, budget_bytes=exact.forecast_bytes)
     assert generous.strategy == "whole"
-    candidates = pass_candidates(exact.passes[0], "auto")
+    first = exact.passes[0]
+    assert isinstance(first, Whole)
+    candidates = pass_candidates(first, "auto")
     least = min(each.total_bytes for each in candidates if each.strategy != "tiled")
     tight = s2.plan_upscale(model.config, 512, 512, 2, budget_bytes=least - 1)
     assert tight.strategy == "tiled"
@@ -124,9 +128,10 @@ def test_small_tiles_run_several_at_once_and_give_the_same(model, batch):
     """As many as one band has room for; the last group may be smaller."""
     image = torch.rand(1, 3, 72, 72, generator=torch.Generator().manual_seed(1))
     plan = s2.make_plan(model, 72, 72, 2, strategy="tiled", tile=40, overlap=16)
-    results = []
+    results, (step,) = [], plan.passes
+    assert isinstance(step, Tiled)
     for windows in (1, 25 * batch):
-        step = dataclasses.replace(plan.passes[0], band_windows=windows)
+        step = dataclasses.replace(step, band_windows=windows)
         with PeakMeter() as meter:
             results.append(
                 s2.upscale(model, image, plan=dataclasses.replace(plan, passes=(step,))).image

@@ -60,7 +60,7 @@ def test_the_same_question_has_the_same_answer(height, width, scale, precision, 
     assert plan == again and hash(plan) == hash(again) and str(plan) == str(again)
     assert len({plan, again}) == 1
     with pytest.raises(FrozenInstanceError):
-        plan.scale = 3
+        plan.budget_bytes = 3  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @settings(max_examples=60)
