@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from ..swin2sr_core import Model, Swin2SRConfig, upscale
 from . import host
+from .descriptor import Descriptor
 
 
 class ManagedNetwork(nn.Module):
@@ -42,21 +45,30 @@ class ManagedNetwork(nn.Module):
         if recurse:
             yield from self.network.named_buffers(_below(prefix), True, remove_duplicate)
 
+    def forward(self, image: Tensor) -> Tensor:
+        """B C H W in 0..1, of any float type -> B C scale*H scale*W on its device, in one pass."""
+        check = lambda _done, _total: host.raise_if_interrupted()  # noqa: E731
+        result = upscale(self.core, image.float(), scale=self.core.scale, progress=check)
+        return result.image.to(image.dtype)
+
 
 def _below(prefix: str) -> str:
     """The prefix of what is in `network`, as `state_dict` has it."""
     return f"{prefix}.network" if prefix else "network"
 
 
-class UpscaleModel:
-    """What Load Swin2SR gives: the model, its place in ComfyUI's memory, and a plain call.
+class UpscaleModel(Descriptor):
+    """What Load Swin2SR gives: the model, its place in ComfyUI's memory, and a plain call."""
 
-    Nodes made for other upscalers need `scale`, `model`, `to`, `cpu`, `eval`, and a plain call.
-    """
+    model: ManagedNetwork
 
     def __init__(self, core: Model) -> None:
         self.model = ManagedNetwork(core)
         self.patcher = host.managed(self.model)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> UpscaleModel:
+        """A model of its own, in ComfyUI's care like this one."""
+        return UpscaleModel(replace(self.core, network=copy.deepcopy(self.core.network, memo)))
 
     @property
     def core(self) -> Model:
@@ -67,41 +79,18 @@ class UpscaleModel:
         return self.core.config
 
     @property
-    def scale(self) -> int:
-        """The enlargement of one call."""
-        return self.core.scale
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.in_channels
-
-    @property
-    def output_channels(self) -> int:
-        return self.config.in_channels
-
-    @property
     def device(self) -> torch.device:
         return self.core.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the feature maps."""
+        return self.core.network.dtype
 
     @property
     def weight_bytes(self) -> int:
         return self.patcher.model_size()
 
-    def to(self, device: torch.device | str) -> UpscaleModel:
-        self.model.to(device)
-        return self
-
-    def cpu(self) -> UpscaleModel:
-        return self.to("cpu")
-
-    def cuda(self) -> UpscaleModel:
-        return self.to("cuda")
-
-    def eval(self) -> UpscaleModel:
-        return self
-
     def __call__(self, image: Tensor) -> Tensor:
         """B C H W in 0..1 -> B C scale*H scale*W on the image's device, in one pass."""
-        check = lambda _done, _total: host.raise_if_interrupted()  # noqa: E731
-        result = upscale(self.core, image.float(), scale=self.scale, progress=check)
-        return result.image.to(image.dtype)
+        return self.model(image)
