@@ -50,18 +50,36 @@ def take(image: Tensor, mask: Tensor | None) -> Pictures:
     """The batch of the node's inputs. `mask` (B|1 H W) is what Load Image gives: 1 is transparent.
 
     A mask without any transparency is none: Load Image makes one for every picture.
-    Raises InputError for shapes that are no picture, and names a pixel that is not finite.
+    Raises InputError for what is no picture, and names a pixel that is not finite.
     """
-    if image.dim() != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
-        raise InputError(
-            "an image is a batch of B x H x W x C with C = 1, 3 or 4 channels, got "
-            f"{' x '.join(str(n) for n in image.shape)}"
-        )
+    _check_is_picture(image)
     _check_finite(image, "image")
     alpha = image[..., 3] if image.shape[-1] == 4 else None
     if mask is not None and bool(mask.any()):
         alpha = _opposite(_fitting(mask, image))
     return Pictures(image, alpha)
+
+
+def _check_is_picture(image: object) -> None:
+    if not isinstance(image, Tensor):
+        raise InputError(
+            f"an image is a batch of B x H x W x C, got {type(image).__name__}: the node before "
+            "this one gives something else; connect an IMAGE output"
+        )
+    if image.dim() == 4 and len(image) == 0:
+        raise InputError(
+            "the image is an empty batch: there is no picture in it; check the node before this one"
+        )
+    if image.dim() != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
+        raise InputError(
+            "an image is a batch of B x H x W x C with C = 1, 3 or 4 channels, got "
+            f"{' x '.join(str(n) for n in image.shape)}"
+        )
+    if not image.is_floating_point():
+        raise InputError(
+            f"the image holds whole numbers ({image.dtype}), expected floats from 0 to 1; divide "
+            "it by its largest value (255 for 8 bits) in the node that makes it"
+        )
 
 
 def put(frame: Frame, target: Tensor) -> None:

@@ -171,6 +171,22 @@ def test_a_mask_of_another_size_is_refused(compact, errors, upscale, make_pictur
         upscale(make_picture(8, 8), compact, mask=torch.ones(1, 9, 8))
 
 
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        (None, "got NoneType: the node before this one gives something else"),
+        ([torch.rand(1, 8, 8, 3)], "got list: the node before"),
+        (torch.rand(0, 8, 8, 3), "an empty batch: there is no picture in it"),
+        (torch.randint(0, 255, (1, 8, 8, 3), dtype=torch.uint8), r"whole numbers \(torch.uint8\)"),
+        (torch.ones(1, 8, 8, 3, dtype=torch.bool), r"whole numbers \(torch.bool\)"),
+    ],
+    ids=["none", "list", "empty", "bytes", "bools"],
+)
+def test_what_is_no_picture_gets_a_sentence(image, sentence, upscale, compact, errors):
+    with pytest.raises(errors.InputError, match=sentence):
+        upscale(image, compact)
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8, 2), (1, 8, 8, 5), (8, 8, 3), (0, 8, 8, 3)])
 def test_what_is_no_picture_is_refused(shape, compact, errors, upscale):
     with pytest.raises(errors.InputError, match="an image is a batch"):
