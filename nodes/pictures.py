@@ -68,7 +68,8 @@ def _check_is_picture(image: object) -> None:
         )
     if image.dim() == 4 and len(image) == 0:
         raise InputError(
-            "the image is an empty batch: there is no picture in it; check the node before this one"
+            "an image is a batch of one picture or more, got an empty one; check the node before "
+            "this one"
         )
     if image.dim() != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
         raise InputError(

@@ -176,7 +176,7 @@ def test_a_mask_of_another_size_is_refused(compact, errors, upscale, make_pictur
     [
         (None, "got NoneType: the node before this one gives something else"),
         ([torch.rand(1, 8, 8, 3)], "got list: the node before"),
-        (torch.rand(0, 8, 8, 3), "an empty batch: there is no picture in it"),
+        (torch.rand(0, 8, 8, 3), "one picture or more, got an empty one"),
         (torch.randint(0, 255, (1, 8, 8, 3), dtype=torch.uint8), r"whole numbers \(torch.uint8\)"),
         (torch.ones(1, 8, 8, 3, dtype=torch.bool), r"whole numbers \(torch.bool\)"),
     ],
