@@ -14,33 +14,22 @@ from PIL import Image
 
 from ...errors import InputError
 from ..frame import Frame, Pixels, over_white, to_pixels
+from .avif import write_avif
+from .formats import ANIMATED, DEEP, FORMATS, OPAQUE, format_of
 from .gif import write_gif
 from .metadata import Metadata, profile_fits
 from .output_file import output_file
+from .output_limits import check_output, not_animated
 from .png import write_apng, write_png
 from .tiff import write_tiff
 from .webp import write_webp, write_webp_animation
 
 logger = logging.getLogger(__name__)
 
-FORMATS = {
-    ".png": "PNG",
-    ".apng": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".gif": "GIF",
-}
-"""The format that each suffix stands for."""
-ANIMATED = frozenset(("PNG", "WEBP", "GIF"))
-DEEP = frozenset(("PNG", "TIFF"))
+__all__ = ["ANIMATED", "DEEP", "FORMATS", "JPEG_QUALITY", "format_of", "save_picture"]
+
 JPEG_QUALITY = 95
 
-_OPAQUE = frozenset(("JPEG", "BMP"))
-_JPEG_MAX_SIDE = 65500
 _JPEG_MAX_EXIF = 65533 - 6
 
 
@@ -55,16 +44,17 @@ def save_picture(
 ) -> None:
     """Write frames as the picture or animation that the suffix of `path` names.
 
-    Formats: .png (.apng), .jpg, .jpeg, .webp, .tif, .tiff, .bmp, .gif. Frames are taken one at a
-    time, so that a generator need not have them all. Samples are rounded as `to_pixels` says.
+    Formats: .png (.apng), .jpg, .jpeg, .webp, .tif, .tiff, .bmp, .gif, .avif. Frames are taken one
+    at a time, so that a generator need not have them all, and rounded as `to_pixels` says.
 
     metadata: what goes into the file besides pixels, as far as its format holds it. More than one
         frame makes an animation, played at `metadata.durations`.
     bits: 8, or 16 (PNG and TIFF).
-    quality: 0..100 for JPEG (95 if None; colour is never subsampled) and WebP (lossless if None);
-        other formats are lossless and have none, but GIF, which reduces each frame to 256 colours.
-    Alpha is kept in PNG, WebP, TIFF and, as all or nothing, in GIF; for JPEG and BMP the picture
-    is laid on white, with a warning.
+    quality: 0..100 for JPEG (95 if None; colour is never subsampled), AVIF (90 if None) and WebP
+        (lossless if None); other formats are lossless and have none, but GIF, which reduces each
+        frame to 256 colours.
+    Alpha is kept in PNG, WebP, TIFF, AVIF and, as all or nothing, in GIF; for JPEG and BMP the
+    picture is laid on white, with a warning.
 
     The file appears when it is complete; nothing is left behind by a failure or an interrupt.
     Raises InputError for an unknown suffix, what the format cannot hold, a missing or read-only
@@ -79,28 +69,19 @@ def save_picture(
         if first is None:
             raise InputError(f"{path.name} was not written: there are no frames to write")
         timed = len(metadata.durations) > 1
+        check_output(path, *first.size, 1, first.channels, bits)
         second = None if timed else next(frames, None)
         if not profile_fits(metadata.icc_profile, first.color.shape[1]):
             metadata = dataclasses.replace(metadata, icc_profile=None)
         if timed or second is not None:
             if kind not in ANIMATED:
-                raise _not_animated(path, kind)
+                raise not_animated(path, kind)
             rest = frames if second is None else chain([second], frames)
             animation = _alike(chain([to_pixels(first, bits)], (to_pixels(f, bits) for f in rest)))
             del first, second  # of an animation there is one float frame at a time
             _write_animation(sink, kind, animation, metadata, quality)
         else:
             _write_still(sink, kind, _holdable(first, kind, path), metadata, bits, quality)
-
-
-def format_of(path: Path) -> str:
-    """The format of a file name: PNG, JPEG, WEBP, TIFF, BMP or GIF; InputError for others."""
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise InputError(
-            f"cannot tell the format of {path.name}; end its name with one of {', '.join(FORMATS)}"
-        )
-    return kind
 
 
 def _check_options(
@@ -113,19 +94,12 @@ def _check_options(
     if quality is not None and not 0 <= quality <= 100:
         raise InputError(f"quality must be 0 to 100, got {quality}")
     if len(metadata.durations) > 1 and kind not in ANIMATED:
-        raise _not_animated(path, kind)
-
-
-def _not_animated(path: Path, kind: str) -> InputError:
-    return InputError(
-        f"{kind} holds one frame, not an animation; "
-        f"write {path.stem}.webp, {path.stem}.png or {path.stem}.gif"
-    )
+        raise not_animated(path, kind)
 
 
 def _holdable(frame: Frame, kind: str, path: Path) -> Frame:
     """The frame without the alpha that its format does not have."""
-    if kind not in _OPAQUE or frame.alpha is None:
+    if kind not in OPAQUE or frame.alpha is None:
         return frame
     logger.warning("%s has no transparency; %s is laid on white", kind, path.name)
     return over_white(frame)
@@ -177,6 +151,8 @@ def _write_still(
         write_gif(sink, [to_pixels(frame)], metadata, animated=False)
     elif kind == "JPEG":
         _write_jpeg(sink, frame, metadata, quality)
+    elif kind == "AVIF":
+        write_avif(sink, to_pixels(frame), metadata, quality)
     else:
         _image(frame).save(sink, "BMP", **({"dpi": metadata.dpi} if metadata.dpi else {}))
 
@@ -184,12 +160,6 @@ def _write_still(
 def _write_jpeg(
     sink: BufferedWriter, frame: Frame, metadata: Metadata, quality: int | None
 ) -> None:
-    if max(frame.size) > _JPEG_MAX_SIDE:
-        width, height = frame.size
-        raise InputError(
-            f"a JPEG is at most {_JPEG_MAX_SIDE} pixels a side, got {width} x {height}; "
-            "write a .png"
-        )
     exif = metadata.exif or b""
     if len(exif) > _JPEG_MAX_EXIF:
         logger.warning("the EXIF data (%d bytes) is too long for a JPEG and left out", len(exif))

@@ -15,12 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import InputError
 from ..frame import Pixels
 from .animation import Box, changed_box, ticks
 from .metadata import Metadata
-
-MAX_SIDE = 65535
 
 _TRANSPARENT = 255
 _KEEP, _CLEAR = 1, 2  # what becomes of a frame before the next
@@ -40,10 +37,6 @@ def write_gif(
     previous: Pixels | None = None
     for pixels in frames:
         height, width, channels = pixels.shape
-        if max(width, height) > MAX_SIDE:
-            raise InputError(
-                f"a GIF is at most {MAX_SIDE} pixels a side, got {width} x {height}; write a .png"
-            )
         if previous is None:
             sink.write(b"GIF89a" + struct.pack("<HHBBB", width, height, 0, 0, 0))
             if animated and metadata.loop != 1:

@@ -17,14 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import InputError
 from ..frame import Frame, Pixels, pixel_bands
 from .animation import Box, changed_box, frame_durations
 from .metadata import Metadata
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_CHUNKS = (b"cICP", b"cHRM", b"gAMA", b"sRGB")
-MAX_SIDE = 2**31 - 1
 
 _CHANNELS_OF_TYPE = {0: 1, 4: 2, 2: 3, 6: 4}
 _TYPE_OF_CHANNELS = {channels: kind for kind, channels in _CHANNELS_OF_TYPE.items()}
@@ -167,8 +165,6 @@ def _write_chunk(sink: BufferedWriter, name: bytes, content: bytes) -> None:
 def _write_preamble(
     sink: BufferedWriter, size: tuple[int, int], channels: int, bits: int, metadata: Metadata
 ) -> None:
-    if max(size) > MAX_SIDE:
-        raise InputError(f"a PNG is at most {MAX_SIDE} pixels a side, got {size[0]} x {size[1]}")
     sink.write(SIGNATURE)
     kind = _TYPE_OF_CHANNELS[channels]
     _write_chunk(sink, b"IHDR", struct.pack(">IIBBBBB", *size, bits, kind, 0, 0, 0))

@@ -19,8 +19,6 @@ from ..frame import Pixels
 from .animation import Box, changed_box, ticks
 from .metadata import Metadata, exif_block, parse_exif, with_dpi
 
-MAX_SIDE = 16383
-
 _MAX_MS = (1 << 24) - 1
 _ICC_FLAG, _ALPHA_FLAG, _EXIF_FLAG, _ANIMATION_FLAG = 0x20, 0x10, 0x08, 0x02
 _REPLACE = 0x02  # a frame's pixels replace what is below, their alpha included
@@ -66,12 +64,6 @@ def write_webp_animation(
 def _encoded(
     pixels: Pixels, quality: int | None, *, icc_profile: bytes = b"", exif: bytes = b""
 ) -> bytes:
-    height, width = pixels.shape[:2]
-    if max(width, height) > MAX_SIDE:
-        raise InputError(
-            f"a WebP picture is at most {MAX_SIDE} pixels a side, got {width} x {height}; "
-            "write a .png"
-        )
     grey = pixels.shape[2] <= 2
     colors = np.concatenate([pixels[..., :1]] * 3 + [pixels[..., 1:]], axis=2) if grey else pixels
     file = io.BytesIO()
