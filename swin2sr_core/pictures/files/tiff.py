@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from io import BufferedWriter
 from typing import cast
 
@@ -59,7 +60,7 @@ def readable_at_16(image: Image.Image) -> bool:
 
 
 def decode_16(
-    image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]
+    image: ImageFile.ImageFile, reopen: Callable[[], AbstractContextManager[ImageFile.ImageFile]]
 ) -> NDArray[np.uint16]:
     """All 16 bits of a TIFF with `readable_at_16`, turned upright: H x W x 3 or 4, alpha straight.
 
