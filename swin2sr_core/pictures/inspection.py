@@ -117,7 +117,7 @@ def inspected(source: Source, limits: Limits, notices: Notices, *, pages: bool) 
         paged = image.format == "TIFF" and len(numbers) > 1
         animated = len(numbers) > 1 and not paged
         channels, bits = _declared(image, looks.png, numbers if paged else (), notices)
-        metadata = replace(gathered(image, looks, exif, notices), bits=bits)
+        metadata = replace(gathered(image, looks, exif, notices), bits=bits, paged=paged)
         layout = None
         if animated:
             limits.check_frames(source.name, [size], len(numbers))

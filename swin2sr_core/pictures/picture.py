@@ -146,7 +146,8 @@ def open_picture(
     """Open a picture or animation of any kind that the installed Pillow decodes.
 
     path: a file, or an opened binary file, which is read whole. The content tells the format.
-    pages: whether all pages of a TIFF are frames; else the first is, and a notice tells of the rest.
+    pages: whether all pages of a TIFF are frames; else the first is, and a notice
+        tells of the rest.
     Of a still picture this reads the header alone; an animation is decoded once, to know its
     timing and whether any frame has colour or transparency.
 

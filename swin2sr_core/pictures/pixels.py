@@ -114,8 +114,6 @@ def _from_cmyk(image: Image.Image, tell: Callable[[str], None]) -> Image.Image:
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
-        tell(
-            f"is in colours whose CMYK profile could not be used ({error}); colours are approximate"
-        )
+        tell(f"has colours whose CMYK profile could not be used ({error}); they are approximate")
         return image.convert("RGB")
     return converted or image.convert("RGB")

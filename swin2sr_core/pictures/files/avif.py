@@ -27,6 +27,7 @@ def write_avif(
         subsampling="4:4:4",
         icc_profile=metadata.icc_profile or b"",
         exif=_exif(metadata),
+        xmp=metadata.xmp or b"",
     )
 
 

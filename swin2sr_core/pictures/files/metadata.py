@@ -43,7 +43,7 @@ class Metadata:
     loop: how many times an animation plays; 0 is forever.
     png_color: PNG's own colour chunks (name, content): gAMA, cHRM, sRGB, cICP, mDCV, cLLI.
     xmp: an XMP packet in UTF-8. iptc: IPTC records (IIM). comment: of a JPEG or GIF, as it stands.
-    texts: of a PNG, in their order.
+    texts: of a PNG, in their order. paged: whether frames are pages, each a picture of its own.
     """
 
     icc_profile: bytes | None = None
@@ -57,6 +57,7 @@ class Metadata:
     iptc: bytes | None = None
     comment: bytes | None = None
     texts: tuple[PngText, ...] = ()
+    paged: bool = False
 
     def stripped(self) -> Metadata:
         """Without all that tells of the picture's making: only how its pixels are to be shown."""

@@ -18,7 +18,7 @@ from PIL import Image
 from ..frame import Frame, Pixels, pixel_bands
 from .animation import Box, changed_box, frame_durations
 from .metadata import Metadata
-from .png_chunks import CHANNELS_OF_TYPE, SIGNATURE, PngHeader
+from .png_chunks import CHANNELS_OF_TYPE, SIGNATURE, XMP_KEYWORD, PngHeader, PngText
 from .source import Source
 
 _TYPE_OF_CHANNELS = {channels: kind for kind, channels in CHANNELS_OF_TYPE.items()}
@@ -26,6 +26,7 @@ _LEVEL = 4  # of zlib: 6 takes three times as long for one part in twenty
 _CHUNK_BYTES = 1 << 18
 _PER_METER = 0.0254
 _MAX_DELAY = 65535
+_COMMENT = b"Comment"
 
 
 def decode_16(source: Source, header: PngHeader) -> NDArray[np.uint16]:
@@ -137,6 +138,28 @@ def _write_preamble(
         _write_chunk(sink, b"pHYs", struct.pack(">IIB", x, y, 1))
     if metadata.exif:
         _write_chunk(sink, b"eXIf", metadata.exif)
+    if metadata.xmp:
+        _write_text(sink, PngText(XMP_KEYWORD, metadata.xmp.decode()), international=True)
+    for text in metadata.texts:
+        _write_text(sink, text)
+
+
+def _write_text(sink: BufferedWriter, text: PngText, *, international: bool = False) -> None:
+    """Not compressed, as most programs that look for a workflow want it."""
+    keyword = text.keyword.encode("latin-1", "replace").replace(b"\0", b" ")[:79] or _COMMENT
+    plain = not (international or text.language or text.translated or "\0" in text.text)
+    try:
+        content = text.text.encode("latin-1") if plain else None
+    except UnicodeEncodeError:
+        content = None
+    if content is not None:
+        _write_chunk(sink, b"tEXt", keyword + b"\0" + content)
+        return
+    language = text.language.encode("ascii", "ignore").replace(b"\0", b"")
+    translated = text.translated.encode("utf-8", "replace").replace(b"\0", b" ")
+    content = text.text.encode("utf-8", "replace")
+    head = keyword + b"\0\0\0" + language + b"\0" + translated + b"\0"
+    _write_chunk(sink, b"iTXt", head + content)
 
 
 def _frame_control(sequence: int, box: Box, milliseconds: float) -> bytes:
