@@ -7,57 +7,38 @@ with open_picture("in.webp") as picture:
 
 from __future__ import annotations
 
-import logging
 import struct
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ..errors import InputError
 from .files import png, tiff
-from .files.animation import DEFAULT_MS
-from .files.metadata import (
-    Metadata,
-    carried_exif,
-    orientation,
-    plays,
-    profile_fits,
-    read_dpi,
-    read_exif,
-)
+from .files.metadata import Metadata
+from .files.notices import Notices
+from .files.readable import FIRST
+from .files.source import source_of
 from .frame import Frame, Pixels, from_pixels
-from .pixels import declared_channels, is_deep, is_grey, to_array
+from .inspection import Facts, Limits, inspected, opened
+from .limits import MAX_FRAMES, MAX_PIXELS
+from .pixels import to_array
+from .survey import arranged, composited
 
-logger = logging.getLogger(__name__)
+__all__ = ["MAX_FRAMES", "MAX_PIXELS", "Picture", "open_picture"]
 
-MAX_PIXELS = 100_000_000
-"""The most pixels a picture may have unless told otherwise: x4 makes 1.6 billion of them."""
-
-_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
-_ANIMATED = ("PNG", "WEBP", "GIF")
 _DAMAGE = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError),
-    *(struct.error, zlib.error),
+    *(struct.error, zlib.error, AttributeError, AssertionError, RuntimeError),
 )
+"""What Pillow raises, by its many formats, on files that are not as they should be."""
 _pillow_settings = RLock()
-
-
-class _Layout(NamedTuple):
-    """What all frames of an animation are, so that they fit into one file."""
-
-    grey: bool
-    alpha: bool
-
-    @property
-    def channels(self) -> int:
-        return (1 if self.grey else 3) + self.alpha
 
 
 @dataclass(frozen=True)
@@ -65,6 +46,8 @@ class Picture:
     """An opened picture file: `size` is (width, height) as it is looked at, orientation applied.
 
     `channels` is what its frames have at most: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+    `frame_count` counts frames of an animation or pages of a TIFF; pages may differ in size, and
+    `size` is the first one's.
     """
 
     path: Path
@@ -72,11 +55,25 @@ class Picture:
     frame_count: int
     channels: int
     metadata: Metadata
-    _max_pixels: int
-    _orientation: int
-    _png: png.PngHeader | None
-    _layout: _Layout | None
+    _facts: Facts
+    _limits: Limits
+    _notices: Notices
     _files: ExitStack
+
+    @property
+    def format(self) -> str:
+        """The format as Pillow names it: what the content is, whatever the file's name."""
+        return self._facts.format
+
+    @property
+    def paged(self) -> bool:
+        """Whether the frames are pages, each a picture of its own."""
+        return self.frame_count > 1 and self._facts.layout is None
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was left out or read in part so far, a sentence each with the file's name."""
+        return self._notices.told
 
     def frames(self) -> Iterator[Frame]:
         """Decode one frame after the other; those of an animation are fully composited.
@@ -88,85 +85,93 @@ class Picture:
         return self._files.enter_context(closing(self._decoded()))
 
     def _decoded(self) -> Generator[Frame, None, None]:
-        if self._layout is None:
-            # closed before the consumer, who may want to replace the file, goes on
-            with self._reading(), _opened(self.path) as image:
-                pixels = self._still(image)
-            yield from_pixels(pixels)
+        facts = self._facts
+        if facts.layout is None:
+            for number in facts.numbers:
+                # closed before the consumer, who may want to replace the file, goes on
+                with self._reading(), opened(facts.source) as image:
+                    pixels = self._still(image, number)
+                yield from_pixels(pixels)
             return
-        with self._reading():
-            image = _opened(self.path)
-        with image:
-            for number in _frame_numbers(image):
+        with ExitStack() as files:
+            with self._reading():
+                image = files.enter_context(opened(facts.source))
+            for number in facts.numbers:
                 with self._reading():
-                    pixels = _composited(image, number, self.size, self._max_pixels)
-                    pixels = _arranged(pixels, self._layout)
+                    self._check_unchanged(image)
+                    pixels = arranged(composited(image, number, self.size), facts.layout)
                 yield from_pixels(pixels)
 
     def _reading(self) -> AbstractContextManager[None]:
-        return _reading(self.path, self._max_pixels)
+        return _reading(self.path, self._limits.pixels)
 
-    def _still(self, image: ImageFile.ImageFile) -> Pixels:
-        if self._png and self._png.readable_at_16:
-            pixels = png.decode_16(self.path, self._png)
-        elif tiff.readable_at_16(image):
-            return tiff.decode_16(image, lambda: _opened(self.path))
+    def _still(self, image: ImageFile.ImageFile, number: int) -> Pixels:
+        header = self._facts.png
+        if number:
+            image.seek(number)
         else:
-            pixels = to_array(image)
-        return pixels if image.format == "TIFF" else _turned(pixels, self._orientation)
+            self._check_unchanged(image)
+        if header and header.readable_at_16:
+            pixels = png.decode_16(self._facts.source, header)
+        elif tiff.readable_at_16(image):
+            return tiff.decode_16(image, lambda: self._reopened(number))
+        else:
+            pixels = to_array(image, self._notices.tell)
+        return pixels if image.format == "TIFF" else _turned(pixels, self._facts.turn)
+
+    @contextmanager
+    def _reopened(self, number: int) -> Iterator[ImageFile.ImageFile]:
+        with opened(self._facts.source) as image:
+            image.seek(number)
+            yield image
+
+    def _check_unchanged(self, image: Image.Image) -> None:
+        """What was checked is what is decoded."""
+        width, height = self.size
+        if sorted(image.size) != sorted((width, height)) and image.tell() == 0:
+            raise InputError(
+                f"{self.path} has changed while it was read, from {width} x {height} to "
+                f"{image.width} x {image.height} pixels; try again"
+            )
 
 
 @contextmanager
-def open_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Iterator[Picture]:
-    """Open a picture or animation of PNG, JPEG, WebP, TIFF, BMP or GIF, told by its content.
+def open_picture(
+    path: str | Path | BinaryIO,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    max_frames: int = MAX_FRAMES,
+    pages: bool = False,
+) -> Iterator[Picture]:
+    """Open a picture or animation of any kind that the installed Pillow decodes.
 
+    path: a file, or an opened binary file, which is read whole. The content tells the format.
+    pages: whether all pages of a TIFF are frames; else the first is, and a notice
+        tells of the rest.
     Of a still picture this reads the header alone; an animation is decoded once, to know its
-    timing and whether any frame has colour or transparency. Of a TIFF the first page counts.
+    timing and whether any frame has colour or transparency.
 
     Raises InputError for a file that is missing, unreadable, no picture or damaged, and for one of
-    more than `max_pixels` pixels (of one frame).
+    more than `max_pixels` pixels (of one frame), more than `max_frames` frames, or more pixels in
+    all of them than `limits.TOTAL_PICTURES` pictures may have.
     """
-    path = Path(path)
+    source = source_of(path)
+    notices = Notices(str(source.name))
+    limits = Limits(max_pixels, max_frames)
     with ExitStack() as files:
-        with _reading(path, max_pixels), _opened(path) as image:
-            picture = _inspected(image, path, max_pixels, files)
-        yield picture
-
-
-def _inspected(image: Image.Image, path: Path, max_pixels: int, files: ExitStack) -> Picture:
-    turned_by_pillow = image.format == "TIFF"
-    width, height = tiff.stored_size(image) if turned_by_pillow else image.size
-    _check_size(path, (width, height), max_pixels)
-    header = png.read_header(path) if image.format == "PNG" else None
-    exif = read_exif(image, header.chunks.get(b"eXIf") if header else None)
-    turn = orientation(exif)
-    numbers = _frame_numbers(image)
-    animated = len(numbers) > 1
-    bits = _depth(image, header, path)
-    metadata = Metadata(
-        icc_profile=_fitting_profile(image),
-        dpi=read_dpi(image, exif),
-        exif=carried_exif(exif),
-        bits=bits,
-        loop=plays(image.info, image.format) if animated else 0,
-        png_color=_color_chunks(header),
-    )
-    layout = None
-    if animated:
-        layout, durations = _surveyed(image, numbers, max_pixels)
-        metadata = replace(metadata, durations=durations)
-        turn = 1  # no player of animations looks at the orientation
-    size = (height, width) if turn >= 5 else (width, height)
-    channels = layout.channels if layout else declared_channels(image)
-    return Picture(
-        path, size, len(numbers), channels, metadata, max_pixels, turn, header, layout, files
-    )
-
-
-def _opened(path: Path) -> ImageFile.ImageFile:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a picture; name a file in it")
-    return Image.open(path, formats=_FORMATS)
+        with _reading(source.name, max_pixels):
+            facts = inspected(source, limits, notices, pages=pages)
+        yield Picture(
+            path=source.name,
+            size=facts.size,
+            frame_count=len(facts.numbers),
+            channels=facts.channels,
+            metadata=facts.metadata,
+            _facts=facts,
+            _limits=limits,
+            _notices=notices,
+            _files=files,
+        )
 
 
 @contextmanager
@@ -179,12 +184,17 @@ def _reading(path: Path, max_pixels: int) -> Iterator[None]:
         except FileNotFoundError as error:
             raise InputError(f"there is no file {path}; check the name") from error
         except UnidentifiedImageError as error:
-            formats = ", ".join(_FORMATS)
+            formats = ", ".join(FIRST)
             raise InputError(
-                f"{path} is not a picture of a kind that is read here ({formats}), or damaged"
+                f"{path} is not a picture of a kind that is read here ({formats}, and what else "
+                "the installed Pillow decodes), or damaged"
             ) from error
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise _too_large(path, "too many", max_pixels) from error
+            raise Limits(max_pixels, 0).too_large(path, "too many") from error
+        except MemoryError as error:
+            raise InputError(
+                f"{path} is damaged, or there is not enough memory to decode it"
+            ) from error
         except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno:
                 raise InputError(f"cannot read {path}: {error.strerror}") from error
@@ -193,86 +203,6 @@ def _reading(path: Path, max_pixels: int) -> Iterator[None]:
             ) from error
         finally:
             Image.MAX_IMAGE_PIXELS = before
-
-
-def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
-    if size[0] * size[1] > max_pixels:
-        raise _too_large(path, f"{size[0]} x {size[1]}", max_pixels)
-
-
-def _too_large(path: Path, what: str, max_pixels: int) -> InputError:
-    return InputError(
-        f"{path} has {what} pixels, and the limit is {max_pixels:,}; make it smaller, or raise "
-        "the limit (max_pixels) if you trust the file"
-    )
-
-
-def _frame_numbers(image: Image.Image) -> range:
-    """Which of Pillow's frames are those of the picture or animation."""
-    count = int(getattr(image, "n_frames", 1))
-    if image.format == "TIFF" and count > 1:
-        logger.warning("the TIFF has %d pages; only the first is read", count)
-    if image.format not in _ANIMATED or count == 1:
-        return range(1)
-    # the first picture of an APNG may be one for readers without animation
-    return range(1 if image.info.get("default_image") else 0, count)
-
-
-def _depth(image: Image.Image, header: png.PngHeader | None, path: Path) -> int:
-    readable = bool(header and header.readable_at_16) or tiff.readable_at_16(image)
-    if is_deep(image) or readable:
-        return 16
-    if (header and header.depth == 16) or tiff.bits_per_sample(image) > 8:
-        logger.warning("%s has more than 8 bits in a way of which only 8 are read", path)
-    return 8
-
-
-def _fitting_profile(image: Image.Image) -> bytes | None:
-    profile = image.info.get("icc_profile")
-    known = is_grey(image) or image.mode in ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr")
-    return profile if known and profile_fits(profile, 1 if is_grey(image) else 3) else None
-
-
-def _color_chunks(header: png.PngHeader | None) -> tuple[tuple[bytes, bytes], ...]:
-    chunks = header.chunks if header else {}
-    return tuple((name, chunks[name]) for name in png.COLOR_CHUNKS if name in chunks)
-
-
-def _surveyed(
-    image: Image.Image, numbers: range, max_pixels: int
-) -> tuple[_Layout, tuple[float, ...]]:
-    """What all frames have in common, and how long each is shown."""
-    grey, alpha, durations = True, False, []
-    for number in numbers:
-        pixels = _composited(image, number, image.size, max_pixels)
-        # GIF has no grey to declare: its colours tell
-        plain = image.format == "GIF" and bool((pixels[..., :1] == pixels[..., 1:3]).all())
-        grey &= pixels.shape[2] <= 2 or plain
-        # encoders declare alpha for their own use too: to leave pixels as they were before
-        if pixels.shape[2] in (2, 4):
-            alpha |= bool((pixels[..., -1] < np.iinfo(pixels.dtype).max).any())
-        durations.append(float(image.info.get("duration", DEFAULT_MS)))
-    return _Layout(grey, alpha), tuple(durations)
-
-
-def _composited(image: Image.Image, number: int, size: tuple[int, int], max_pixels: int) -> Pixels:
-    image.seek(number)
-    if image.size != size:  # a GIF may draw outside of its own canvas
-        _check_size(Path(str(getattr(image, "filename", ""))), image.size, max_pixels)
-        return to_array(image.crop((0, 0, *size)))
-    return to_array(image)
-
-
-def _arranged(pixels: Pixels, layout: _Layout) -> Pixels:
-    channels = pixels.shape[2]
-    color, alpha = pixels[..., : 1 if channels <= 2 else 3], pixels[..., 3 if channels > 2 else 1 :]
-    if layout.grey:
-        color = color[..., :1]
-    elif channels <= 2:
-        color = np.repeat(color, 3, axis=2)
-    if layout.alpha and not alpha.shape[2]:
-        alpha = np.full_like(color[..., :1], np.iinfo(pixels.dtype).max)
-    return np.concatenate([color, alpha], axis=2) if layout.alpha else color
 
 
 def _turned(pixels: Pixels, turn: int) -> Pixels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +28,17 @@ def is_deep(image: Image.Image) -> bool:
     return image.mode in ("I", "F") or image.mode.startswith("I;16")
 
 
-def to_array(image: Image.Image) -> Pixels:
+def to_array(image: Image.Image, tell: Callable[[str], None] = logger.warning) -> Pixels:
     """An image of any mode as H x W x C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
 
     uint16 where `is_deep`, else uint8. Transparent colours and palette entries become alpha,
     premultiplied colours straight. A palette of greys becomes grey. CMYK goes through its colour
-    profile to sRGB where it has one.
+    profile to sRGB where it has one; `tell` gets a sentence where that does not work.
     """
     if is_deep(image):
         return _deep(image)[..., None]
     if image.mode == "CMYK":
-        array = np.asarray(_from_cmyk(image))
+        array = np.asarray(_from_cmyk(image, tell))
     else:
         array = np.asarray(image.convert(_plain_mode(image)))
     array = array.reshape(*array.shape[:2], -1)
@@ -92,14 +93,14 @@ def _normalised(values: NDArray[np.generic]) -> NDArray[np.uint16]:
     return np.rint(scale * (65535 / white)).astype(np.uint16)
 
 
-def _from_cmyk(image: Image.Image) -> Image.Image:
+def _from_cmyk(image: Image.Image, tell: Callable[[str], None]) -> Image.Image:
     profile = image.info.get("icc_profile")
     if not profile:
         return image.convert("RGB")
     try:
         from PIL import ImageCms
     except ImportError:  # a build of Pillow without littleCMS
-        logger.warning("this Pillow has no colour management; colours from CMYK are approximate")
+        tell("is in CMYK, and this Pillow has no colour management; colours are approximate")
         return image.convert("RGB")
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -113,6 +114,6 @@ def _from_cmyk(image: Image.Image) -> Image.Image:
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
-        logger.warning("the CMYK profile could not be used (%s); colours are approximate", error)
+        tell(f"has colours whose CMYK profile could not be used ({error}); they are approximate")
         return image.convert("RGB")
     return converted or image.convert("RGB")

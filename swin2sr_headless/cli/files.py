@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from swin2sr_core.engine.upscale import Report
 from swin2sr_core.errors import InputError
 from swin2sr_core.picture_job import Callbacks, PictureJob, PictureReport
 from swin2sr_core.pictures import Picture, open_picture
-from swin2sr_core.pictures.files.encoders import DEEP, format_of, save_picture
+from swin2sr_core.pictures.files.encoders import save_picture
+from swin2sr_core.pictures.files.formats import DEEP, PAGED, format_of
 from swin2sr_core.pictures.files.metadata import Metadata
 from swin2sr_core.pictures.frame import Frame, Pixels, from_pixels, over_white, to_pixels
 from swin2sr_core.pictures.input_gate import gated
+from swin2sr_core.pictures.limits import MAX_FRAMES
 from swin2sr_core.planning.picture_plan import PicturePlan
 
 from .comparison import side_by_side
@@ -30,11 +33,16 @@ class Writing:
     quality: int | None
     overwrite: bool
     max_pixels: int
+    max_frames: int = MAX_FRAMES
+    strip_metadata: bool = False
 
 
 @dataclass(frozen=True)
 class Done:
-    """A finished picture. `peak_of` tells whose `peak_bytes` are: "device" or "process"."""
+    """A finished picture. `peak_of` tells whose `peak_bytes` are: "device" or "process".
+
+    told: what reading and writing had to say, which is shown when it happens.
+    """
 
     target: Target
     input_size: tuple[int, int]
@@ -42,6 +50,7 @@ class Done:
     done: PictureReport
     peak_bytes: int | None
     peak_of: str
+    told: tuple[str, ...] = ()
 
     @property
     def report(self) -> Report:
@@ -73,7 +82,7 @@ class Done:
             "peak_memory_of": self.peak_of,
             "forecast_bytes": plan.plan.total_bytes,
             "measured_bytes": self.done.peak_bytes,
-            "notices": self.done.notices,
+            "notices": [*self.told, *self.done.notices],
             "fallbacks": list(self.done.fallbacks),
             "plan": plan.plan.to_dict(),
             **({} if faces is None else {"faces": faces}),
@@ -95,20 +104,22 @@ class FileUpscaler:
         Raises a Swin2SRError; what was begun has vanished then.
         """
         with (
-            open_picture(target.source, self.writing.max_pixels) as picture,
+            self._opened(target) as picture,
             self.console.bar(label, picture.frame_count) as bar,
             folder_of(target.output),
         ):
             work = _FileWork(self, picture, bar, keep_first=target.comparison is not None)
-            save_picture(
+            metadata = picture.metadata
+            told = save_picture(
                 target.output,
                 work.frames(),
-                picture.metadata,
+                metadata.stripped() if self.writing.strip_metadata else metadata,
                 bits=self._bits(picture, target),
                 quality=self.writing.quality,
                 overwrite=self.writing.overwrite,
             )
-            self._compare(target, work, picture.metadata)
+            self._compare(target, work, metadata)
+            told = (*picture.notices, *told)
         peak = work.report.peak_bytes
         of_process = self.job.model.device.type == "cpu" or peak is None
         return Done(
@@ -118,6 +129,15 @@ class FileUpscaler:
             done=work.report,
             peak_bytes=peak_process_bytes() if of_process else peak,
             peak_of="process" if of_process else "device",
+            told=told,
+        )
+
+    def _opened(self, target: Target) -> AbstractContextManager[Picture]:
+        return open_picture(
+            target.source,
+            self.writing.max_pixels,
+            max_frames=self.writing.max_frames,
+            pages=format_of(target.output) in PAGED,
         )
 
     def _bits(self, picture: Picture, target: Target) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from swin2sr_core.errors import Interrupted
 from swin2sr_core.pictures.input_paths import expand_inputs
+from swin2sr_core.pictures.limits import MAX_FRAMES, MAX_PIXELS
 
 from ..failures import INTERRUPTED, Failure
 from .arguments import (
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from .files import Done, FileUpscaler
     from .targets import Target
 
-MAX_PIXELS = 100_000_000
 _EXAMPLES = """\
   swin2sr upscale photo.jpg                      writes photo_x4.jpg beside it
   swin2sr upscale photo.jpg -o large.png         another name and format
@@ -51,7 +51,8 @@ def register(commands: Commands[Parser]) -> None:
         "inputs",
         nargs="+",
         metavar="IN",
-        help="pictures (PNG, JPEG, WebP, TIFF, BMP, GIF; animations too), folders, or patterns",
+        help="pictures (PNG, JPEG, WebP, TIFF, AVIF and what else Pillow reads; animations and "
+        "pages too), folders, or patterns",
     )
     parser.add_argument(
         "-o",
@@ -76,6 +77,13 @@ def register(commands: Commands[Parser]) -> None:
         default=MAX_PIXELS,
         metavar="N",
         help=f"refuse inputs with more pixels than this (default: {MAX_PIXELS:,})",
+    )
+    parser.add_argument(
+        "--max-frames",
+        type=whole_number(1, 10**9),
+        default=MAX_FRAMES,
+        metavar="N",
+        help=f"refuse animations with more frames than this (default: {MAX_FRAMES:,})",
     )
     parser.add_argument(
         "--progress",
@@ -119,7 +127,13 @@ def _add_writing(parser: argparse.ArgumentParser) -> None:
         "--quality",
         type=whole_number(0, 100),
         metavar="N",
-        help="0 to 100 for JPEG (default: 95) and WebP (default: lossless)",
+        help="0 to 100 for JPEG (default: 95), AVIF (default: 90) and WebP (default: lossless)",
+    )
+    parser.add_argument(
+        "--strip-metadata",
+        action="store_true",
+        help="leave out EXIF, XMP, IPTC, comments, texts and workflows; colour profile and "
+        "resolution stay (default: all that the format holds)",
     )
 
 
@@ -157,7 +171,14 @@ def _prepared(
         compare=args.compare,
         overwrite=args.overwrite,
     )
-    writing = Writing(args.bits, args.quality, args.overwrite, args.max_pixels)
+    writing = Writing(
+        args.bits,
+        args.quality,
+        args.overwrite,
+        args.max_pixels,
+        args.max_frames,
+        args.strip_metadata,
+    )
     job = PictureJob(model, settings, faces=_face_step(args))
     return FileUpscaler(job, writing, console, stop), targets
 

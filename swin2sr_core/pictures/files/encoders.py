@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
-import logging
+from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from io import BufferedWriter
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
+from typing import TypeVar
 
 from ...errors import InputError
 from ..frame import Frame, Pixels, over_white, to_pixels
+from .avif import write_avif
+from .carrying import carried
+from .color import fitted
+from .formats import ANIMATED, DEEP, FORMATS, OPAQUE, PAGED, format_of
 from .gif import write_gif
-from .metadata import Metadata, profile_fits
+from .jpeg import QUALITY as JPEG_QUALITY
+from .jpeg import as_image, write_jpeg
+from .metadata import Metadata
+from .notices import Notices
 from .output_file import output_file
+from .output_limits import check_output, not_animated
 from .png import write_apng, write_png
 from .tiff import write_tiff
 from .webp import write_webp, write_webp_animation
 
-logger = logging.getLogger(__name__)
+__all__ = ["ANIMATED", "DEEP", "FORMATS", "JPEG_QUALITY", "format_of", "save_picture"]
 
-FORMATS = {
-    ".png": "PNG",
-    ".apng": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".gif": "GIF",
-}
-"""The format that each suffix stands for."""
-ANIMATED = frozenset(("PNG", "WEBP", "GIF"))
-DEEP = frozenset(("PNG", "TIFF"))
-JPEG_QUALITY = 95
 
-_OPAQUE = frozenset(("JPEG", "BMP"))
-_JPEG_MAX_SIDE = 65500
-_JPEG_MAX_EXIF = 65533 - 6
+T = TypeVar("T")
 
 
 def save_picture(
@@ -52,19 +41,23 @@ def save_picture(
     bits: int = 8,
     quality: int | None = None,
     overwrite: bool = False,
-) -> None:
+) -> tuple[str, ...]:
     """Write frames as the picture or animation that the suffix of `path` names.
 
-    Formats: .png (.apng), .jpg, .jpeg, .webp, .tif, .tiff, .bmp, .gif. Frames are taken one at a
-    time, so that a generator need not have them all. Samples are rounded as `to_pixels` says.
+    Formats: .png (.apng), .jpg, .jpeg, .webp, .tif, .tiff, .bmp, .gif, .avif. Frames are taken one
+    at a time, so that a generator need not have them all, and rounded as `to_pixels` says.
 
     metadata: what goes into the file besides pixels, as far as its format holds it. More than one
-        frame makes an animation, played at `metadata.durations`.
+        frame makes an animation, played at `metadata.durations`, or, where it is
+        `metadata.paged`, the pages of a TIFF (of other formats the first alone is written).
     bits: 8, or 16 (PNG and TIFF).
-    quality: 0..100 for JPEG (95 if None; colour is never subsampled) and WebP (lossless if None);
-        other formats are lossless and have none, but GIF, which reduces each frame to 256 colours.
-    Alpha is kept in PNG, WebP, TIFF and, as all or nothing, in GIF; for JPEG and BMP the picture
-    is laid on white, with a warning.
+    quality: 0..100 for JPEG (95 if None; colour is never subsampled), AVIF (90 if None) and WebP
+        (lossless if None); other formats are lossless and have none, but GIF, which reduces each
+        frame to 256 colours.
+    Alpha is kept in PNG, WebP, TIFF, AVIF and, as all or nothing, in GIF; for JPEG and BMP the
+    picture is laid on white, with a notice.
+
+    Returns what could not be kept as it was: sentences with the file's name, which are logged, too.
 
     The file appears when it is complete; nothing is left behind by a failure or an interrupt.
     Raises InputError for an unknown suffix, what the format cannot hold, a missing or read-only
@@ -73,34 +66,28 @@ def save_picture(
     path, metadata = Path(path), metadata or Metadata()
     kind = format_of(path)
     _check_options(path, kind, metadata, bits, quality)
+    notices = Notices(str(path))
     with output_file(path, overwrite=overwrite) as sink:
         frames = iter(frames)
         first = next(frames, None)
         if first is None:
             raise InputError(f"{path.name} was not written: there are no frames to write")
+        check_output(path, *first.size, 1, first.channels, bits)
+        writer = _Writer(path, kind, metadata, bits, quality, notices)
         timed = len(metadata.durations) > 1
-        second = None if timed else next(frames, None)
-        if not profile_fits(metadata.icc_profile, first.color.shape[1]):
-            metadata = dataclasses.replace(metadata, icc_profile=None)
-        if timed or second is not None:
+        begun = deque([first])
+        del first  # of an animation there is one float frame at a time
+        if not timed and not metadata.paged:
+            begun.extend(islice(frames, 1))
+        if kind in PAGED and metadata.paged:
+            write_tiff(sink, writer.pages(chain(_taken(begun), frames)), bits)
+        elif timed or len(begun) > 1:
             if kind not in ANIMATED:
-                raise _not_animated(path, kind)
-            rest = frames if second is None else chain([second], frames)
-            animation = _alike(chain([to_pixels(first, bits)], (to_pixels(f, bits) for f in rest)))
-            del first, second  # of an animation there is one float frame at a time
-            _write_animation(sink, kind, animation, metadata, quality)
+                raise not_animated(path, kind)
+            writer.write_animation(sink, chain(_taken(begun), frames))
         else:
-            _write_still(sink, kind, _holdable(first, kind, path), metadata, bits, quality)
-
-
-def format_of(path: Path) -> str:
-    """The format of a file name: PNG, JPEG, WEBP, TIFF, BMP or GIF; InputError for others."""
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise InputError(
-            f"cannot tell the format of {path.name}; end its name with one of {', '.join(FORMATS)}"
-        )
-    return kind
+            writer.write_still(sink, begun.popleft())
+    return notices.told
 
 
 def _check_options(
@@ -113,22 +100,13 @@ def _check_options(
     if quality is not None and not 0 <= quality <= 100:
         raise InputError(f"quality must be 0 to 100, got {quality}")
     if len(metadata.durations) > 1 and kind not in ANIMATED:
-        raise _not_animated(path, kind)
+        raise not_animated(path, kind)
 
 
-def _not_animated(path: Path, kind: str) -> InputError:
-    return InputError(
-        f"{kind} holds one frame, not an animation; "
-        f"write {path.stem}.webp, {path.stem}.png or {path.stem}.gif"
-    )
-
-
-def _holdable(frame: Frame, kind: str, path: Path) -> Frame:
-    """The frame without the alpha that its format does not have."""
-    if kind not in _OPAQUE or frame.alpha is None:
-        return frame
-    logger.warning("%s has no transparency; %s is laid on white", kind, path.name)
-    return over_white(frame)
+def _taken(queue: deque[T]) -> Iterator[T]:
+    """What waits, without keeping it."""
+    while queue:
+        yield queue.popleft()
 
 
 def _alike(frames: Iterable[Pixels]) -> Iterator[Pixels]:
@@ -144,68 +122,66 @@ def _alike(frames: Iterable[Pixels]) -> Iterator[Pixels]:
         yield pixels
 
 
-def _write_animation(
-    sink: BufferedWriter,
-    kind: str,
-    frames: Iterator[Pixels],
-    metadata: Metadata,
-    quality: int | None,
-) -> None:
-    if kind == "PNG":
-        write_apng(sink, frames, metadata)
-    elif kind == "WEBP":
-        write_webp_animation(sink, frames, metadata, quality)
-    else:
-        write_gif(sink, frames, metadata, animated=True)
+@dataclass(frozen=True)
+class _Writer:
+    """How one file is written, and what is told of it."""
 
+    path: Path
+    kind: str
+    metadata: Metadata
+    bits: int
+    quality: int | None
+    notices: Notices
 
-def _write_still(
-    sink: BufferedWriter,
-    kind: str,
-    frame: Frame,
-    metadata: Metadata,
-    bits: int,
-    quality: int | None,
-) -> None:
-    if kind == "PNG":
-        write_png(sink, frame, metadata, bits)
-    elif kind == "TIFF":
-        write_tiff(sink, frame, metadata, bits)
-    elif kind == "WEBP":
-        write_webp(sink, to_pixels(frame), metadata, quality)
-    elif kind == "GIF":
-        write_gif(sink, [to_pixels(frame)], metadata, animated=False)
-    elif kind == "JPEG":
-        _write_jpeg(sink, frame, metadata, quality)
-    else:
-        _image(frame).save(sink, "BMP", **({"dpi": metadata.dpi} if metadata.dpi else {}))
+    def pages(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Metadata]]:
+        """Each page with what its directory says; what describes the file stands in the first."""
+        metadata = self.metadata
+        for frame in frames:
+            yield self._prepared(frame, metadata)
+            metadata = metadata.stripped()
 
+    def write_still(self, sink: BufferedWriter, frame: Frame) -> None:
+        frame, metadata = self._prepared(frame, self.metadata)
+        frame = self._holdable(frame)
+        if self.kind == "PNG":
+            write_png(sink, frame, metadata, self.bits)
+        elif self.kind == "WEBP":
+            write_webp(sink, to_pixels(frame), metadata, self.quality)
+        elif self.kind == "GIF":
+            write_gif(sink, [to_pixels(frame)], metadata, animated=False)
+        elif self.kind == "JPEG":
+            write_jpeg(sink, to_pixels(frame), metadata, self.quality)
+        elif self.kind == "TIFF":
+            write_tiff(sink, [(frame, metadata)], self.bits)
+        elif self.kind == "AVIF":
+            write_avif(sink, to_pixels(frame), metadata, self.quality)
+        else:
+            options = {"dpi": metadata.dpi} if metadata.dpi else {}
+            as_image(to_pixels(frame)).save(sink, "BMP", **options)
 
-def _write_jpeg(
-    sink: BufferedWriter, frame: Frame, metadata: Metadata, quality: int | None
-) -> None:
-    if max(frame.size) > _JPEG_MAX_SIDE:
-        width, height = frame.size
-        raise InputError(
-            f"a JPEG is at most {_JPEG_MAX_SIDE} pixels a side, got {width} x {height}; "
-            "write a .png"
-        )
-    exif = metadata.exif or b""
-    if len(exif) > _JPEG_MAX_EXIF:
-        logger.warning("the EXIF data (%d bytes) is too long for a JPEG and left out", len(exif))
-        exif = b""
-    _image(frame).save(
-        sink,
-        "JPEG",
-        quality=JPEG_QUALITY if quality is None else quality,
-        subsampling=0,
-        dpi=metadata.dpi or (0, 0),
-        icc_profile=metadata.icc_profile or b"",
-        exif=b"Exif\0\0" + exif if exif else b"",
-    )
+    def write_animation(self, sink: BufferedWriter, frames: Iterator[Frame]) -> None:
+        frame, metadata = self._prepared(next(frames), self.metadata)
+        pixels = deque([to_pixels(frame, self.bits)])
+        del frame
+        alike = _alike(chain(_taken(pixels), (self._pixels(each) for each in frames)))
+        if self.kind == "PNG":
+            write_apng(sink, alike, metadata)
+        elif self.kind == "WEBP":
+            write_webp_animation(sink, alike, metadata, self.quality)
+        else:
+            write_gif(sink, alike, metadata, animated=True)
 
+    def _pixels(self, frame: Frame) -> Pixels:
+        return to_pixels(self._prepared(frame, self.metadata)[0], self.bits)
 
-def _image(frame: Frame) -> Image.Image:
-    """A frame without alpha as Pillow's L or RGB."""
-    pixels = to_pixels(frame)
-    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if frame.channels == 1 else pixels))
+    def _prepared(self, frame: Frame, metadata: Metadata) -> tuple[Frame, Metadata]:
+        """The frame and its metadata as this format holds them."""
+        frame, metadata = fitted(frame, metadata, self.kind, self.bits, self.notices)
+        return frame, carried(metadata, self.kind, frame.size, self.notices)
+
+    def _holdable(self, frame: Frame) -> Frame:
+        """The frame without the alpha that its format does not have."""
+        if self.kind not in OPAQUE or frame.alpha is None:
+            return frame
+        self.notices.tell(f"is laid on white: {self.kind} has no transparency")
+        return over_white(frame)

@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import InputError
 from ..frame import Pixels
 from .animation import Box, changed_box, ticks
+from .gif_blocks import XMP_NAME, XMP_TRAILER
 from .metadata import Metadata
-
-MAX_SIDE = 65535
 
 _TRANSPARENT = 255
 _KEEP, _CLEAR = 1, 2  # what becomes of a frame before the next
@@ -40,21 +38,27 @@ def write_gif(
     previous: Pixels | None = None
     for pixels in frames:
         height, width, channels = pixels.shape
-        if max(width, height) > MAX_SIDE:
-            raise InputError(
-                f"a GIF is at most {MAX_SIDE} pixels a side, got {width} x {height}; write a .png"
-            )
         if previous is None:
             sink.write(b"GIF89a" + struct.pack("<HHBBB", width, height, 0, 0, 0))
             if animated and metadata.loop != 1:
                 repeats = max(metadata.loop - 1, 0)
                 sink.write(b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", repeats, 0))
+            _write_texts(sink, metadata)
         alpha = channels in (2, 4)
         box = changed_box(None if alpha else previous, pixels)
         delay = min(next(durations), _MAX_TICKS) if animated else 0
         _write_frame(sink, pixels[box.y0 : box.y1, box.x0 : box.x1], box, delay)
         previous = pixels
     sink.write(b";")
+
+
+def _write_texts(sink: BufferedWriter, metadata: Metadata) -> None:
+    comment = metadata.comment or b""
+    if comment:
+        pieces = [comment[at : at + 255] for at in range(0, len(comment), 255)]
+        sink.write(b"!\xfe" + b"".join(bytes([len(each)]) + each for each in pieces) + b"\0")
+    if metadata.xmp:
+        sink.write(b"!\xff\x0b" + XMP_NAME + metadata.xmp + XMP_TRAILER)
 
 
 def _write_frame(sink: BufferedWriter, pixels: Pixels, box: Box, delay: int) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import SupportsFloat, cast
+import warnings
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any, SupportsFloat, cast
 
 from PIL import Image
 
-logger = logging.getLogger(__name__)
+from .notices import Notices
+from .png_chunks import PngText
 
 ORIENTATION = 0x0112
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
@@ -40,7 +41,9 @@ class Metadata:
     bits: 8 or 16, the depth of the source's samples.
     durations: milliseconds per frame of an animation; empty for a still picture.
     loop: how many times an animation plays; 0 is forever.
-    png_color: PNG's own colour chunks (name, content): gAMA, cHRM, sRGB, cICP.
+    png_color: PNG's own colour chunks (name, content): gAMA, cHRM, sRGB, cICP, mDCV, cLLI.
+    xmp: an XMP packet in UTF-8. iptc: IPTC records (IIM). comment: of a JPEG or GIF, as it stands.
+    texts: of a PNG, in their order. paged: whether frames are pages, each a picture of its own.
     """
 
     icc_profile: bytes | None = None
@@ -50,6 +53,19 @@ class Metadata:
     durations: tuple[float, ...] = ()
     loop: int = 0
     png_color: tuple[tuple[bytes, bytes], ...] = ()
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    comment: bytes | None = None
+    texts: tuple[PngText, ...] = ()
+    paged: bool = False
+
+    def stripped(self) -> Metadata:
+        """Without all that tells of the picture's making: only how its pixels are to be shown."""
+        return replace(self, exif=None, xmp=None, iptc=None, comment=None, texts=())
+
+    def played(self, image: Image.Image, durations: tuple[float, ...]) -> Metadata:
+        """The same of an animation with these milliseconds per frame."""
+        return replace(self, durations=durations, loop=plays(image.info, image.format))
 
 
 def profile_fits(profile: bytes | None, color_channels: int) -> bool:
@@ -58,20 +74,31 @@ def profile_fits(profile: bytes | None, color_channels: int) -> bool:
     return profile is not None and len(profile) >= 128 and profile[16:20] == expected
 
 
-def read_exif(image: Image.Image, png_block: bytes | None = None) -> Image.Exif:
-    """The EXIF of an opened image; damaged EXIF is logged and counts as none.
+def read_exif(
+    image: Image.Image, block: bytes | None = None, notices: Notices | None = None
+) -> Image.Exif:
+    """The EXIF of an opened image; what of it is damaged is told and counts as not there.
 
-    png_block: the content of a PNG's eXIf chunk, which Pillow finds only by decoding the picture.
+    block: the content of a PNG's eXIf chunk, which Pillow finds only by decoding the picture.
     """
-    try:
-        if png_block is not None:
-            exif = Image.Exif()
-            exif.load(png_block)
-            return exif
-        return Image.Image.getexif(image)  # PNG's own getexif would decode the picture
-    except _DAMAGE as error:
-        logger.warning("the EXIF data is damaged and was left out (%s)", error)
-        return Image.Exif()
+    notices = notices or Notices("the picture")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            if block is not None:
+                exif = Image.Exif()
+                exif.load(block)
+            else:
+                exif = Image.Image.getexif(image)  # PNG's own getexif would decode the picture
+            # the tags are parsed when they are first looked at
+            for directory in (exif, exif.get_ifd(EXIF_IFD), exif.get_ifd(GPS_IFD)):
+                list(directory)
+        except _DAMAGE as error:
+            notices.tell(f"has damaged EXIF data, which are left out ({error})")
+            return Image.Exif()
+    if any("EXIF" in str(each.message) for each in caught):
+        notices.tell("has EXIF data of which a part is damaged and left out")
+    return exif
 
 
 def orientation(exif: Image.Exif) -> int:
@@ -80,22 +107,52 @@ def orientation(exif: Image.Exif) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def carried_exif(exif: Image.Exif) -> bytes | None:
-    """The EXIF block that goes on: descriptive tags only, None when there are none."""
+def carried_exif(exif: Image.Exif, notices: Notices | None = None) -> bytes | None:
+    """The EXIF block that goes on: descriptive tags only, None when there are none.
+
+    A tag that cannot be read or written is told and left out, the others go on.
+    """
+    notices = notices or Notices("the picture")
     kept = Image.Exif()
-    try:
-        for tag in _DESCRIPTIVE:
-            if tag in exif:
-                kept[tag] = exif[tag]
-        photo = {k: v for k, v in exif.get_ifd(EXIF_IFD).items() if k not in _STALE}
-        if photo:
-            kept[EXIF_IFD] = photo
-        if place := dict(exif.get_ifd(GPS_IFD)):
-            kept[GPS_IFD] = place
-        return exif_block(kept) if len(kept) else None
-    except _DAMAGE as error:
-        logger.warning("the EXIF data is damaged and was left out (%s)", error)
-        return None
+    lost = _copied(exif, kept, _DESCRIPTIVE)
+    for number, stale in ((EXIF_IFD, _STALE), (GPS_IFD, ())):
+        try:
+            directory = exif.get_ifd(number)
+        except _DAMAGE:
+            lost.append(number)
+            continue
+        part: dict[int, object] = {}
+        lost += _copied(directory, part, [tag for tag in directory if tag not in stale], number)
+        if part:
+            kept[number] = part
+    if lost:
+        names = ", ".join(f"0x{tag:04X}" for tag in lost)
+        notices.tell(f"has damaged EXIF tags ({names}), which are left out")
+    return exif_block(kept) if len(kept) else None
+
+
+def _copied(
+    source: MutableMapping[int, Any],
+    target: MutableMapping[int, Any],
+    tags: Iterable[int],
+    directory: int | None = None,
+) -> list[int]:
+    """Copy what can be written again; the tags of the rest."""
+    lost = []
+    for tag in tags:
+        try:
+            if tag not in source:
+                continue
+            alone = Image.Exif()
+            if directory is None:
+                alone[tag] = source[tag]
+            else:
+                alone[directory] = {tag: source[tag]}
+            exif_block(alone)
+            target[tag] = source[tag]
+        except _DAMAGE:
+            lost.append(tag)
+    return lost
 
 
 def exif_block(exif: Image.Exif) -> bytes:

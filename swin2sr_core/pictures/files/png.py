@@ -8,85 +8,42 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BufferedWriter
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import InputError
 from ..frame import Frame, Pixels, pixel_bands
 from .animation import Box, changed_box, frame_durations
 from .metadata import Metadata
+from .png_chunks import CHANNELS_OF_TYPE, SIGNATURE, XMP_KEYWORD, PngHeader, PngText
+from .source import Source
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOR_CHUNKS = (b"cICP", b"cHRM", b"gAMA", b"sRGB")
-MAX_SIDE = 2**31 - 1
-
-_CHANNELS_OF_TYPE = {0: 1, 4: 2, 2: 3, 6: 4}
-_TYPE_OF_CHANNELS = {channels: kind for kind, channels in _CHANNELS_OF_TYPE.items()}
+_TYPE_OF_CHANNELS = {channels: kind for kind, channels in CHANNELS_OF_TYPE.items()}
 _LEVEL = 4  # of zlib: 6 takes three times as long for one part in twenty
 _CHUNK_BYTES = 1 << 18
 _PER_METER = 0.0254
 _MAX_DELAY = 65535
+_COMMENT = b"Comment"
 
 
-@dataclass(frozen=True)
-class PngHeader:
-    """The first chunk of a PNG file, and the small ones of the rest that matter here."""
-
-    width: int
-    height: int
-    depth: int
-    color_type: int
-    interlaced: bool
-    chunks: dict[bytes, bytes] = field(default_factory=dict)
-
-    @property
-    def readable_at_16(self) -> bool:
-        """Whether `decode_16` can read it: 16 bits a sample, and not an animation."""
-        return self.depth == 16 and self.color_type in _CHANNELS_OF_TYPE and not self.animated
-
-    @property
-    def animated(self) -> bool:
-        return b"acTL" in self.chunks
-
-
-def read_header(path: Path) -> PngHeader:
-    """The header of a PNG file, wherever its chunks stand; a damaged tail is passed over here."""
-    kept: dict[bytes, bytes] = {}
-    wanted = {b"IHDR", b"eXIf", b"acTL", b"tRNS", *COLOR_CHUNKS}
-    with path.open("rb") as file:
-        file.seek(len(SIGNATURE))
-        while len(head := file.read(8)) == 8:
-            length, name = struct.unpack(">I4s", head)
-            if name in wanted:
-                kept.setdefault(name, file.read(length))
-                file.seek(4, 1)
-            else:
-                file.seek(length + 4, 1)
-    width, height, depth, kind, _, _, interlaced = struct.unpack(">IIBBBBB", kept.pop(b"IHDR"))
-    return PngHeader(width, height, depth, kind, bool(interlaced), kept)
-
-
-def decode_16(path: Path, header: PngHeader) -> NDArray[np.uint16]:
+def decode_16(source: Source, header: PngHeader) -> NDArray[np.uint16]:
     """All 16 bits of a PNG with `header.readable_at_16`: H x W x C, a transparent colour as alpha.
 
     Pillow's decoder undoes compression, filters and interlacing, but hands out one byte of each
     sample: which one depends on the byte order it is told, so two turns give both.
     Raises ValueError or zlib.error where the file is damaged.
     """
-    data = b"".join(_image_data(path))
+    data = b"".join(_image_data(source))
     size = (header.width, header.height)
 
     def decoded(mode: str, rawmode: str) -> NDArray[np.uint8]:
         image = Image.frombytes(mode, size, data, "zip", rawmode, int(header.interlaced))
         return np.asarray(image)
 
-    channels = _CHANNELS_OF_TYPE[header.color_type]
+    channels = CHANNELS_OF_TYPE[header.color_type]
     if channels <= 2:  # the bytes of one or two samples are the bands of LA or RGBA
         mode = {1: "LA", 2: "RGBA"}[channels]
         pairs = decoded(mode, mode)
@@ -98,8 +55,8 @@ def decode_16(path: Path, header: PngHeader) -> NDArray[np.uint16]:
     return _keyed(pixels, header.chunks.get(b"tRNS"))
 
 
-def _image_data(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+def _image_data(source: Source) -> Iterator[bytes]:
+    with source.open() as file:
         file.seek(len(SIGNATURE))
         while True:
             length, name = struct.unpack(">I4s", file.read(8))
@@ -167,8 +124,6 @@ def _write_chunk(sink: BufferedWriter, name: bytes, content: bytes) -> None:
 def _write_preamble(
     sink: BufferedWriter, size: tuple[int, int], channels: int, bits: int, metadata: Metadata
 ) -> None:
-    if max(size) > MAX_SIDE:
-        raise InputError(f"a PNG is at most {MAX_SIDE} pixels a side, got {size[0]} x {size[1]}")
     sink.write(SIGNATURE)
     kind = _TYPE_OF_CHANNELS[channels]
     _write_chunk(sink, b"IHDR", struct.pack(">IIBBBBB", *size, bits, kind, 0, 0, 0))
@@ -183,6 +138,28 @@ def _write_preamble(
         _write_chunk(sink, b"pHYs", struct.pack(">IIB", x, y, 1))
     if metadata.exif:
         _write_chunk(sink, b"eXIf", metadata.exif)
+    if metadata.xmp:
+        _write_text(sink, PngText(XMP_KEYWORD, metadata.xmp.decode()), international=True)
+    for text in metadata.texts:
+        _write_text(sink, text)
+
+
+def _write_text(sink: BufferedWriter, text: PngText, *, international: bool = False) -> None:
+    """Not compressed, as most programs that look for a workflow want it."""
+    keyword = text.keyword.encode("latin-1", "replace").replace(b"\0", b" ")[:79] or _COMMENT
+    plain = not (international or text.language or text.translated or "\0" in text.text)
+    try:
+        content = text.text.encode("latin-1") if plain else None
+    except UnicodeEncodeError:
+        content = None
+    if content is not None:
+        _write_chunk(sink, b"tEXt", keyword + b"\0" + content)
+        return
+    language = text.language.encode("ascii", "ignore").replace(b"\0", b"")
+    translated = text.translated.encode("utf-8", "replace").replace(b"\0", b" ")
+    content = text.text.encode("utf-8", "replace")
+    head = keyword + b"\0\0\0" + language + b"\0" + translated + b"\0"
+    _write_chunk(sink, b"iTXt", head + content)
 
 
 def _frame_control(sequence: int, box: Box, milliseconds: float) -> bytes:

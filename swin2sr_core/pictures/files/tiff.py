@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from io import BufferedWriter
 from typing import cast
 
@@ -23,10 +24,11 @@ from .metadata import EXIF_IFD, GPS_IFD, Metadata, parse_exif, with_dpi
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES = 273, 277, 278, 279
 PLANAR, PREDICTOR, EXTRA_SAMPLES, ICC = 284, 317, 338, 34675
+XMP, IPTC = 700, 33723
 
 _DEFLATE, _HORIZONTAL, _STRAIGHT_ALPHA = 8, 2, 2
 _LEVEL = 4
-_LONG, _UNDEFINED = 4, 7
+_BYTE, _LONG, _UNDEFINED = 1, 4, 7
 _STAND_IN = STRIP_OFFSETS + 2  # a number that no standard gives a meaning
 _STRIP_SAMPLES = 1 << 19
 _MAX_BYTES = 2**32 - 2**24  # the rest is for the directory and its profile
@@ -59,7 +61,7 @@ def readable_at_16(image: Image.Image) -> bool:
 
 
 def decode_16(
-    image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]
+    image: ImageFile.ImageFile, reopen: Callable[[], AbstractContextManager[ImageFile.ImageFile]]
 ) -> NDArray[np.uint16]:
     """All 16 bits of a TIFF with `readable_at_16`, turned upright: H x W x 3 or 4, alpha straight.
 
@@ -132,16 +134,24 @@ def _divided(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
     return np.concatenate([straight, pixels[..., 3:]], axis=2)
 
 
-def write_tiff(sink: BufferedWriter, frame: Frame, metadata: Metadata, bits: int) -> None:
-    """One picture, deflated, in strips; 16-bit grey with alpha as RGB with alpha.
+def write_tiff(sink: BufferedWriter, pages: Iterable[tuple[Frame, Metadata]], bits: int) -> None:
+    """One picture or several pages, deflated, in strips; 16-bit grey with alpha as RGB with alpha.
 
     (Pillow and others do not read two channels of 16 bits.)
-    Raises InputError for a picture beyond 4 GiB, where this kind of TIFF ends.
+    Raises InputError for what is beyond 4 GiB, where this kind of TIFF ends.
     """
+    sink.write(b"II*\0\0\0\0\0")
+    pointer = 4  # where the place of the next directory is to be written
+    for frame, metadata in pages:
+        pointer = _write_page(sink, frame, metadata, bits, pointer)
+
+
+def _write_page(
+    sink: BufferedWriter, frame: Frame, metadata: Metadata, bits: int, pointer: int
+) -> int:
     if frame.channels == 2 and bits == 16:
         frame = Frame(frame.color.expand(-1, 3, -1, -1), frame.alpha)
     rows = max(1, _STRIP_SAMPLES // (frame.size[0] * frame.channels))
-    sink.write(b"II*\0\0\0\0\0")
     offsets: list[int] = []
     sizes: list[int] = []
     for strip in _strips(frame, bits, rows):
@@ -153,13 +163,18 @@ def write_tiff(sink: BufferedWriter, frame: Frame, metadata: Metadata, bits: int
             raise InputError(
                 f"{width} x {height} pixels do not fit into a TIFF file (4 GiB); write a .png"
             )
-    end = sink.tell()
+    at = sink.tell()
     directory = _directory(frame, metadata, bits)
     directory[ROWS_PER_STRIP] = rows
     directory[STRIP_BYTES] = tuple(sizes)
-    sink.write(_serialised(directory, offsets, end))
-    sink.seek(4)
-    sink.write(end.to_bytes(4, "little"))
+    data = _serialised(directory, offsets, at)
+    sink.write(data + b"\0" * (len(data) % 2))
+    end = sink.tell()
+    sink.seek(pointer)
+    sink.write(at.to_bytes(4, "little"))
+    sink.seek(end)
+    entries = int.from_bytes(data[:2], "little")
+    return at + 2 + 12 * entries
 
 
 def _strips(frame: Frame, bits: int, rows: int) -> Iterator[bytes]:
@@ -216,4 +231,8 @@ def _directory(frame: Frame, metadata: Metadata, bits: int) -> ImageFileDirector
     if metadata.icc_profile:
         directory.tagtype[ICC] = _UNDEFINED
         directory[ICC] = metadata.icc_profile
+    for tag, kind, content in ((XMP, _BYTE, metadata.xmp), (IPTC, _UNDEFINED, metadata.iptc)):
+        if content:
+            directory.tagtype[tag] = kind
+            directory[tag] = content
     return directory

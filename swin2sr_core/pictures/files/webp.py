@@ -19,10 +19,8 @@ from ..frame import Pixels
 from .animation import Box, changed_box, ticks
 from .metadata import Metadata, exif_block, parse_exif, with_dpi
 
-MAX_SIDE = 16383
-
 _MAX_MS = (1 << 24) - 1
-_ICC_FLAG, _ALPHA_FLAG, _EXIF_FLAG, _ANIMATION_FLAG = 0x20, 0x10, 0x08, 0x02
+_ICC_FLAG, _ALPHA_FLAG, _EXIF_FLAG, _XMP_FLAG, _ANIMATION_FLAG = 0x20, 0x10, 0x08, 0x04, 0x02
 _REPLACE = 0x02  # a frame's pixels replace what is below, their alpha included
 _PIXEL_CHUNKS = (b"ALPH", b"VP8 ", b"VP8L")
 
@@ -32,7 +30,8 @@ def write_webp(
 ) -> None:
     """One picture; lossless if quality is None, else lossy of that quality, 0..100."""
     exif, profile = _exif(metadata), metadata.icc_profile or b""
-    sink.write(_encoded(pixels, quality, icc_profile=profile, exif=exif))
+    xmp = metadata.xmp or b""
+    sink.write(_encoded(pixels, quality, icc_profile=profile, exif=exif, xmp=xmp))
 
 
 def write_webp_animation(
@@ -47,6 +46,7 @@ def write_webp_animation(
         if previous is None:
             flags = _ANIMATION_FLAG | (_ALPHA_FLAG if pixels.shape[2] in (2, 4) else 0)
             flags |= (_ICC_FLAG if profile else 0) | (_EXIF_FLAG if exif else 0)
+            flags |= _XMP_FLAG if metadata.xmp else 0
             height, width = pixels.shape[:2]
             canvas = struct.pack("<I", flags) + _u24(width - 1) + _u24(height - 1)
             _write_chunk(sink, b"VP8X", canvas)
@@ -60,18 +60,19 @@ def write_webp_animation(
         previous = pixels
     if exif:
         _write_chunk(sink, b"EXIF", exif)
+    if metadata.xmp:
+        _write_chunk(sink, b"XMP ", metadata.xmp)
     _write_riff_size(sink)
 
 
 def _encoded(
-    pixels: Pixels, quality: int | None, *, icc_profile: bytes = b"", exif: bytes = b""
+    pixels: Pixels,
+    quality: int | None,
+    *,
+    icc_profile: bytes = b"",
+    exif: bytes = b"",
+    xmp: bytes = b"",
 ) -> bytes:
-    height, width = pixels.shape[:2]
-    if max(width, height) > MAX_SIDE:
-        raise InputError(
-            f"a WebP picture is at most {MAX_SIDE} pixels a side, got {width} x {height}; "
-            "write a .png"
-        )
     grey = pixels.shape[2] <= 2
     colors = np.concatenate([pixels[..., :1]] * 3 + [pixels[..., 1:]], axis=2) if grey else pixels
     file = io.BytesIO()
@@ -83,6 +84,7 @@ def _encoded(
         exact=True,
         icc_profile=icc_profile,
         exif=exif,
+        xmp=xmp,
     )
     return file.getvalue()
 
