@@ -90,7 +90,7 @@ def _add_faces(parser: argparse.ArgumentParser) -> None:
         "--faces",
         action="store_true",
         help="find the faces, compute them again with --face-model, and blend them in; needs "
-        "`pip install swin2sr[faces]` and `swin2sr models download yunet`",
+        "`pip install opencv-python-headless`",
     )
     parser.add_argument(
         "--face-model",
@@ -177,12 +177,14 @@ def _face_step(args: argparse.Namespace) -> FaceStep | None:
     if not args.faces and args.face_model is None:
         return None
     from swin2sr_core.faces import load_detector
+    from swin2sr_core.faces.detection import check_faces
     from swin2sr_core.faces.step import FACE_MODEL, FaceStep
     from swin2sr_core.models.model import load_model
 
-    detector = load_detector()
-    model = load_model(args.face_model or FACE_MODEL, args.precision, args.device)
-    return FaceStep(detector, model, args.max_memory)
+    name = args.face_model or FACE_MODEL
+    check_faces(name)
+    model = load_model(name, args.precision, args.device)
+    return FaceStep(load_detector(), model, args.max_memory)
 
 
 @dataclass
