@@ -22,6 +22,7 @@ from .arguments import Parser
 from .failures import outcome_of, report
 from .output import PROGRAM, Console, Outcome
 from .stopping import StopSwitch
+from .threads import wait_asleep
 
 _DESCRIPTION = """\
 Enlarge pictures four times with Swin2SR: without seams, within the memory you give it."""
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Looked for by hand: mistakes in the arguments are told as JSON, too.
     console = Console(json="--json" in arguments)
     stop = StopSwitch()
+    wait_asleep()
     with console.warnings_shown(), warnings.catch_warnings():
         if not debugging():
             warnings.simplefilter("ignore")  # of libraries: they are meant for their callers
