@@ -165,6 +165,19 @@ def models_dir() -> Path:
         ) from error
 
 
+def cache_dir() -> Path | None:
+    """The folder for what is worth remembering: SWIN2SR_CACHE_DIR, or the platform's cache.
+
+    None where the system names no home folder. It need not exist.
+    """
+    if chosen := os.environ.get("SWIN2SR_CACHE_DIR"):
+        return Path(chosen).expanduser()
+    try:
+        return _cache_folder(sys.platform, os.environ, Path.home())
+    except RuntimeError:
+        return None
+
+
 def find_entry(name: str) -> CatalogEntry:
     """The entry of that catalog name or file name, in any case.
 

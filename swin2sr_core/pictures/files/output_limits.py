@@ -1,0 +1,145 @@
+"""What each format can hold, told before anything is computed, and how large a file will be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import __version__ as PIL_VERSION
+from PIL import features
+
+from ...errors import InputError
+from .formats import ANIMATED, DEEP, PAGED, format_of
+
+
+class _Limit(NamedTuple):
+    """The most that one picture of a format may have; the name with its article."""
+
+    name: str
+    side: int
+    pixels: int | None = None
+    file_bytes: int | None = None
+
+
+_GIB4 = 2**32
+_DIRECTORY_BYTES = 2**24
+_LIMITS = {
+    "PNG": _Limit("a PNG", 2**31 - 1),
+    "JPEG": _Limit("a JPEG", 65500),  # libjpeg's own; the format would go to 65535
+    "WEBP": _Limit("a WebP picture", 16383),
+    # offsets have 32 bits; the directory and its profile want some of them
+    "TIFF": _Limit("a TIFF", 2**31 - 1, file_bytes=_GIB4 - _DIRECTORY_BYTES),
+    "BMP": _Limit("a BMP", 2**31 - 1, file_bytes=_GIB4 - 1),
+    "GIF": _Limit("a GIF", 65535),
+    # what libavif writes beyond these, its own decoder refuses to read
+    "AVIF": _Limit("an AVIF picture", 32768, pixels=2**28),
+}
+_ALTERNATIVES = (".webp", ".tif", ".png")  # the last one holds everything
+_DEFLATE_SHARE = 1.001
+"""What deflate makes of samples that cannot be compressed."""
+
+_BYTES_PER_SAMPLE = {
+    "PNG": 0.25,
+    "TIFF": 0.45,
+    "BMP": 1.0,
+    "GIF": 0.15,
+    "JPEG": 0.08,
+    "WEBP": 0.17,
+    "AVIF": 0.03,
+}
+"""Measured on photographs, drawings and paintings after x4, at the usual quality."""
+_DEEP_SHARE = 0.75
+"""The low bytes of 16-bit samples are close to noise: of two bytes this much is left."""
+
+
+def check_output(
+    path: Path, width: int, height: int, frames: int = 1, channels: int = 3, bits: int = 8
+) -> None:
+    """Refuse what the format named by the suffix of `path` cannot hold.
+
+    width, height: of the output in pixels; frames: of an animation or pages; channels: 1 grey,
+    2 grey and alpha, 3 RGB, 4 RGB and alpha; bits: 8 or 16 a sample.
+
+    Raises InputError, which names a format that can, or the suffix where that is unknown.
+    """
+    kind = format_of(path)
+    if kind == "AVIF" and not features.check("avif"):
+        raise InputError(
+            f"this Pillow ({PIL_VERSION}) cannot write AVIF; "
+            f"get one from 11.3 on, or write {path.stem}.webp"
+        )
+    if bits == 16 and kind not in DEEP:
+        raise InputError(f"{kind} holds 8 bits, not 16; write {path.stem}.png or {path.stem}.tif")
+    if frames > 1 and kind not in ANIMATED | PAGED:
+        raise not_animated(path, kind)
+    problem = _problem(kind, width, height, frames, channels, bits)
+    if problem:
+        raise InputError(
+            f"{problem}; write a {_alternative(width, height, frames, channels, bits)}"
+        )
+
+
+def estimated_bytes(
+    path: Path,
+    width: int,
+    height: int,
+    frames: int = 1,
+    channels: int = 3,
+    bits: int = 8,
+    quality: int | None = None,
+) -> int:
+    """About how large the file will be: what to compare with the free space of its disk.
+
+    Pictures differ by a factor of two and more from it, to either side; BMP does not.
+    """
+    kind = format_of(path)
+    samples = width * height * channels * frames
+    if kind == "BMP":
+        return _raw_bytes(kind, width, height, channels, bits)
+    share = _BYTES_PER_SAMPLE[kind]
+    if kind == "WEBP" and quality is not None:
+        share = _BYTES_PER_SAMPLE["JPEG"] / 2
+    return int(samples * (2 * _DEEP_SHARE if bits == 16 else share))
+
+
+def not_animated(path: Path, kind: str) -> InputError:
+    """The error of an animation that a format cannot hold."""
+    return InputError(
+        f"{kind} holds one frame, not an animation; "
+        f"write {path.stem}.webp, {path.stem}.png or {path.stem}.gif"
+    )
+
+
+def _problem(
+    kind: str, width: int, height: int, frames: int, channels: int, bits: int
+) -> str | None:
+    limit = _LIMITS[kind]
+    if max(width, height) > limit.side:
+        return f"{limit.name} is at most {limit.side} pixels a side, got {width} x {height}"
+    if limit.pixels and width * height > limit.pixels:
+        return f"{limit.name} has at most {limit.pixels:,} pixels, got {width} x {height}"
+    needed = frames * _raw_bytes(kind, width, height, channels, bits)
+    if limit.file_bytes and needed > limit.file_bytes:
+        pages = f" in {frames} pages" if frames > 1 else ""
+        return f"{width} x {height} pixels{pages} do not fit into {limit.name} file (4 GiB)"
+    return None
+
+
+def _raw_bytes(kind: str, width: int, height: int, channels: int, bits: int) -> int:
+    """What the samples take where nothing of them can be compressed."""
+    if kind == "BMP":
+        row = width * (1 if channels <= 2 else 3)
+        return 54 + (1024 if channels <= 2 else 0) + (row + 3) // 4 * 4 * height
+    if kind == "TIFF" and channels == 2 and bits == 16:
+        channels = 4  # written as RGB with alpha
+    return int(width * height * channels * (bits // 8) * _DEFLATE_SHARE)
+
+
+def _alternative(width: int, height: int, frames: int, channels: int, bits: int) -> str:
+    """A suffix whose format holds it."""
+    for suffix in _ALTERNATIVES:
+        kind = format_of(Path(f"a{suffix}"))
+        holds = (frames == 1 or kind in ANIMATED) and (bits == 8 or kind in DEEP)
+        if holds and not _problem(kind, width, height, frames, channels, bits):
+            return suffix
+    return _ALTERNATIVES[-1]
