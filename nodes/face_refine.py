@@ -93,7 +93,7 @@ def _region_widgets() -> list[io.Input]:
             default="auto",
             tooltip=(
                 "What tells where. auto: regions if wired, else the detector, else the mask. "
-                "detector (download) fetches the detector once (0.2 MB); it needs OpenCV."
+                "The detector needs OpenCV; detector (download) is the same."
             ),
         ),
         io.Float.Input(

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..swin2sr_core.errors import InputError, Interrupted, ModelNotFoundError
+from ..swin2sr_core.errors import InputError, ModelNotFoundError
 from ..swin2sr_core.faces import Detector, Face, YuNet
 from ..swin2sr_core.faces.detection import MODEL, load_detector, opencv
 from ..swin2sr_core.faces.face import NEARLY
-from ..swin2sr_core.models.catalog import find_entry, locate, models_dir
-from ..swin2sr_core.models.download import download
+from ..swin2sr_core.models.catalog import resolve_model
 from . import host
 from .face_regions import mask_filters, mask_regions, regions_of
 from .model_choice import DOWNLOAD
 from .pictures import Pictures
 
+# "(download)" is from when the detector had to be fetched: workflows that say it go on as before
 SOURCES = ("auto", "detector", "detector" + DOWNLOAD, "regions", "mask")
 
 _detectors: dict[tuple[Path, int], YuNet] = {}
@@ -48,7 +48,7 @@ def find_regions(
     if source == "mask" and mask is not None:
         return mask_regions(mask, frames, size), [None] * frames
     try:
-        detector = the_detector(fetch=source.endswith(DOWNLOAD))
+        detector = the_detector()
     except ModelNotFoundError as error:
         if source == "auto" and mask is not None:
             return mask_regions(mask, frames, size), [None] * frames
@@ -68,44 +68,18 @@ def with_landmarks(faces: Sequence[Face], batch: Pictures, index: int) -> list[F
     return [face if face.landmarks else _matched(face, found) for face in faces]
 
 
-def the_detector(fetch: bool = False) -> Detector:
-    """The built-in detector, loaded once; `fetch` downloads its file where it is not here.
+def the_detector() -> Detector:
+    """The built-in detector, which comes with the package, loaded once.
 
-    Raises ModelNotFoundError, which says what to install, to choose, or to put where.
+    Raises ModelNotFoundError, which says what to install.
     """
     opencv()
-    entry = find_entry(MODEL)
-    folders = [*host.model_folders(), *_command_line_folder()]
-    path = locate(entry, host.download_folder(), folders)
-    if path is None:
-        if not fetch:
-            raise ModelNotFoundError(
-                f"the detector's file is not here: choose source detector{DOWNLOAD} once, or put "
-                f"{entry.file_name} into {host.download_folder()}"
-            )
-        path = _downloaded()
+    path = resolve_model(MODEL)
     key = path, path.stat().st_mtime_ns
     with _lock:
         if key not in _detectors:
             _detectors[key] = load_detector(path)
         return _detectors[key]
-
-
-def _downloaded() -> Path:
-    try:
-        return download(
-            find_entry(MODEL), host.download_folder(), host.Progress(), host.interrupted
-        )
-    except Interrupted:
-        host.raise_if_interrupted()
-        raise
-
-
-def _command_line_folder() -> list[Path]:
-    try:
-        return [models_dir()]
-    except ModelNotFoundError:  # this system has no home folder
-        return []
 
 
 def _detected(detector: Detector, batch: Pictures, index: int, least: float) -> list[Face]:

@@ -1,132 +1,29 @@
-"""How long runs took on this machine, and so how long the next one will: seconds per work.
-
-Kept in ComfyUI's user folder. A few runs of every kind of network, device and precision are
-enough: the work of a plan is known exactly, and seconds are very nearly proportional to it.
-"""
+"""How long runs took here, kept in ComfyUI's user folder; see `engine.timings` of the core."""
 
 from __future__ import annotations
 
-import json
-import logging
-import math
-import os
-import statistics
-import threading
-from dataclasses import dataclass
-from pathlib import Path
-
-import torch
-
-from ..swin2sr_core.network.config import Swin2SRConfig
+from ..swin2sr_core.engine.timings import SHORTEST, Estimate, Kind, Timings
 from . import host
 
-logger = logging.getLogger(__name__)
+__all__ = ["Estimate", "Kind", "estimate", "learn", "version"]
 
-_KEPT = 12
-"""Runs that are remembered of each kind: the latest."""
-
-_NEAREST = 3
-_SHORTEST = 0.02
-"""Seconds; what is shorter tells of the machine's mood and not of its speed."""
-
-_lock = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What runs must have in common for one to tell of another."""
-
-    device: str
-    precision: str
-    network: str
-    strategy: str
-
-    @classmethod
-    def of(cls, device: torch.device, precision: str, config: Swin2SRConfig, way: str) -> Kind:
-        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-        network = f"{config.head} x{config.scale} {config.embed_dim}/{sum(config.depths)}"
-        return cls(name, precision, network, way)
-
-    def __str__(self) -> str:
-        return "|".join((self.device, self.precision, self.network, self.strategy))
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Seconds, and whether runs of the very same kind taught them or only similar ones."""
-
-    seconds: float
-    same_kind: bool
-
-
-Runs = dict[str, list[tuple[float, float]]]
-"""By kind: (floating-point operations, seconds) of each run, the oldest first."""
+_SHORTEST = SHORTEST
 
 
 def learn(kind: Kind, work: int, seconds: float) -> None:
-    """Remember a run that went as planned. A folder that can't be written is logged, no more."""
-    if work <= 0 or seconds < _SHORTEST:
-        return
-    with _lock:
-        runs = _stored()
-        latest = [*runs.get(str(kind), []), (float(work), round(seconds, 3))]
-        runs[str(kind)] = latest[-_KEPT:]
-        try:
-            _store(runs)
-        except OSError as error:
-            logger.info("the time of this run is not remembered: %s", error)
+    """Remember a run that went as planned."""
+    _timings().learn(kind, work, seconds, _SHORTEST)
 
 
 def estimate(kind: Kind, work: int) -> Estimate | None:
-    """Seconds for `work` floating-point operations; None while nothing similar has ever run.
-
-    Similar is the same network on the same device in the same precision, whatever the strategy.
-    Another network's pace tells nothing: small ones take ten times as long for the same work.
-    """
-    runs = _stored()
-    if own := runs.get(str(kind)):
-        return Estimate(_seconds(own, work), True)
-    start = f"{kind.device}|{kind.precision}|{kind.network}|"
-    similar = [run for key, each in runs.items() if key.startswith(start) for run in each]
-    return Estimate(_seconds(similar, work), False) if similar else None
+    """Seconds for `work` floating-point operations; None while nothing similar has ever run."""
+    return _timings().estimate(kind, work)
 
 
 def version() -> int:
     """Changes whenever something was learnt."""
-    try:
-        return _path().stat().st_mtime_ns
-    except OSError:
-        return 0
+    return _timings().version()
 
 
-def _seconds(runs: list[tuple[float, float]], work: int) -> float:
-    """By the pace of the runs nearest in size: small ones are slower for their work."""
-    nearest = sorted(runs, key=lambda run: abs(math.log(run[0] / max(work, 1))))[:_NEAREST]
-    return work * statistics.median(seconds / done for done, seconds in nearest)
-
-
-def _path() -> Path:
-    return host.user_folder() / "swin2sr" / "timings.json"
-
-
-def _stored() -> Runs:
-    """What is remembered; what is damaged, or was written by somebody else, is forgotten."""
-    try:
-        content = json.loads(_path().read_text(encoding="utf-8"))
-        return {
-            str(key): [(float(w), float(s)) for w, s in runs if w > 0 and s > 0]
-            for key, runs in content["runs"].items()
-        }
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        logger.info("%s is started anew: %s", _path(), error)
-        return {}
-
-
-def _store(runs: Runs) -> None:
-    path = _path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps({"version": 1, "runs": runs}, indent=1), encoding="utf-8")
-    temporary.replace(path)
+def _timings() -> Timings:
+    return Timings(host.user_folder() / "swin2sr" / "timings.json")

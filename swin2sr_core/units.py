@@ -14,3 +14,15 @@ def format_bytes(size: int, up: bool = False) -> str:
             value = math.ceil(value * 10**digits) / 10**digits if up else value
             return f"{value:.{digits}f} {name}"
     return f"{size} B"
+
+
+def format_seconds(seconds: float) -> str:
+    """0.3 s, 45 s, 12 min, 3 h 20 min: an estimate, to two digits or so."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes // 60} h"

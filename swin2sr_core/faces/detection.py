@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -63,8 +63,8 @@ class YuNet:
                 )
         except cv2.error as error:
             raise CheckpointError(
-                f"{path} is no face detector that OpenCV can read; download it again with "
-                f"`swin2sr models download {MODEL}`"
+                f"{path} is no face detector that OpenCV can read; reinstall swin2sr, which brings "
+                "its own"
             ) from error
 
     def detect(self, image: Tensor) -> list[Face]:
@@ -105,13 +105,32 @@ class YuNet:
 def load_detector(
     path: Path | None = None, folder: Path | None = None, search_paths: Iterable[Path] = ()
 ) -> YuNet:
-    """The built-in detector, its file looked for like any model of the catalog.
+    """The built-in detector, by the file that comes with the package or another one of its kind.
 
-    Nothing is downloaded. Raises ModelNotFoundError, which says what to install or to download,
-    and CheckpointError for a damaged file.
+    Raises ModelNotFoundError, which says what to install, and CheckpointError for a damaged file.
     """
     opencv()
     return YuNet(path or resolve_model(find_entry(MODEL).name, folder, search_paths))
+
+
+def check_faces(model: str) -> None:
+    """Whether faces can be found and computed with `model`, a catalog's name or a path.
+
+    Raises ModelNotFoundError, which names everything that is missing at once, each with what to do.
+    """
+    wanted: tuple[Callable[[], object], ...] = (
+        opencv,
+        lambda: resolve_model(MODEL),
+        lambda: resolve_model(model),
+    )
+    missing = []
+    for find in wanted:
+        try:
+            find()
+        except ModelNotFoundError as error:
+            missing.append(str(error))
+    if missing:
+        raise ModelNotFoundError("; and ".join(missing))
 
 
 def opencv() -> ModuleType:

@@ -17,7 +17,6 @@ from .checksums import recorded_sha256, sha256_of
 MODEL_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".onnx")
 _BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 _RELEASE = "https://github.com/mv-lab/swin2sr/releases/download/v0.0.1/"
-_ZOO = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
 
 Status = Literal["ok", "missing", "damaged", "unknown-hash"]
 
@@ -118,11 +117,11 @@ CATALOG: tuple[CatalogEntry, ...] = (
     CatalogEntry(
         name="yunet",
         file_name="face_detection_yunet_2023mar.onnx",
-        url=_ZOO + "face_detection_yunet_2023mar.onnx",
+        url=None,
         size=232_589,
         sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
         licence="MIT",
-        purpose="finds faces (YuNet, OpenCV Zoo)",
+        purpose="finds faces (YuNet, OpenCV Zoo); bundled",
         scale=1,
         kind="face-detector",
     ),
@@ -164,6 +163,19 @@ def models_dir() -> Path:
         raise ModelNotFoundError(
             f"there is no folder to keep models in ({error}): set SWIN2SR_MODELS_DIR to one"
         ) from error
+
+
+def cache_dir() -> Path | None:
+    """The folder for what is worth remembering: SWIN2SR_CACHE_DIR, or the platform's cache.
+
+    None where the system names no home folder. It need not exist.
+    """
+    if chosen := os.environ.get("SWIN2SR_CACHE_DIR"):
+        return Path(chosen).expanduser()
+    try:
+        return _cache_folder(sys.platform, os.environ, Path.home())
+    except RuntimeError:
+        return None
 
 
 def find_entry(name: str) -> CatalogEntry:
@@ -255,6 +267,16 @@ def verify(
     return Verification(entry, status, path, size, sha256, expected)
 
 
+def program() -> str:
+    """How the command line is called here: by its name where it is installed, else as a module.
+
+    A checkout that is not installed (a pack for ComfyUI) has the second only.
+    """
+    started = Path(sys.argv[0] if sys.argv else "")
+    as_module = started.name == "__main__.py" and started.parent.name == "swin2sr_core"
+    return "python -m swin2sr_core" if as_module else "swin2sr"
+
+
 def by_hand(entry: CatalogEntry, folder: Path) -> str:
     """The half-sentence that tells how to get an entry's file into `folder` by hand."""
     return f"fetch {entry.url} in any other way and put {entry.file_name} into {folder}"
@@ -265,7 +287,7 @@ def _absent(entry: CatalogEntry, folder: Path | None) -> str:
         return f"{entry.file_name}, which belongs to the package, is gone: reinstall swin2sr"
     where = models_dir() if folder is None else folder
     return (
-        f"{entry.name} is not on this machine: run `swin2sr models download {entry.name}`, "
+        f"{entry.name} is not on this machine: run `{program()} models download {entry.name}`, "
         f"or, offline, {by_hand(entry, where)}"
     )
 

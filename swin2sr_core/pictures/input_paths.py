@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import mimetypes
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from ..errors import InputError
 from .files.formats import FORMATS
@@ -13,89 +15,181 @@ from .files.readable import FIRST, missing_package, suffixes
 
 PICTURE_SUFFIXES = suffixes()
 """How names of picture files end, in lower case: of those that can be read here."""
-_SHOWN = 12
+
+_FILMS = frozenset(
+    (
+        ".avi",
+        ".flv",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".ogv",
+        ".webm",
+        ".wmv",
+    )
+)
+_NOT_IN_MIMETYPES = frozenset(
+    (  # pictures, but not for every Python
+        ".arw",
+        ".avif",
+        ".cr2",
+        ".cr3",
+        ".dds",
+        ".dng",
+        ".exr",
+        ".hdr",
+        ".heic",
+        ".heif",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jxl",
+        ".mpo",
+        ".nef",
+        ".orf",
+        ".pcx",
+        ".psd",
+        ".qoi",
+        ".raf",
+        ".rw2",
+        ".tga",
+        ".xcf",
+    )
+)
+
+
+@dataclass(frozen=True)
+class InputPicture:
+    """A picture file, and the folder it lies in below the one that was named: "." for that one.
+
+    named: whether the user has named the file itself, and not a folder or a pattern.
+    """
+
+    path: Path
+    below: Path = field(default_factory=Path)
+    named: bool = False
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Picture files in the order given, and the files of folders that are no pictures."""
+    """The pictures behind what was named, and what folders and patterns have left out.
 
-    files: tuple[Path, ...]
+    `left_out` are files that look like pictures or films by their names; `folders` are folders with
+    pictures that a search which does not go down has passed over.
+    """
+
+    pictures: tuple[InputPicture, ...]
     left_out: tuple[Path, ...] = ()
-
-    @property
-    def notice(self) -> str | None:
-        """One sentence that names what was left out; None where that is nothing."""
-        if not self.left_out:
-            return None
-        names = [_named(path) for path in self.left_out[:_SHOWN]]
-        more = len(self.left_out) - len(names)
-        names += [f"{more} more"] if more else []
-        count = len(self.left_out)
-        what = "1 file is" if count == 1 else f"{count} files are"
-        return f"{what} left out, not of a kind that is read here: {', '.join(names)}"
+    folders: tuple[Path, ...] = ()
 
 
 def expand_inputs(arguments: Sequence[str | Path]) -> list[Path]:
-    """The `files` of `find_inputs`."""
-    return list(find_inputs(arguments).files)
-
-
-def find_inputs(arguments: Sequence[str | Path]) -> Inputs:
     """The picture files behind files, folders and patterns, in the order given, none twice.
 
     A file is taken as it is, whatever its name. A folder stands for the pictures directly in it,
     a pattern ("shots/*.png", "**" for folders below) for the pictures it matches, both by suffix
-    and sorted. What a folder has besides is `left_out`, but for hidden files.
+    and sorted.
 
     Raises InputError for a name that does not exist, and for a folder or pattern without pictures.
     """
-    found: dict[Path, Path] = {}
-    others: dict[Path, Path] = {}
+    return [picture.path for picture in find_inputs(arguments).pictures]
+
+
+def find_inputs(arguments: Sequence[str | Path], recursive: bool = False) -> Inputs:
+    """`expand_inputs`, and what it left out; with `recursive` folders stand for those below, too.
+
+    Hidden files and folders are neither taken from a search that goes down nor told of.
+    """
+    found: dict[Path, InputPicture] = {}
+    left_out: dict[Path, None] = {}
+    folders: dict[Path, None] = {}
     for argument in arguments:
-        files, left_out = _expand(Path(argument).expanduser())
-        for path in files:
-            found.setdefault(path.resolve(), path)
-        for path in left_out:
-            others.setdefault(path.resolve(), path)
-    left = tuple(path for place, path in others.items() if place not in found)
-    return Inputs(tuple(found.values()), left)
+        inputs = _found(Path(argument).expanduser(), recursive)
+        for picture in inputs.pictures:
+            found.setdefault(picture.path.resolve(), picture)
+        left_out.update(dict.fromkeys(inputs.left_out))
+        folders.update(dict.fromkeys(inputs.folders))
+    return Inputs(tuple(found.values()), tuple(left_out), tuple(folders))
 
 
-def _expand(path: Path) -> tuple[list[Path], list[Path]]:
-    """Pictures, and what is none."""
+def is_film(path: Path) -> bool:
+    """Whether a name is a film's."""
+    return path.suffix.lower() in _FILMS
+
+
+def _found(path: Path, recursive: bool) -> Inputs:
     if path.is_dir():
-        inside = sorted(each for each in path.iterdir() if each.is_file())
-        files = _pictures(inside)
-        if not files:
-            raise _none(f"the folder {path} has no pictures in it")
-        others = [each for each in inside if not _is_picture(each)]
-        return files, [each for each in others if not each.name.startswith(".")]
+        return _of_folder(path, recursive)
     if path.exists():
-        return [path], []
+        return Inputs((InputPicture(path, named=True),))
     if not glob.has_magic(str(path)):
         raise InputError(f"there is no file or folder {path}; check the name")
     # Path.glob wants a folder to start from and a relative pattern
-    matches = map(Path, glob.iglob(str(path), recursive=True))  # noqa: PTH207
-    files = _pictures(each for each in matches if each.is_file())
-    if not files:
-        raise _none(f"the pattern {path} matches no picture")
-    return files, []
+    matches = list(map(Path, glob.iglob(str(path), recursive=True)))  # noqa: PTH207
+    pictures = tuple(map(InputPicture, _pictures(matches)))
+    return Inputs(pictures or _none(f"the pattern {path} matches no picture"), _others(matches))
 
 
-def _pictures(files: Iterable[Path]) -> list[Path]:
-    return sorted(path for path in files if _is_picture(path))
+def _of_folder(folder: Path, recursive: bool) -> Inputs:
+    if not recursive:
+        inside = list(folder.iterdir())
+        pictures = tuple(map(InputPicture, _pictures(inside)))
+        below = tuple(sorted(p for p in inside if _is_visible_folder(p) and _pictures(p.iterdir())))
+        what = f"the folder {folder} has no pictures in it"
+        if below and not pictures:
+            what += f", but {below[0]} has: --recursive takes them"
+        return Inputs(pictures or _none(what), _others(inside), below)
+    everything = [path for place in _tree(folder) for path in sorted(place.iterdir())]
+    pictures = tuple(
+        InputPicture(path, path.parent.relative_to(folder)) for path in _pictures(everything)
+    )
+    what = f"neither the folder {folder} nor those in it have pictures"
+    return Inputs(pictures or _none(what), _others(everything))
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES
+def _tree(folder: Path) -> list[Path]:
+    """The folder and all visible ones below; links to folders are not followed, for circles."""
+    below = sorted(p for p in folder.iterdir() if _is_visible_folder(p) and not p.is_symlink())
+    return [folder, *(deeper for each in below for deeper in _tree(each))]
 
 
-def _named(path: Path) -> str:
+def _is_visible_folder(path: Path) -> bool:
+    return not path.name.startswith(".") and path.is_dir()
+
+
+def _pictures(paths: Iterable[Path]) -> list[Path]:
+    return sorted(p for p in paths if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+
+
+def _others(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Those that a user may have expected among the pictures."""
+    return tuple(
+        sorted(
+            path
+            for path in paths
+            if path.suffix.lower() not in PICTURE_SUFFIXES
+            and not path.name.startswith(".")
+            and _looks_like_pictures(path)
+            and path.is_file()
+        )
+    )
+
+
+def _looks_like_pictures(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    kind = mimetypes.guess_type(f"a{suffix}")[0] or ""
+    return suffix in _FILMS | _NOT_IN_MIMETYPES or kind.startswith(("image/", "video/"))
+
+
+def named(path: Path) -> str:
+    """The file's name, and the package that would read it, if there is one."""
     package = missing_package(path.suffix)
     return f"{path.name} (pip install {package})" if package else path.name
 
 
-def _none(what: str) -> InputError:
+def _none(what: str) -> NoReturn:
     usual = ", ".join(sorted(suffix for suffix, kind in FORMATS.items() if kind in FIRST))
-    return InputError(f"{what} ({usual}, and others that Pillow reads); check the name")
+    raise InputError(f"{what} ({usual}, and others that Pillow reads); check the name")

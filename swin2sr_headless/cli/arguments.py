@@ -6,9 +6,10 @@ Nothing here imports torch, so that help and mistyped arguments are answered at 
 from __future__ import annotations
 
 import argparse
+import difflib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
 from swin2sr_core.errors import InputError
@@ -25,6 +26,7 @@ from .output import Console, Outcome
 from .stopping import StopSwitch
 
 DEFAULT_MODEL = "compact-x4"
+JSON_LINES = "--json=lines"
 
 _UNIT_BYTES = {"": 1, "B": 1} | {
     unit + ending: 1024**power for power, unit in enumerate("KMGT", 1) for ending in ("", "B", "IB")
@@ -68,8 +70,33 @@ def add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
     return parser
+
+
+def parsed(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments; an option that its sub-command does not have is told with that one's help."""
+    args, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command: Parser = args.parser
+        options = [name for action in command._actions for name in action.option_strings]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], options, n=1)
+        hint = f" (did you mean {near[0]}?)" if near and unknown[0].startswith("-") else ""
+        command.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return args
+
+
+def with_json_lines(arguments: Sequence[str]) -> list[str]:
+    """The arguments of `upscale` with "--json lines" as one word.
+
+    An optional value of --json would swallow the picture in `upscale --json a.png`.
+    """
+    words = list(arguments)
+    if words[:1] == ["upscale"]:
+        for at in range(len(words) - 2, 0, -1):
+            if words[at : at + 2] == ["--json", "lines"]:
+                words[at : at + 2] = [JSON_LINES]
+    return words
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +107,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "-m",
         "--model",
         default=DEFAULT_MODEL,
         metavar="NAME|PATH",
@@ -108,6 +136,7 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     )
     add_device(parser)
     parser.add_argument(
+        "-s",
         "--scale",
         type=_scale,
         metavar="N",
@@ -181,7 +210,7 @@ def parse_bytes(text: str) -> int:
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
-    """(height, width) of "512x768"; None for what does not look like that."""
+    """The two numbers of "512x768" in the order they stand in; None for other texts."""
     match = _SIZE.fullmatch(text.strip())
     return (int(match[1]), int(match[2])) if match else None
 
@@ -226,6 +255,21 @@ def picture_settings(args: argparse.Namespace, network_scale: int) -> PictureSet
         max_memory=args.max_memory,
         max_input_side=args.max_input_side,
     )
+
+
+def unused_options(args: argparse.Namespace) -> list[str]:
+    """What was given and has no effect, of the options of `add_running`."""
+    given = [
+        name
+        for name, value in (("--tile", args.tile or None), ("--overlap", args.overlap))
+        if value is not None
+    ]
+    if not given or args.strategy == "tiled":
+        return []
+    what = " and ".join(given)
+    if args.strategy == "auto":
+        return [f"{what} without --strategy tiled: counts only where memory leads to tiles"]
+    return [f"{what} without --strategy tiled: has no effect"]
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 
 from ..failures import Failure, debugging, explain
 from .output import Console, Outcome
@@ -13,12 +14,17 @@ def report(error: BaseException, console: Console, about: str = "") -> Failure:
 
     about: the name of the picture, where the sentence does not say which one of many it was.
     """
-    failure = explain(error)
+    failure = _in_words_of_the_command(explain(error))
     if debugging():
         console.note("".join(traceback.format_exception(error)).rstrip())
     missing = about and about not in failure.sentence
     console.error(f"{about}: {failure.sentence}" if missing else failure.sentence)
     return failure
+
+
+def _in_words_of_the_command(failure: Failure) -> Failure:
+    """The core names its arguments; here they are options."""
+    return replace(failure, sentence=failure.sentence.replace("(max_pixels)", "(--max-pixels)"))
 
 
 def outcome_of(failure: Failure) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from swin2sr_core.engine.upscale import Report
 from swin2sr_core.errors import InputError
@@ -114,9 +115,9 @@ class FileUpscaler:
                 target.output,
                 work.frames(),
                 metadata.stripped() if self.writing.strip_metadata else metadata,
-                bits=self._bits(picture, target),
+                bits=output_bits(self.writing.bits, picture, target.output),
                 quality=self.writing.quality,
-                overwrite=self.writing.overwrite,
+                overwrite=self.writing.overwrite or target.may_replace,
             )
             self._compare(target, work, metadata)
             told = (*picture.notices, *told)
@@ -140,13 +141,6 @@ class FileUpscaler:
             pages=format_of(target.output) in PAGED,
         )
 
-    def _bits(self, picture: Picture, target: Target) -> int:
-        """What was asked for, else the source's depth where the output's format has it."""
-        if self.writing.bits is not None:
-            return self.writing.bits
-        deep = picture.metadata.bits == 16 and format_of(target.output) in DEEP
-        return 16 if deep else 8
-
     def _compare(self, target: Target, work: _FileWork, metadata: Metadata) -> None:
         if target.comparison is None or work.first is None:
             return
@@ -156,8 +150,16 @@ class FileUpscaler:
             target.comparison,
             [from_pixels(pixels)],
             metadata,
-            overwrite=self.writing.overwrite,
+            overwrite=self.writing.overwrite or target.may_replace,
         )
+
+
+def output_bits(asked: int | None, picture: Picture, output: Path) -> int:
+    """What was asked for, else the source's depth where the output's format has it."""
+    if asked is not None:
+        return asked
+    deep = picture.metadata.bits == 16 and format_of(output) in DEEP
+    return 16 if deep else 8
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,10 +17,11 @@ from . import plan as plan_command
 from . import quantize as quantize_command
 from . import run as run_command
 from . import upscale as upscale_command
-from .arguments import Parser
+from .arguments import JSON_LINES, Parser, parsed, with_json_lines
 from .failures import outcome_of, report
 from .output import PROGRAM, Console, Outcome
 from .stopping import StopSwitch
+from .threads import wait_asleep
 
 _DESCRIPTION = """\
 Enlarge pictures four times with Swin2SR: without seams, within the memory you give it."""
@@ -36,23 +36,21 @@ exit codes: 0 done; 1 failed while running; 2 bad arguments or input;
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (sys.argv by default) and return its exit code; nothing is raised.
 
-    With --json exactly one JSON object goes to standard output, errors included.
+    With --json exactly one JSON object goes to standard output, errors included; with --json lines
+    one for each picture.
     """
-    arguments = sys.argv[1:] if argv is None else list(argv)
+    arguments = with_json_lines(sys.argv[1:] if argv is None else list(argv))
     # Looked for by hand: mistakes in the arguments are told as JSON, too.
-    console = Console(json="--json" in arguments)
+    console = Console(json="--json" in arguments, lines=JSON_LINES in arguments)
     stop = StopSwitch()
+    wait_asleep()
     with console.warnings_shown(), warnings.catch_warnings():
         if not debugging():
             warnings.simplefilter("ignore")  # of libraries: they are meant for their callers
-        try:
-            with stop.installed():
-                outcome = _run(arguments, console, stop)
-            if outcome.document is not None:
-                console.finish(outcome.document)
-        except BrokenPipeError:  # the reader of our output left: `| head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
+        with stop.installed():
+            outcome = _run(arguments, console, stop)
+        if outcome.document is not None:
+            console.finish(outcome.document)
     return outcome.exit_code
 
 
@@ -85,12 +83,10 @@ def build_parser() -> Parser:
 
 def _run(arguments: Sequence[str], console: Console, stop: StopSwitch) -> Outcome:
     try:
-        args = build_parser().parse_args(arguments)
+        args = parsed(build_parser(), arguments)
         console.progress = getattr(args, "progress", False)
         return args.run(args, console, stop)
     except SystemExit as end:  # --help and --version
         return Outcome(end.code if isinstance(end.code, int) else 0, None)
-    except BrokenPipeError:
-        raise
     except BaseException as error:
         return outcome_of(report(error, console))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TextIO
@@ -45,16 +46,25 @@ class Bar:
 
 
 class Console:
-    """The command's voice. `json` tells that standard output belongs to one JSON object."""
+    """The command's voice. `json` tells that standard output belongs to one JSON object.
 
-    def __init__(self, json: bool = False, progress: bool = False) -> None:
-        self.json = json
+    With `lines` it is one object for each picture, on a line of its own, as they are finished.
+    With `quiet_output` standard output belongs to a picture, and results go to standard error.
+    """
+
+    def __init__(self, json: bool = False, progress: bool = False, lines: bool = False) -> None:
+        self.json = json or lines
+        self.lines = lines
         self.progress = progress
+        self.quiet_output = False
+        self._warnings: list[str] = []
+        self._about: tuple[str, ...] = ()
+        self._listed = 0
 
     def show(self, text: str) -> None:
         """A result for people; with --json the document has it already."""
         if not self.json:
-            _write(sys.stdout, text)
+            _write(sys.stderr if self.quiet_output else sys.stdout, text)
 
     def note(self, text: str) -> None:
         """Something on the way that is no result."""
@@ -64,10 +74,40 @@ class Console:
         self.note(f"{PROGRAM}: error: {sentence}")
 
     def finish(self, document: dict[str, object]) -> None:
-        """The one JSON object, if it was asked for."""
-        if self.json:
+        """The one JSON object, if it was asked for; of lines only where there were none."""
+        if self.lines:
+            if not self._listed:
+                self.line(document)
+        elif self.json:
             # ASCII only: it must survive any terminal's encoding and any file name
             _write(sys.stdout, json.dumps(document, indent=2))
+
+    def line(self, document: dict[str, object]) -> None:
+        """One picture's JSON object, where they are wanted line by line."""
+        if self.lines:
+            self._listed += 1
+            _write(sys.stdout, json.dumps(document))
+
+    @contextmanager
+    def about(self, *names: str) -> Iterator[None]:
+        """A block that works on one picture: warnings in it that name none of `names` get one."""
+        before, self._about = self._about, names
+        try:
+            yield
+        finally:
+            self._about = before
+
+    def take_warnings(self) -> list[str]:
+        """What the core has warned of since the last call."""
+        taken, self._warnings = self._warnings, []
+        return taken
+
+    def _warned(self, text: str) -> str:
+        """Remember a warning, with the name of the picture that it is about."""
+        if self._about and not any(name in text for name in self._about):
+            text = f"{self._about[0]}: {text}"
+        self._warnings.append(text)
+        return text
 
     @contextmanager
     def bar(self, label: str, total: float | None, *, of_bytes: bool = False) -> Iterator[Bar]:
@@ -91,7 +131,7 @@ class Console:
     @contextmanager
     def warnings_shown(self) -> Iterator[None]:
         """Send the core's logged warnings to standard error, as lines of this command."""
-        logger, handler = logging.getLogger("swin2sr_core"), _WarningLines(logging.WARNING)
+        logger, handler = logging.getLogger("swin2sr_core"), _WarningLines(self._warned)
         logger.addHandler(handler)
         try:
             yield
@@ -102,10 +142,15 @@ class Console:
 class _WarningLines(logging.Handler):
     """Log records as lines that do not tear a progress bar."""
 
+    def __init__(self, told: Callable[[str], str]) -> None:
+        """`told` hears every message, and gives it back as it is to be shown."""
+        super().__init__(logging.WARNING)
+        self._told = told
+
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
-        line = f"{PROGRAM}: {record.levelname.lower()}: {record.getMessage()}"
+        line = f"{PROGRAM}: {record.levelname.lower()}: {self._told(record.getMessage())}"
         tqdm.write(_printable(line, sys.stderr), file=sys.stderr)
 
 
@@ -120,8 +165,15 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    stream.write(_printable(text, stream) + "\n")
-    stream.flush()
+    try:
+        stream.write(_printable(text, stream) + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        # The reader has left, as `| head` does: no reason to leave pictures undone. What is still
+        # to be said goes nowhere, and Python's own flush at the end has nothing to complain of.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _printable(text: str, stream: TextIO) -> str:

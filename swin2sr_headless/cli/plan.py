@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .arguments import (
     Commands,
@@ -12,14 +14,23 @@ from .arguments import (
     add_running,
     parse_size,
     picture_settings,
+    unused_options,
 )
 from .output import Console, Outcome
 from .stopping import StopSwitch
 
+if TYPE_CHECKING:
+    from swin2sr_core.planning.plan import Plan
+
+    from .prospects import Found
+
 _EXAMPLES = """\
-  swin2sr plan 1080x1920                      1920 pixels wide, 1080 high
+  swin2sr plan 1920x1080                      1920 pixels wide, 1080 high
   swin2sr plan photo.jpg --max-memory 500MB   what 500 MB would mean
   swin2sr plan 8000x8000 --model classical-x4 --precision fp32"""
+
+
+_TIME_UNKNOWN = "time: not known before a picture has been upscaled here with this model"
 
 
 def register(commands: Commands[Parser]) -> None:
@@ -28,7 +39,7 @@ def register(commands: Commands[Parser]) -> None:
         commands, "plan", run, "show how a picture would be upscaled, and its memory", _EXAMPLES
     )
     parser.add_argument(
-        "input", metavar="HEIGHTxWIDTH|IN", help="a size in pixels, height first, or a picture"
+        "input", metavar="WIDTHxHEIGHT|IN", help="a size in pixels, width first, or a picture"
     )
     add_running(parser)
     add_json(parser)
@@ -38,29 +49,45 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     """Make the plan that `upscale` would run, now, with the same options."""
     from swin2sr_core.pictures import open_picture
     from swin2sr_core.planning.picture_plan import plan_picture
+    from swin2sr_core.units import format_seconds
 
     from .candidate_table import candidate_rows, candidate_table, reason
     from .prospects import prospect_for
 
     found = prospect_for(args.model, args.precision, args.device)
-    size, channels = parse_size(args.input), found.prospect.config.in_channels
+    size, channels, frames = parse_size(args.input), found.prospect.config.in_channels, 1
     if size is None:
-        with open_picture(args.input) as picture:
-            size, channels = (picture.size[1], picture.size[0]), picture.channels
+        with open_picture(Path(args.input).expanduser()) as picture:
+            size, channels, frames = picture.size, picture.channels, picture.frame_count
+    width, height = size
     settings = picture_settings(args, found.prospect.config.scale)
-    picture = plan_picture(found.prospect, *size, settings, found.room, channels=channels)
+    picture = plan_picture(found.prospect, height, width, settings, found.room, channels=channels)
     plan = picture.plan
-    for notice in picture.notices:
+    seconds = _seconds(found, plan, frames)
+    unsaid = unused_options(args)
+    for notice in (*picture.notices, *unsaid):
         console.show(notice)
-    console.show(f"{plan}\n\n{candidate_table(plan)}")
+    time = _TIME_UNKNOWN if seconds is None else f"about {format_seconds(seconds)} here"
+    console.show(f"{plan}\n\n{candidate_table(plan)}\n{time}")
     document: dict[str, object] = {
         "status": "ok",
         "input_size": [picture.input_width, picture.input_height],
         "model": found.name,
         "device": found.device,
         "budget_bytes": plan.budget_bytes,
+        "seconds": None if seconds is None else round(seconds, 2),
+        "notices": [*picture.notices, *unsaid],
         "plan": plan.to_dict(),
         "candidates": candidate_rows(plan),
         "reason": reason(plan),
     }
     return Outcome(0, document)
+
+
+def _seconds(found: Found, plan: Plan, frames: int) -> float | None:
+    """By earlier runs of `upscale` on this machine."""
+    from .estimates import Kind, seconds_for
+
+    config, device = found.prospect.config, found.device_kind
+    kind = Kind.of(device, found.prospect.precision, config, plan.strategy)
+    return seconds_for(kind, plan.work * frames)

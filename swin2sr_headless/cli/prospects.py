@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from swin2sr_core.machine import cpu
 from swin2sr_core.machine.host_memory import free_host_bytes
@@ -11,6 +12,9 @@ from swin2sr_core.models.header import read_config
 from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.planning.budget import Room
 from swin2sr_core.planning.picture_plan import Prospect
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,12 @@ class Found:
     device: str
     prospect: Prospect
     room: Room
+    place: torch.device | None = None
+
+    @property
+    def device_kind(self) -> torch.device | str:
+        """What timings are remembered by; for the CPU torch need not be there."""
+        return self.device if self.place is None else self.place
 
 
 def prospect_for(name_or_path: str, precision: str, device: str) -> Found:
@@ -44,4 +54,4 @@ def _on_device(name: str, config: Swin2SRConfig, precision: str, device: str) ->
 
     place = resolve_device(device)
     prospect = prospect_on(place, config, resolve_precision(precision, place))
-    return Found(name, str(place), prospect, room_on(place))
+    return Found(name, str(place), prospect, room_on(place), place)

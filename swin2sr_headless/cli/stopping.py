@@ -38,6 +38,15 @@ class StopSwitch:
             raise KeyboardInterrupt
 
     @contextmanager
+    def held_off(self) -> Iterator[None]:
+        """A short block that a first signal does not tear; `should_stop` tells of it afterwards."""
+        self._polled += 1
+        try:
+            yield
+        finally:
+            self._polled -= 1
+
+    @contextmanager
     def installed(self) -> Iterator[None]:
         """Listen to the signals in this block; outside of the main thread that cannot be done."""
         if threading.current_thread() is not threading.main_thread():

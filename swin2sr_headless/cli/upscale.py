@@ -3,174 +3,165 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swin2sr_core.errors import Interrupted
-from swin2sr_core.pictures.input_paths import expand_inputs
-from swin2sr_core.pictures.limits import MAX_FRAMES, MAX_PIXELS
+from swin2sr_core.errors import InputError
+from swin2sr_core.pictures.input_paths import InputPicture, Inputs, find_inputs, is_film
 
-from ..failures import INTERRUPTED, Failure
-from .arguments import (
-    Commands,
-    Parser,
-    add_command,
-    add_json,
-    add_running,
-    picture_settings,
-    sharpening,
-    whole_number,
-)
-from .failures import report
+from .arguments import Commands, Parser, add_command, picture_settings, unused_options
 from .output import Console, Outcome
 from .stopping import StopSwitch
+from .upscale_options import EXAMPLES, MAX_PIXELS, add_options
 
 if TYPE_CHECKING:
     from swin2sr_core.faces.step import FaceStep
     from swin2sr_core.planning.picture_plan import PictureSettings
 
-    from .files import Done, FileUpscaler
+    from .batch import Course
+    from .files import FileUpscaler
+    from .records import Records
     from .targets import Target
 
-_EXAMPLES = """\
-  swin2sr upscale photo.jpg                      writes photo_x4.jpg beside it
-  swin2sr upscale photo.jpg -o large.png         another name and format
-  swin2sr upscale holiday/ -o large/             all pictures of a folder
-  swin2sr upscale scan.tif --max-memory 1GB      any size, in a gigabyte
-  swin2sr upscale old.png --model realworld-x4   for blurred or noisy photographs
-  swin2sr upscale group.jpg --faces              and the faces with a better model"""
+__all__ = ["MAX_PIXELS", "register", "run"]
+
+_LISTED = 8
+"""Names of files that are left out; the others are counted."""
+
+
+@dataclass
+class _Selection:
+    """What is to be upscaled where to, and what was left out on the way there."""
+
+    targets: list[Target]
+    many: bool
+    notices: list[str]
 
 
 def register(commands: Commands[Parser]) -> None:
     """Add the command and its options."""
-    parser = add_command(commands, "upscale", run, "enlarge pictures", _EXAMPLES)
-    parser.add_argument(
-        "inputs",
-        nargs="+",
-        metavar="IN",
-        help="pictures (PNG, JPEG, WebP, TIFF, AVIF and what else Pillow reads; animations and "
-        "pages too), folders, or patterns",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        help="a file, whose suffix chooses the format, or a folder (default: beside the input, "
-        "with _x4 in the name)",
-    )
-    add_running(parser)
-    parser.add_argument(
-        "--sharpen",
-        type=sharpening,
-        default=0.0,
-        metavar="N",
-        help="sharpen the result without halos, 0 to 0.5; 0.2 suits line art (default: 0, off)",
-    )
-    _add_faces(parser)
-    _add_writing(parser)
-    parser.add_argument(
-        "--max-pixels",
-        type=whole_number(1, 10**12),
-        default=MAX_PIXELS,
-        metavar="N",
-        help=f"refuse inputs with more pixels than this (default: {MAX_PIXELS:,})",
-    )
-    parser.add_argument(
-        "--max-frames",
-        type=whole_number(1, 10**9),
-        default=MAX_FRAMES,
-        metavar="N",
-        help=f"refuse animations with more frames than this (default: {MAX_FRAMES:,})",
-    )
-    parser.add_argument(
-        "--progress",
-        action="store_true",
-        help="show the progress bar even where standard error is no terminal",
-    )
-    add_json(parser)
-
-
-def _add_faces(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--faces",
-        action="store_true",
-        help="find the faces, compute them again with --face-model, and blend them in; needs "
-        "`pip install swin2sr[faces]` and `swin2sr models download yunet`",
-    )
-    parser.add_argument(
-        "--face-model",
-        metavar="NAME|PATH",
-        help="the better model for the faces; implies --faces (default: lightweight-x2). The same "
-        "as --model changes nothing",
-    )
-
-
-def _add_writing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace outputs that exist (default: refuse)"
-    )
-    parser.add_argument(
-        "--compare",
-        action="store_true",
-        help="also write OUT_compare.png: bicubic enlargement left, the result right",
-    )
-    parser.add_argument(
-        "--bits",
-        type=int,
-        choices=(8, 16),
-        help="bits per sample; 16 for PNG and TIFF only (default: as in the input)",
-    )
-    parser.add_argument(
-        "--quality",
-        type=whole_number(0, 100),
-        metavar="N",
-        help="0 to 100 for JPEG (default: 95), AVIF (default: 90) and WebP (default: lossless)",
-    )
-    parser.add_argument(
-        "--strip-metadata",
-        action="store_true",
-        help="leave out EXIF, XMP, IPTC, comments, texts and workflows; colour profile and "
-        "resolution stay (default: all that the format holds)",
-    )
+    add_options(add_command(commands, "upscale", run, "enlarge pictures", EXAMPLES))
 
 
 def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """Upscale everything that `args.inputs` means."""
-    sources = expand_inputs(args.inputs)
-    many = len(sources) > 1 or not Path(args.inputs[0]).expanduser().is_file()
-    upscaler, targets = _prepared(args, sources, many, console, stop)
-    batch = _Batch(upscaler, targets, console)
+    from .streams import from_stdin, reads_stdin, to_stdout, writes_stdout
+
+    if args.overwrite and args.skip_existing:
+        raise InputError("--overwrite and --skip-existing contradict each other; leave one out")
+    with ExitStack() as stack:
+        piped = reads_stdin(args.inputs)
+        to_stream = writes_stdout(args.inputs, args.output, console.json)
+        if piped:
+            args.inputs = [str(stack.enter_context(from_stdin()))]
+        inputs = find_inputs(args.inputs, args.recursive)
+        if to_stream:
+            first, *others = inputs.pictures
+            if others:
+                raise InputError("standard output (-) takes one picture; name a folder with -o")
+            console.quiet_output = True
+            suffix = args.format or _written_suffix(first.path)
+            args.output = str(stack.enter_context(to_stdout(suffix)))
+        return _upscaled(args, inputs, console, stop, remember=not (piped or to_stream))
+
+
+def _upscaled(
+    args: argparse.Namespace, inputs: Inputs, console: Console, stop: StopSwitch, remember: bool
+) -> Outcome:
+    from .batch import Batch
+    from .records import Records
+
+    _check_readable(inputs.pictures)
+    records = Records(remember)
+    settings = _settings(args)
+    selection = _selected(args, inputs, records, settings)
+    unused = [*unused_options(args), *_unused_quality(args, selection.targets)]
+    for notice in (*selection.notices, *unused):
+        console.note(f"swin2sr: {notice}")
+    upscaler, course = _prepared(args, selection, settings, console, stop)
+    batch = Batch(upscaler, selection.targets, console, records, course)
+    batch.notices += [*selection.notices, *unused]
     batch.run()
-    return batch.outcome(many)
+    return batch.outcome()
+
+
+def _settings(args: argparse.Namespace) -> PictureSettings:
+    """By the header of the model's file: nothing is loaded yet."""
+    from swin2sr_core.errors import CheckpointError
+    from swin2sr_core.models.catalog import resolve_model
+    from swin2sr_core.models.header import read_config
+
+    path = resolve_model(args.model)
+    try:
+        config = read_config(path)
+    except CheckpointError:
+        from swin2sr_core.models.checkpoint import load_checkpoint
+
+        config, _ = load_checkpoint(path)  # which knows better what is wrong
+    return picture_settings(args, config.scale)
+
+
+def _selected(
+    args: argparse.Namespace, inputs: Inputs, records: Records, settings: PictureSettings
+) -> _Selection:
+    """Which pictures go where; everything about names is checked."""
+    from .own_outputs import without_outputs
+    from .survey import check_places
+    from .targets import (
+        Naming,
+        check_absent,
+        check_distinct,
+        check_not_inputs,
+        proposed_targets,
+    )
+
+    first, *others = inputs.pictures
+    many = bool(others) or not first.named
+    label = _label(settings) if args.suffix is None else args.suffix
+
+    def proposed(pictures: Sequence[InputPicture]) -> list[Target]:
+        below = [picture.below for picture in pictures]
+        naming = Naming(args.output, label, many, args.format, below)
+        return proposed_targets([picture.path for picture in pictures], naming, args.compare)
+
+    before = proposed(inputs.pictures)
+    out = args.output if many else None
+    pictures, own = without_outputs(inputs.pictures, before, records, label, out)
+    if not pictures:
+        raise InputError(
+            f"all {len(own)} pictures are outputs of this command ({_listed(own)}); to enlarge one "
+            "of them again, name it alone"
+        )
+    targets = proposed(pictures)
+    check_distinct(targets)
+    if args.suffix is not None or many:
+        check_not_inputs(targets)
+    if not (args.overwrite or args.skip_existing):
+        check_absent([file for target in targets for file in target.files])
+    check_places([file for target in targets for file in target.files])
+    return _Selection(targets, many, _left_out(inputs, own))
 
 
 def _prepared(
     args: argparse.Namespace,
-    sources: Sequence[Path],
-    many: bool,
+    selection: _Selection,
+    settings: PictureSettings,
     console: Console,
     stop: StopSwitch,
-) -> tuple[FileUpscaler, list[Target]]:
-    """The loaded model with its settings, and what to do with it."""
+) -> tuple[FileUpscaler, Course]:
+    """The loaded model with its settings, and how the batch is gone through."""
     from swin2sr_core.models.model import load_model
     from swin2sr_core.picture_job import PictureJob
 
+    from .batch import Course
     from .files import FileUpscaler, Writing
-    from .targets import plan_targets
+    from .resuming import way_of
 
+    faces = _face_step(args)
     model = load_model(args.model, args.precision, args.device)
-    settings = picture_settings(args, model.scale)
-    targets = plan_targets(
-        sources,
-        args.output,
-        _label(settings),
-        into_folder=many,
-        compare=args.compare,
-        overwrite=args.overwrite,
-    )
     writing = Writing(
         args.bits,
         args.quality,
@@ -179,8 +170,17 @@ def _prepared(
         args.max_frames,
         args.strip_metadata,
     )
-    job = PictureJob(model, settings, faces=_face_step(args))
-    return FileUpscaler(job, writing, console, stop), targets
+    job = PictureJob(model, settings, faces=faces)
+    models = [args.model] if faces is None else [args.model, _face_model(args)]
+    how = way_of(
+        models,
+        model.precision,
+        settings,
+        [args.bits, args.quality, args.compare, args.strip_metadata],
+    )
+    return FileUpscaler(job, writing, console, stop), Course(
+        how, selection.many, args.skip_existing
+    )
 
 
 def _label(settings: PictureSettings) -> str:
@@ -190,104 +190,74 @@ def _label(settings: PictureSettings) -> str:
     return f"_x{settings.scale:g}"
 
 
+def _written_suffix(path: Path) -> str:
+    from swin2sr_core.pictures.files.formats import FORMATS
+
+    from .targets import FALLBACK_SUFFIX
+
+    return path.suffix if path.suffix.lower() in FORMATS else FALLBACK_SUFFIX
+
+
+def _face_model(args: argparse.Namespace) -> str:
+    from swin2sr_core.faces.step import FACE_MODEL
+
+    return args.face_model or FACE_MODEL
+
+
 def _face_step(args: argparse.Namespace) -> FaceStep | None:
     """What --faces and --face-model ask for; None where they are not given.
 
-    Raises ModelNotFoundError where the detector or the model is not here, and says how to get it.
+    Raises ModelNotFoundError, which names everything that is not here and how to get it.
     """
     if not args.faces and args.face_model is None:
         return None
     from swin2sr_core.faces import load_detector
-    from swin2sr_core.faces.step import FACE_MODEL, FaceStep
+    from swin2sr_core.faces.detection import check_faces
+    from swin2sr_core.faces.step import FaceStep
     from swin2sr_core.models.model import load_model
 
-    detector = load_detector()
-    model = load_model(args.face_model or FACE_MODEL, args.precision, args.device)
-    return FaceStep(detector, model, args.max_memory)
+    check_faces(_face_model(args))
+    model = load_model(_face_model(args), args.precision, args.device)
+    return FaceStep(load_detector(), model, args.max_memory)
 
 
-@dataclass
-class _Batch:
-    """One picture after the other: what fails is reported, and the others go on."""
-
-    upscaler: FileUpscaler
-    targets: list[Target]
-    console: Console
-    documents: list[dict[str, object]] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    seconds: float = 0
-
-    def run(self) -> None:
-        """All of them, until there are no more or the user has enough."""
-        started = time.perf_counter()
-        for number, target in enumerate(self.targets, 1):
-            name = target.source.name
-            label = name if len(self.targets) == 1 else f"[{number}/{len(self.targets)}] {name}"
-            try:
-                done = self.upscaler.run(target, label)
-            except (Exception, KeyboardInterrupt) as error:
-                self._failed(target, error)
-                if isinstance(error, (Interrupted, KeyboardInterrupt)):
-                    break
-            else:
-                self.documents.append(done.to_dict())
-                self.console.show(_summary(done))
-        self.seconds = time.perf_counter() - started
-        if len(self.targets) > 1:
-            self._tell_totals()
-
-    def outcome(self, many: bool) -> Outcome:
-        """The exit code: a lone picture's own, or 1 if any of several failed."""
-        codes = {failure.exit_code for failure in self.failures}
-        code = 0
-        if codes:
-            code = INTERRUPTED if INTERRUPTED in codes else 1
-            code = self.failures[0].exit_code if len(self.targets) == 1 else code
-        if not many:
-            return Outcome(code, self.documents[0] | ({"exit_code": code} if code else {}))
-        status = "error" if code else "ok"
-        document: dict[str, object] = {"status": status}
-        if self.failures:
-            document["error"] = self.failures[-1].sentence if code == INTERRUPTED else self._totals
-        return Outcome(code, document | {"exit_code": code, "results": self.documents})
-
-    def _failed(self, target: Target, error: BaseException) -> None:
-        failure = report(error, self.console, about=str(target.source))
-        self.failures.append(failure)
-        names: dict[str, object] = {"input": str(target.source), "output": None}
-        self.documents.append(failure.to_dict() | names)
-
-    @property
-    def _totals(self) -> str:
-        done = len(self.documents) - len(self.failures)
-        left = len(self.targets) - len(self.documents)
-        parts = [f"{done} of {len(self.targets)} pictures done"]
-        parts += [f"{len(self.failures)} failed"] if self.failures else []
-        parts += [f"{left} not begun"] if left else []
-        return ", ".join(parts)
-
-    def _tell_totals(self) -> None:
-        line = f"{self._totals}, {self.seconds:.1f} s"
-        # with failures among many lines, the reader of the errors wants to see it, too
-        if self.failures:
-            self.console.note(line)
-        else:
-            self.console.show(line)
+def _check_readable(pictures: Sequence[InputPicture]) -> None:
+    """Raises InputError for what is no picture and can be told so by its name or kind."""
+    for picture in pictures:
+        path = picture.path
+        if is_film(path):
+            raise InputError(
+                f"{path} is a film, and pictures are upscaled here. Take it apart (`ffmpeg -i "
+                f"{path.name} frames/%06d.png`), upscale the folder (`swin2sr upscale frames -o "
+                "large`), and put it together with its sound (`ffmpeg -framerate RATE -i "
+                f"large/%06d_x4.png -i {path.name} -map 0:v -map 1:a? -c:a copy out.mp4`)"
+            )
+        if not path.is_file():
+            raise InputError(f"{path} is no file; give a picture on standard input with -")
 
 
-def _summary(done: Done) -> str:
-    from swin2sr_core.units import format_bytes
+def _unused_quality(args: argparse.Namespace, targets: Sequence[Target]) -> list[str]:
+    from swin2sr_core.pictures.files.formats import LOSSY, format_of
 
-    (width, height), plan = done.input_size, done.plan
-    frames = f", {done.frames} frames" if done.frames > 1 else ""
-    faces = "" if done.done.faces is None else f", faces refined: {done.done.faces}"
-    peak = ""
-    if done.peak_bytes is not None:
-        peak = f", peak memory {format_bytes(done.peak_bytes)} ({done.peak_of})"
-    told = (*done.done.notices, *plan.plan.notes, *done.done.fallbacks)
-    fallbacks = "".join(f"; {each}" for each in told)
-    return (
-        f"{done.target.output}: {width}x{height} -> {plan.width}x{plan.height}{frames}, "
-        f"{done.report.model}, {done.report.device}, {done.report.precision}, "
-        f"{done.done.strategy}, {done.done.seconds:.2f} s{faces}{peak}{fallbacks}"
-    )
+    kinds = sorted({format_of(target.output) for target in targets} - LOSSY)
+    if args.quality is None or not kinds:
+        return []
+    return [f"--quality has no effect on {' and '.join(kinds)}"]
+
+
+def _left_out(inputs: Inputs, own: Sequence[Path]) -> list[str]:
+    """What was found and is not taken, each kind in a sentence."""
+    notices = []
+    if own:
+        notices.append(f"left out, as outputs of this command: {_listed(own)}")
+    if inputs.left_out:
+        notices.append(f"left out, not a format that is read: {_listed(inputs.left_out)}")
+    if inputs.folders:
+        notices.append(f"left out, folders with pictures: {_listed(inputs.folders)} (--recursive)")
+    return notices
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    names = ", ".join(str(path) for path in paths[:_LISTED])
+    more = len(paths) - _LISTED
+    return f"{names} and {more} more" if more > 0 else names

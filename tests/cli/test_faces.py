@@ -1,17 +1,15 @@
 """swin2sr faces, and swin2sr upscale --faces."""
 
 import json
-import shutil
 import sys
 
 import numpy as np
 import pytest
 import torch
+from drawn_face import drawn_face
 from PIL import Image
 
 from swin2sr_headless.cli.main import main
-
-NAME = "face_detection_yunet_2023mar.onnx"
 
 
 @pytest.fixture
@@ -26,12 +24,11 @@ def run(capsys):
 
 
 @pytest.fixture
-def models(data_folder, tmp_path, monkeypatch):
-    """A folder of downloaded models, with the detector's file in it."""
+def models(tmp_path, monkeypatch):
+    """A folder of downloaded models, with nothing in it: the detector comes with the package."""
     pytest.importorskip("cv2", reason="the extra `faces` is not installed")
     folder = tmp_path / "models"
     folder.mkdir()
-    shutil.copy(data_folder / "weights" / NAME, folder / NAME)
     monkeypatch.setenv("SWIN2SR_MODELS_DIR", str(folder))
     return folder
 
@@ -113,16 +110,26 @@ def test_bad_arguments_are_one_sentence(arguments, words, run, models):
     assert err.count("\n") == 1
 
 
-def test_what_is_missing_and_how_to_get_it(run, astronaut, tmp_path, monkeypatch):
+def test_what_is_missing_and_how_to_get_it(run, tmp_path, monkeypatch):
+    """All of it at once, before anything is computed."""
+    source = tmp_path / "face.png"
+    drawn_face().save(source)
     monkeypatch.setenv("SWIN2SR_MODELS_DIR", str(tmp_path / "empty"))
-    code, _, err = run("faces", astronaut)
-    assert code == 3
-    assert "swin2sr models download yunet" in err or "pip install" in err
     monkeypatch.setitem(sys.modules, "cv2", None)
-    code, _, err = run("upscale", astronaut, "--faces")
+    code, _, err = run("faces", source)
     assert code == 3
     assert "pip install opencv-python-headless" in err
+    code, _, err = run("upscale", source, "--faces")
+    assert code == 3
+    assert "pip install opencv-python-headless" in err
+    assert "swin2sr models download lightweight-x2" in err
     assert not list(tmp_path.glob("*_x4*"))
+
+
+def test_a_drawn_face_is_found_without_a_download(run, models, tmp_path):
+    drawn_face().save(tmp_path / "face.png")
+    code, out, err = run("faces", tmp_path / "face.png", "--json")
+    assert (code, err, json.loads(out)["count"]) == (0, "", 1)
 
 
 def test_upscale_with_faces_changes_the_face_and_nothing_else(

@@ -1,12 +1,13 @@
 """Face-Region Refine inside ComfyUI: every kind of region, batches, bad input, both settings."""
 
 import math
-import shutil
+import sys
 from collections import namedtuple
 
 import numpy as np
 import pytest
 import torch
+from drawn_face import drawn_face
 from PIL import Image
 
 # As Impact Pack defines it; its nodes fill `bbox` with numpy integers, and `confidence` with a
@@ -315,14 +316,10 @@ def test_a_face_larger_than_the_memory_is_cut_up(
 
 
 @pytest.fixture
-def yunet(data_folder, base, pack):
-    """The detector's file in ComfyUI's models/swin2sr, gone after the test."""
+def yunet(pack):
+    """The detector that comes with the pack, loaded anew."""
     pytest.importorskip("cv2")
-    name = "face_detection_yunet_2023mar.onnx"
-    path = base / "models" / "swin2sr" / name
-    shutil.copy(data_folder / "weights" / name, path)
-    yield path
-    path.unlink()
+    yield
     pack("nodes.face_source")._detectors.clear()
 
 
@@ -344,12 +341,13 @@ def test_the_detector_finds_the_astronaut(refine, astronaut, enlarged, model, yu
     assert refine(astronaut, model, upscaled=enlarged(astronaut), mask=elsewhere)[3] == 0
 
 
-def test_without_a_detector_it_says_what_to_do(refine, picture, model, error, base, monkeypatch):
-    monkeypatch.setenv("SWIN2SR_MODELS_DIR", str(base / "nowhere"))
+def test_without_a_detector_it_says_what_to_do(refine, picture, model, error, pack, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    monkeypatch.setattr(pack("nodes.face_source"), "_detectors", {})
     with pytest.raises(error) as raised:
         refine(picture, model)
     text = str(raised.value)
-    assert "detector (download)" in text or "pip install" in text
+    assert "pip install opencv-python-headless" in text
     assert "wire regions" in text
     # a mask will do
     painted = torch.zeros(1, 48, 64)
@@ -357,13 +355,15 @@ def test_without_a_detector_it_says_what_to_do(refine, picture, model, error, ba
     assert refine(picture, model, mask=painted)[3] == 1
 
 
-def test_without_opencv_it_says_what_to_install(refine, picture, model, error, monkeypatch, pack):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    monkeypatch.setattr(pack("nodes.face_source"), "_detectors", {})
-    with pytest.raises(error, match="pip install opencv-python-headless"):
-        refine(picture, model)
+@pytest.mark.parametrize("source", ["auto", "detector", "detector (download)"])
+def test_the_detector_comes_with_the_pack(
+    refine, enlarged, model, yunet, source, monkeypatch, base
+):
+    """Also by the choice that once downloaded it, with no folder of models."""
+    monkeypatch.setenv("SWIN2SR_MODELS_DIR", str(base / "nowhere"))
+    pixels = np.asarray(drawn_face().resize((128, 128))) / np.float32(255)
+    face = torch.from_numpy(pixels)[None]
+    assert refine(face, model, upscaled=enlarged(face), source=source)[3] == 1
 
 
 # -- a restorer ------------------------------------------------------------------------------------

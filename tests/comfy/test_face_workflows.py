@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import shutil
 from collections import namedtuple
 from pathlib import Path
 
@@ -85,11 +84,7 @@ def inputs(host, base, data_folder, put_model, pack):
     small.paste((200, 60, 20, 0), (90, 100, 114, 112))
     small.save(base / "input" / "example.png")
     put_model("Swin2SR_Lightweight_X2_64.safetensors")
-    name = "face_detection_yunet_2023mar.onnx"
-    path = base / "models" / "swin2sr" / name
-    shutil.copy(data_folder / "weights" / name, path)
     yield
-    path.unlink()
     pack("nodes.face_source")._detectors.clear()
 
 

@@ -5,29 +5,79 @@ import sys
 import numpy as np
 import pytest
 import torch
+from drawn_face import BOX, drawn_face
 from PIL import Image
 
 from swin2sr_core import CheckpointError, InputError, ModelNotFoundError
 from swin2sr_core.faces import YuNet, load_detector
+from swin2sr_core.faces.detection import check_faces
+from swin2sr_core.models.catalog import resolve_model
 from swin2sr_core.pictures.resize import resize
 
 NAME = "face_detection_yunet_2023mar.onnx"
 
 
 @pytest.fixture(scope="module")
-def detector(data_folder):
+def detector():
     pytest.importorskip("cv2", reason="the extra `faces` is not installed")
-    return load_detector(data_folder / "weights" / NAME)
+    return load_detector()
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return tensor(drawn_face())
+
+
+def tensor(image):
+    pixels = np.asarray(image.convert("RGB")) / np.float32(255)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
 
 
 @pytest.fixture(scope="module")
 def picture(data_folder):
     def read(name):
         with Image.open(data_folder / "images" / name) as image:
-            pixels = np.asarray(image.convert("RGB")) / np.float32(255)
-        return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
+            return tensor(image)
 
     return read
+
+
+def test_a_drawn_face_is_found_once_and_where_it_is(detector, drawn):
+    """Once, though the pass at half the size sees it too."""
+    assert len(detector._sides(320)) == 2
+    (face,) = detector.detect(drawn)
+    assert face.score > 0.8
+    box = (face.x0, face.y0, face.x1, face.y1)
+    assert np.abs(np.subtract(box, BOX)).max() < 12
+    left, right, nose, mouth, _ = face.landmarks
+    assert left[0] < nose[0] < right[0]
+    assert left[1] < nose[1] < mouth[1]
+    half = resize(drawn, 160, 160)
+    assert [f.score > 0.8 for f in YuNet(resolve_model("yunet"), False).detect(half)] == [True]
+
+
+def test_two_faces_beside_each_other_are_two(detector, drawn):
+    faces = detector.detect(torch.cat([drawn, drawn], 3))
+    assert sorted(round(face.x0 / 320) for face in faces if face.score > 0.7) == [0, 1]
+
+
+def test_the_detector_gets_blue_first(detector, monkeypatch):
+    """As OpenCV and YuNet have it; a red picture has its 255 last."""
+    seen = []
+
+    class Stub:
+        def setInputSize(self, size):
+            self.size = size
+
+        def detect(self, pixels):
+            seen.append((self.size, pixels.copy()))
+            return 0, None
+
+    monkeypatch.setattr(detector, "_yunet", Stub())
+    red = torch.tensor([1.0, 0.5, 0.0]).view(1, 3, 1, 1).expand(1, 3, 48, 64)
+    assert detector.detect(red) == []
+    ((size, pixels),) = seen
+    assert (size, pixels.shape, pixels[0, 0].tolist()) == ((64, 48), (48, 64, 3), [0, 128, 255])
 
 
 @pytest.mark.parametrize(
@@ -70,11 +120,11 @@ def test_boxes_are_in_pixels_of_the_picture_that_came(detector, picture):
     assert abs(face.landmarks[0][0] * 512 / 2100 - 203) < 10
 
 
-def test_the_half_scale_pass_finds_what_noise_hides(detector, picture, data_folder):
+def test_the_half_scale_pass_finds_what_noise_hides(detector, picture):
     image = picture("astronaut.png")
     generator = torch.Generator().manual_seed(0)
     noisy = (image + 0.3 * torch.randn(image.shape, generator=generator)).clamp(0, 1)
-    single = YuNet(data_folder / "weights" / NAME, half_scale=False)
+    single = YuNet(resolve_model("yunet"), half_scale=False)
 
     def best(which):
         return max((face.score for face in which.detect(noisy)), default=0)
@@ -91,9 +141,9 @@ def test_grey_pictures_and_repeated_calls(detector, picture):
     assert detector.detect(tiny) == []
 
 
-def test_it_says_nothing_on_standard_error(data_folder, capfd):
+def test_it_says_nothing_on_standard_error(capfd):
     pytest.importorskip("cv2")
-    load_detector(data_folder / "weights" / NAME).detect(torch.zeros(1, 3, 64, 64))
+    load_detector().detect(torch.zeros(1, 3, 64, 64))
     assert capfd.readouterr().err == ""
 
 
@@ -108,11 +158,29 @@ def test_without_opencv_it_says_what_to_install(monkeypatch):
         load_detector()
 
 
-def test_without_the_file_it_says_how_to_get_it(monkeypatch, tmp_path):
+def test_the_file_comes_with_the_package(monkeypatch, tmp_path):
+    """Nothing has to be downloaded, and what an older version has downloaded is not asked for."""
     pytest.importorskip("cv2")
     monkeypatch.setenv("SWIN2SR_MODELS_DIR", str(tmp_path))
-    with pytest.raises(ModelNotFoundError, match="swin2sr models download yunet"):
+    (tmp_path / NAME).write_bytes(b"damaged")
+    assert isinstance(load_detector(), YuNet)
+
+
+def test_without_the_file_it_says_how_to_get_it(monkeypatch, tmp_path):
+    pytest.importorskip("cv2")
+    monkeypatch.setattr("swin2sr_core.models.catalog._BUNDLED_FOLDER", tmp_path / "gone")
+    monkeypatch.setenv("SWIN2SR_MODELS_DIR", str(tmp_path))
+    with pytest.raises(ModelNotFoundError, match="belongs to the package, is gone: reinstall"):
         load_detector()
+
+
+def test_all_that_is_missing_is_told_at_once(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    monkeypatch.setenv("SWIN2SR_MODELS_DIR", str(tmp_path))
+    with pytest.raises(ModelNotFoundError) as told:
+        check_faces("lightweight-x2")
+    assert "pip install opencv-python-headless" in str(told.value)
+    assert "swin2sr models download lightweight-x2" in str(told.value)
 
 
 def test_a_damaged_file_is_told(tmp_path, capfd):

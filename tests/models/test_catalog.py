@@ -70,9 +70,10 @@ def test_sums_are_lower_case_sha256(entry: CatalogEntry):
         assert entry.sha256 == entry.sha256.lower()
 
 
-def test_the_bundled_file_is_the_one_in_the_catalog():
-    entry = find_entry("compact-x4")
-    path = resolve_model("compact-x4")
+@pytest.mark.parametrize("name", ["compact-x4", "yunet"])
+def test_the_bundled_file_is_the_one_in_the_catalog(name: str):
+    entry = find_entry(name)
+    path = resolve_model(name)
     content = path.read_bytes()
     assert path.parent == ROOT / "swin2sr_core" / "models" / "bundled"
     assert (len(content), hashlib.sha256(content).hexdigest()) == (entry.size, entry.sha256)
@@ -83,6 +84,22 @@ def test_the_bundled_file_has_its_card():
     card = resolve_model("compact-x4").with_suffix(".md").read_text(encoding="utf-8")
     assert card.startswith("# compact-x4")
     assert "Apache-2.0" in card
+
+
+def test_the_bundled_detector_has_its_licence():
+    path = resolve_model("yunet").with_suffix(".LICENSE.txt")
+    text = path.read_text(encoding="utf-8")
+    assert "MIT License" in text and "Copyright (c) 2020 Shiqi Yu" in text
+
+
+@pytest.mark.parametrize(
+    ("started", "command"),
+    [("/usr/bin/swin2sr", "swin2sr"), ("/x/swin2sr_core/__main__.py", "python -m swin2sr_core")],
+)
+def test_commands_are_named_as_this_one_was_started(started, command, monkeypatch):
+    monkeypatch.setattr("sys.argv", [started])
+    with pytest.raises(ModelNotFoundError, match=f"run `{command} models download classical-x4`"):
+        resolve_model("classical-x4")
 
 
 @pytest.mark.parametrize("text", ["classical-x4", " Classical-X4 ", OFFICIAL["classical-x4"]])

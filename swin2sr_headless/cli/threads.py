@@ -1,0 +1,26 @@
+"""How the threads of this process wait for each other."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_WAITING = "OMP_WAIT_POLICY"
+_OWN = (_WAITING, "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+"""Variables by which a user says it; each of them wins."""
+
+
+def wait_asleep() -> None:
+    """Have OpenMP's threads sleep at barriers instead of spinning, where nothing says otherwise.
+
+    A network is thousands of short parallel pieces, each with a barrier. A thread that spins there
+    keeps a core from the thread it waits for: beside other programs that made small pictures 10 to
+    30 times slower. Asleep it costs a wake-up per barrier, which could not be told from noise on
+    machines with nothing else to do. Fewer threads would be slower there, and fewer barriers would
+    be other kernels. The figures are in docs/command-line.md.
+
+    It is OpenMP's own variable (libgomp, libomp and Intel's know it), read when torch is loaded:
+    afterwards nothing is changed. ComfyUI's process is never touched.
+    """
+    if "torch" not in sys.modules and not any(name in os.environ for name in _OWN):
+        os.environ[_WAITING] = "passive"
