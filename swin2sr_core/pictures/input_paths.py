@@ -6,15 +6,30 @@ import glob
 import mimetypes
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
 from ..errors import InputError
 from .files.formats import FORMATS
-from .files.readable import FIRST, missing_package, suffixes
 
-PICTURE_SUFFIXES = suffixes()
-"""How names of picture files end, in lower case: of those that can be read here."""
+
+@lru_cache(maxsize=1)
+def picture_suffixes() -> frozenset[str]:
+    """How names of picture files end, in lower case: of those that can be read here.
+
+    The installed Pillow is asked, and imported for it: not before there are files to look at.
+    """
+    from .files.readable import suffixes
+
+    return frozenset(suffixes())
+
+
+def __getattr__(name: str) -> object:
+    if name == "PICTURE_SUFFIXES":
+        return picture_suffixes()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 _FILMS = frozenset(
     (
@@ -161,7 +176,7 @@ def _is_visible_folder(path: Path) -> bool:
 
 
 def _pictures(paths: Iterable[Path]) -> list[Path]:
-    return sorted(p for p in paths if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+    return sorted(p for p in paths if p.suffix.lower() in picture_suffixes() and p.is_file())
 
 
 def _others(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -170,7 +185,7 @@ def _others(paths: Iterable[Path]) -> tuple[Path, ...]:
         sorted(
             path
             for path in paths
-            if path.suffix.lower() not in PICTURE_SUFFIXES
+            if path.suffix.lower() not in picture_suffixes()
             and not path.name.startswith(".")
             and _looks_like_pictures(path)
             and path.is_file()
@@ -186,10 +201,14 @@ def _looks_like_pictures(path: Path) -> bool:
 
 def named(path: Path) -> str:
     """The file's name, and the package that would read it, if there is one."""
+    from .files.readable import missing_package
+
     package = missing_package(path.suffix)
     return f"{path.name} (pip install {package})" if package else path.name
 
 
 def _none(what: str) -> NoReturn:
+    from .files.readable import FIRST
+
     usual = ", ".join(sorted(suffix for suffix, kind in FORMATS.items() if kind in FIRST))
     raise InputError(f"{what} ({usual}, and others that Pillow reads); check the name")

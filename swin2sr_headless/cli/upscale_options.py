@@ -26,7 +26,8 @@ def add_options(parser: Parser) -> None:
         nargs="+",
         metavar="IN",
         help="pictures (PNG, JPEG, WebP, TIFF, AVIF and what else Pillow reads; animations and "
-        "pages too), folders, or patterns; - for standard input. What this command has written is not taken again",
+        "pages too), folders, or patterns; - for standard input. What this command has written "
+        "is not taken again",
     )
     parser.add_argument(
         "--recursive", action="store_true", help="folders with those below; -o keeps their tree"
