@@ -15,9 +15,9 @@ def wait_asleep() -> None:
 
     A network is thousands of short parallel pieces, each with a barrier. A thread that spins there
     keeps a core from the thread it waits for: beside other programs that made small pictures 10 to
-    30 times slower. Asleep it costs a wake-up per barrier, which could not be told from noise on
-    machines with nothing else to do. Fewer threads would be slower there, and fewer barriers would
-    be other kernels. The figures are in docs/command-line.md.
+    30 times slower. One thread alone was as quick there and slower with cores to spare; spinning
+    for 1,000 turns was as good as sleeping, for 10,000 no longer. What the wake-ups cost on a
+    machine with nothing else to do is not measured yet. The figures are in docs/command-line.md.
 
     It is OpenMP's own variable (libgomp, libomp and Intel's know it), read when torch is loaded:
     afterwards nothing is changed. ComfyUI's process is never touched.
