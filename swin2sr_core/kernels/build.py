@@ -22,7 +22,7 @@ _KERNELS = {
 }
 """By source: what gcc and clang are to be told, and what Microsoft's compiler is."""
 
-_X86 = ("x86_64", "amd64")
+X86 = ("x86_64", "amd64")
 
 
 class BuildError(Swin2SRError):
@@ -92,7 +92,7 @@ def build(folder: Path | None = None, options: tuple[str, ...] = ()) -> Path:
     `options` go to every call of the compiler. A kernel that the compiler is too old for is left
     out, which is logged. Raises BuildError.
     """
-    if platform.machine().lower() not in _X86:
+    if platform.machine().lower() not in X86:
         raise BuildError(
             f"there are no fused kernels for {platform.machine() or 'this CPU'}, only for x86-64; "
             "everything works without them"

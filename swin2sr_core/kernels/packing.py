@@ -88,7 +88,7 @@ def _without_padding(attention: FoldedAttention, channels: int) -> tuple[Tensor,
 
 
 def _in_groups(weight: Tensor, rows: int) -> Tensor:
-    """... x out x in -> ... x groups x in x rows: the rows of a tile side by side, zeros at last."""
+    """... x out x in -> ... x groups x in x rows: the rows of a tile side by side, zeros last."""
     *others, out, depth = weight.shape
     groups = -(-out // rows)
     padded = weight.new_zeros(*others, groups * rows, depth)

@@ -10,6 +10,7 @@ from .arguments import (
     add_command,
     add_json,
     add_running,
+    choose_kernels,
     parse_size,
     picture_settings,
 )
@@ -36,12 +37,14 @@ def register(commands: Commands[Parser]) -> None:
 
 def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """Make the plan that `upscale` would run, now, with the same options."""
+    from swin2sr_core.kernels.setting import candidate
     from swin2sr_core.pictures import open_picture
     from swin2sr_core.planning.picture_plan import plan_picture
 
     from .candidate_table import candidate_rows, candidate_table, reason
     from .prospects import prospect_for
 
+    choose_kernels(args)
     found = prospect_for(args.model, args.precision, args.device)
     size, channels = parse_size(args.input), found.prospect.config.in_channels
     if size is None:
@@ -52,12 +55,16 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     plan = picture.plan
     for notice in picture.notices:
         console.show(notice)
-    console.show(f"{plan}\n\n{candidate_table(plan)}")
+    kernel = candidate(found.device.partition(":")[0], plan.precision)
+    blocks = f"blocks by {kernel.name}" + (f": {kernel.reason}" if kernel.reason else "")
+    console.show(f"{plan}\n  {blocks}\n\n{candidate_table(plan)}")
     document: dict[str, object] = {
         "status": "ok",
         "input_size": [picture.input_width, picture.input_height],
         "model": found.name,
         "device": found.device,
+        "kernel": kernel.name,
+        "kernel_reason": kernel.reason,
         "budget_bytes": plan.budget_bytes,
         "plan": plan.to_dict(),
         "candidates": candidate_rows(plan),

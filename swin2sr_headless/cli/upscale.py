@@ -19,6 +19,7 @@ from .arguments import (
     add_command,
     add_json,
     add_running,
+    choose_kernels,
     picture_settings,
     sharpening,
     whole_number,
@@ -125,6 +126,7 @@ def _add_writing(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """Upscale everything that `args.inputs` means."""
+    choose_kernels(args)
     sources = expand_inputs(args.inputs)
     many = len(sources) > 1 or not Path(args.inputs[0]).expanduser().is_file()
     upscaler, targets = _prepared(args, sources, many, console, stop)

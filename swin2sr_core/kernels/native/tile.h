@@ -18,12 +18,6 @@ struct Tile {
     inline void begin_with_rows(const float *numbers) {
         for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = all(numbers[r]);
     }
-    inline void begin_with(const float *from, int stride) {
-        for (int r = 0; r < COUNT; r++) {
-            sums[r][0] = load(from + r * stride);
-            sums[r][1] = load(from + r * stride + LANES);
-        }
-    }
     inline void begin_empty() {
         for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = zero();
     }
@@ -41,6 +35,12 @@ struct Tile {
             }
             left += left_step;
             right += right_step;
+        }
+    }
+    inline void add_from(const float *from, int stride) {
+        for (int r = 0; r < COUNT; r++) {
+            sums[r][0] = add(sums[r][0], load(from + r * stride));
+            sums[r][1] = add(sums[r][1], load(from + r * stride + LANES));
         }
     }
     inline void store_to(float *to, int stride) const {

@@ -93,8 +93,9 @@ inline void logits(const SwinBlock &b, const float *bias, const float *k, const 
                    float *scores) {
     for (int key = 0; key < b.tokens; key += ROWS)
         with_tile(tile_rows(key, b.tokens), [&](auto &tile) {
-            tile.begin_with(bias + key * PANEL, PANEL);
+            tile.begin_empty();  // the bias is large: it would cost digits of every sum
             tile.template multiply<1>(k + key, WIDE, q, WIDE, b.width);
+            tile.add_from(bias + key * PANEL, PANEL);
             tile.store_to(scores + key * PANEL, PANEL);
         });
 }
