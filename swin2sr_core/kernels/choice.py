@@ -56,7 +56,17 @@ def chosen(network: FoldedNetwork) -> Choice:
     """
     key = f"kernel {setting()}"
     if key not in network.derived:
-        network.derived[key] = _choose(network)
+        try:
+            network.derived[key] = _choose(network)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return network.derived[key]
+        for block in _blocks(network):
+            block.derived.clear()
+        log.warning("there is no memory to prepare a fused kernel; this run goes on in PyTorch")
+        return _reference(network, "there was no memory to prepare a fused kernel")
     return network.derived[key]
 
 
@@ -70,6 +80,8 @@ def _choose(network: FoldedNetwork) -> Choice:
     fault = _fault(network, found.native)
     if not fault:
         kernel = FusedKernel(found.native)
+        for block in _blocks(network):
+            kernel.packed(block)
         return Choice(kernel.name, lambda windows: kernel)
     text = f"the kernel {found.name} {fault}; PyTorch is used instead"
     log.warning("%s", text)

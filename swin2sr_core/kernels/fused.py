@@ -27,7 +27,7 @@ class FusedKernel:
         assert source.is_contiguous() and target.is_contiguous() and band.dtype == torch.int32
         index = band.contiguous()
         self.native.run(
-            self._packed(block).arguments[kind],
+            self.packed(block).arguments[kind],
             source.data_ptr(),
             target.data_ptr(),
             index.data_ptr(),
@@ -35,8 +35,8 @@ class FusedKernel:
             torch.get_num_threads(),
         )
 
-    def _packed(self, block: FoldedBlock) -> PackedBlock:
-        """Made at the first use, and dropped with the weights."""
+    def packed(self, block: FoldedBlock) -> PackedBlock:
+        """Its weights as the library wants them: made once, and dropped with the weights."""
         if self.name not in block.derived:
             block.derived[self.name] = pack(block, self.native.rows, self.native.panel)
         return block.derived[self.name]
