@@ -184,6 +184,12 @@ def make_image():
     return make
 
 
+@pytest.fixture
+def reference_kernel(monkeypatch):
+    """Blocks in PyTorch, for what counts its tensors: fused kernels take less, outside of torch."""
+    monkeypatch.setenv("SWIN2SR_KERNELS", "reference")
+
+
 # -- goldens ---------------------------------------------------------------------------------------
 
 
