@@ -1,7 +1,8 @@
 """The compiled kernels: where the library is, and what it offers on this CPU. Needs no torch.
 
-It is built from `native/` by `python -m swin2sr_core.kernels build`, never at import. Its name carries the kind of CPU and a hash of the
-sources, so that one made of others, or for another CPU, is not taken.
+It is built from `native/` by `python -m swin2sr_core.kernels build`, never at import. Its name
+carries the kind of CPU and a hash of the sources, so that one made of others, or for another CPU,
+is not taken.
 """
 
 from __future__ import annotations
