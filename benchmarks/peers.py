@@ -1,12 +1,14 @@
 """Speed beside other implementations of the same network, and beside what limits it.
 
     python benchmarks/peers.py [--size 128 --size 256] [--repeat 5] [--strategy whole staged]
+                               [--kernels reference auto] [--network bundled]
                                [--no-spandrel] [--json FILE] [--chart FILE.png]
 
 A network of the classical size (180 channels, six stages of six blocks, pixelshuffle x4) with
 random weights, as transformers has it, as spandrel (so ComfyUI) has it, and here. All are in one
 process and take turns; medians are compared. Those of transformers and spandrel that are not
 installed are left out (without transformers there are no weights); `pip install swin2sr[bench]`.
+The bundled network, which no other project has, runs beside its own kernels only.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,14 +27,15 @@ import torch
 from torch import Tensor, nn
 
 from swin2sr_core.engine.upscale import make_plan, upscale
+from swin2sr_core.kernels.choice import chosen
+from swin2sr_core.kernels.setting import SETTINGS, VARIABLE
 from swin2sr_core.models.checkpoint import official_names
-from swin2sr_core.models.model import Model, build_model
+from swin2sr_core.models.model import Model, build_model, load_model
 from swin2sr_core.network.config import infer_config
 from swin2sr_headless.benchmarking.cases import Timing, measure_reference, run_turns
 from swin2sr_headless.benchmarking.matrix_products import LAYERS, MatrixProducts
 from swin2sr_headless.benchmarking.traffic import bytes_per_second
 
-REFERENCE = "transformers fp32"
 CLASSICAL = {
     "embed_dim": 180,
     "depths": [6] * 6,
@@ -82,38 +86,61 @@ def our_model(network: nn.Module, precision: str, device: torch.device | None = 
     return build_model("classical size", config, state, precision, device or torch.device("cpu"))
 
 
-def contenders(image: Tensor, args: argparse.Namespace) -> list[Contender]:
-    """All of them, warmed up; tells on stderr how far each output is from the official one."""
-    network = official_network(args.depths)
-    device = image.device
-    all_made = peers("transformers", network, lambda output: output.reconstruction, image)
-    other = None if args.no_spandrel else spandrel_network(network, args.depths)
-    if other is not None:
-        all_made += peers("spandrel", other, lambda output: output, image)
-    expected = all_made[0].action()
-    speed = bytes_per_second(device)
+def contenders(image: Tensor, name: str, args: argparse.Namespace) -> list[Contender]:
+    """All of them, warmed up; tells on stderr how far each output is from the first one's."""
+    network, made = None, []
+    if name == "classical":
+        network = official_network(args.depths)
+        made = peers("transformers", network, lambda output: output.reconstruction, image)
+        other = None if args.no_spandrel else spandrel_network(network, args.depths)
+        if other is not None:
+            made += peers("spandrel", other, lambda output: output, image)
     for precision in args.precision:
-        model = our_model(network, precision, device)
-        layers = MatrixProducts(LAYERS)
-        with layers.watching():
-            upscale(model, image)
-        limits = measure_reference(model, image, speed)
-        for strategy in args.strategy:
-            plan = make_plan(model, *image.shape[-2:], strategy=strategy)
-            label = f"ours {precision}" + ("" if strategy == "whole" else f" {strategy}")
-            run = lambda m=model, p=plan: upscale(m, image, plan=p).image  # noqa: E731
-            all_made.append(Contender(label, "ours", run))
-        all_made += [
-            Contender(f"layers {precision}", "limit", layers.replay),
-            Contender(f"products {precision}", "limit", limits.products.replay),
-        ]
-        print(f"traffic {precision}: {limits.traffic:.3f} s at {speed / 1e9:.0f} GB/s", flush=True)
-    for each in all_made:
+        if network is None:
+            made += ours(load_model("compact-x4", precision, image.device), image, args)
+        else:
+            made += ours(our_model(network, precision, image.device), image, args)
+    expected = made[0].action()
+    for each in made:
         output = each.action()
         if isinstance(output, Tensor):
             far = float((output.float() - expected.float()).clamp(-1, 1).abs().max())
-            print(f"{each.name}: {far:.2g} from {REFERENCE} at most", file=sys.stderr, flush=True)
-    return all_made
+            print(f"{each.name}: {far:.2g} from {made[0].name}", file=sys.stderr, flush=True)
+    return made
+
+
+def ours(model: Model, image: Tensor, args: argparse.Namespace) -> list[Contender]:
+    """This project's engine in each strategy and with each kernel, and what limits it."""
+    precision, speed, made = model.precision, bytes_per_second(image.device), []
+    os.environ[VARIABLE] = "reference"  # whose products can be seen
+    layers = MatrixProducts(LAYERS)
+    with layers.watching():
+        upscale(model, image)
+    limits = measure_reference(model, image, speed)
+    for strategy in args.strategy:
+        plan = make_plan(model, *image.shape[-2:], strategy=strategy)
+        for setting in args.kernels:
+            run = with_kernels(setting, lambda p=plan: upscale(model, image, plan=p).image)
+            run()
+            kernel = chosen(model.network).name.removeprefix(f"{precision} ")
+            label = f"ours {precision} {kernel}" + ("" if strategy == "whole" else f" {strategy}")
+            made.append(Contender(label, "ours", run))
+    print(f"traffic {precision}: {limits.traffic:.3f} s at {speed / 1e9:.0f} GB/s", flush=True)
+    return [
+        *made,
+        Contender(f"layers {precision}", "limit", layers.replay),
+        Contender(f"products {precision}", "limit", limits.products.replay),
+    ]
+
+
+def with_kernels(setting: str, action: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """`action`, in which this is what SWIN2SR_KERNELS says."""
+
+    def run() -> Tensor:
+        os.environ[VARIABLE] = setting
+        return action()
+
+    return run
 
 
 def peers(
@@ -133,20 +160,20 @@ def peers(
     ]
 
 
-def measure(size: int, args: argparse.Namespace) -> list[Contender]:
-    """Seconds of each contender for one size x size picture, in turns."""
+def measure(size: int, name: str, args: argparse.Namespace) -> list[Contender]:
+    """Seconds of each contender for one size x size picture and that network, in turns."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    everyone = contenders(image, args)
+    everyone = contenders(image, name, args)
     turns = [(each.timing, device, each.action) for each in everyone]
     run_turns(turns, args.repeat, lambda done, total: None)
     return everyone
 
 
-def show(size: int, everyone: list[Contender]) -> None:
-    """A table: seconds, and how many times as fast as the official network each is."""
-    print(f"\n{size}x{size}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    reference = next(each for each in everyone if each.name == REFERENCE).timing.median
+def show(size: int, name: str, everyone: list[Contender]) -> None:
+    """A table: seconds, and how many times as fast as the first (the official network) each is."""
+    print(f"\n{name} {size}x{size}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    reference = everyone[0].timing.median
     for each in everyone:
         print(
             f"  {each.name:<22}{each.timing.median:8.2f} s  "
@@ -189,6 +216,8 @@ def main() -> None:
     parser.add_argument("--depths", type=int, nargs="+", default=[6] * 6)
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16", "int8"])
     parser.add_argument("--strategy", nargs="+", default=["whole"])
+    parser.add_argument("--kernels", nargs="+", default=["auto"], choices=SETTINGS)
+    parser.add_argument("--network", default="classical", choices=("classical", "bundled"))
     parser.add_argument(
         "--no-spandrel", action="store_true", help="it takes as long as transformers"
     )
@@ -197,8 +226,8 @@ def main() -> None:
     args = parser.parse_args()
     results = {}
     for size in args.size or (128, 256):
-        results[size] = measure(size, args)
-        show(size, results[size])
+        results[size] = measure(size, args.network, args)
+        show(size, args.network, results[size])
     if args.json:
         document = {
             size: {each.name: each.timing.rounds for each in everyone}

@@ -10,6 +10,10 @@ from pathlib import Path
 # more than it gives, and on a busy machine each of its barriers waits for the scheduler.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Which kernel runs may not depend on whether this checkout has a compiled one: tests that want it
+# ask for it. With SWIN2SR_KERNELS=auto all tests run with what is there.
+os.environ.setdefault("SWIN2SR_KERNELS", "reference")
+
 import pytest
 import torch
 from hypothesis import settings
@@ -178,6 +182,12 @@ def make_image():
         return torch.rand(batch, channels, height, width, generator=generator)
 
     return make
+
+
+@pytest.fixture
+def reference_kernel(monkeypatch):
+    """Blocks in PyTorch, for what counts its tensors: fused kernels take less, outside of torch."""
+    monkeypatch.setenv("SWIN2SR_KERNELS", "reference")
 
 
 # -- goldens ---------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from ..errors import NonFiniteError
-from ..kernels.block import Workspace, run_block
+from ..kernels.choice import chosen
+from ..kernels.kernel import BlockKernel
 from ..network.config import Swin2SRConfig
 from ..network.head_costs import HEAD_COSTS
 from ..network.heads import HEADS
@@ -155,26 +156,23 @@ class _Work:
     ) -> None:
         self.network, self.plan, self.image, self.advance = network, plan, image, advance
         self.config = network.config
-        self._workspace: Workspace | None = None
+        self._block_kernel: BlockKernel | None = None
         self._groups: WindowGroups | None = None
 
     def release(self) -> None:
         """Let go of what the blocks alone need."""
-        self._workspace = self._groups = None
+        self._block_kernel = self._groups = None
 
     # -- the body ------------------------------------------------------------------------------
 
     def run_blocks(self, stage: FoldedStage, x: Tensor, y: Tensor, groups: WindowGroups) -> None:
         """The blocks of `stage`: the first reads the map x and writes y, the others rewrite y."""
         source, target = x.flatten(0, 2), y.flatten(0, 2)
-        memory = self._memory()
+        kernel = self._kernel()
         for block in stage.blocks:
             for kind, index in groups[block.shifted]:
-                bands = index.split(memory.band_windows)
-                memory.prepare_bias(block.attention, kind)
-                for band in bands:
-                    windows = run_block(block, memory.gather(source, band), memory)
-                    target.index_copy_(0, band.flatten().long(), windows)
+                for band in index.split(self.plan.band_windows):
+                    kernel.run(block, kind, source, target, band)
                     self.advance(block_work(self.config) * band.numel())
             source = target
 
@@ -266,12 +264,10 @@ class _Work:
         pinned = device.type == "cpu" and self.network.device.type == "cuda"
         return torch.empty(shape, dtype=self.network.dtype, device=device, pin_memory=pinned)
 
-    def _memory(self) -> Workspace:
-        if self._workspace is None:
-            network = self.network
-            bands = self.plan.band_windows
-            self._workspace = Workspace(self.config, bands, network.dtype, network.device)
-        return self._workspace
+    def _kernel(self) -> BlockKernel:
+        if self._block_kernel is None:
+            self._block_kernel = chosen(self.network).make(self.plan.band_windows)
+        return self._block_kernel
 
     def _image_at(self, box: Box) -> Tensor:
         return self.image[..., box.rows, box.columns].to(self.network.device)

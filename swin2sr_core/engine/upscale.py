@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..kernels.choice import Choice, chosen
+from ..kernels.kernel import REFERENCE
 from ..machine.devices import free_bytes
 from ..models.model import Attempts, Model
 from ..pictures.resize import resize
@@ -54,7 +56,8 @@ class Report:
     `peak_bytes` is the most that the run took at once: on a device exactly what torch gave out for
     it, on a CPU how far the process grew; None where it is unknown. `fallbacks` has a sentence for
     every step down when memory ran short; `next_plan` is where these have led, the plan for another
-    picture of this size, and `strategy` is that plan's: what was done in the end.
+    picture of this size, and `strategy` is that plan's: what was done in the end. `kernel` is what
+    ran the blocks.
     """
 
     model: str
@@ -66,6 +69,7 @@ class Report:
     peak_bytes: int | None
     next_plan: Plan
     fallbacks: tuple[str, ...] = ()
+    kernel: str = REFERENCE
 
     def to_dict(self) -> dict[str, object]:
         """Plain values only; the plan becomes its own dictionary."""
@@ -132,6 +136,7 @@ def upscale(
         peak_bytes=watch.peak_bytes,
         next_plan=next_plan,
         fallbacks=run.fallbacks,
+        kernel=run.kernel,
     )
     return Result(output, report)
 
@@ -202,6 +207,7 @@ class _Run:
     ) -> None:
         self.model, self.plan, self.counter, self.on_piece = model, plan, counter, on_piece
         self._fallbacks = _Fallbacks(on_fallback)
+        self.kernel = REFERENCE
         self.attempts = Attempts(model, self._fallbacks.add)
         self.ladder = Ladder(
             plan.request, watch, counter.advance, counter.rescale, self._fallbacks.add
@@ -247,8 +253,14 @@ class _Run:
             plan = step if own else replace(step, precision=self.attempts.precision)
             self.counter.rescale(plan.work)
             self.ladder.run(network, plan, image, target, finished)
+            self._look_at_kernel(chosen(network))
 
         self.attempts.run(work)
+
+    def _look_at_kernel(self, choice: Choice) -> None:
+        self.kernel = choice.name
+        if choice.fault:
+            self._fallbacks.add(choice.fault)
 
     def _reduce(self, image: Tensor, output: Tensor) -> None:
         size = self.plan.output_height, self.plan.output_width

@@ -11,6 +11,7 @@ from ..network.config import Swin2SRConfig
 from ..network.network import COSINE_EPS, scaled_gelu
 from ..planning.workspace import WorkspaceSizes
 from ..prepared.folded import FoldedAttention, FoldedBlock
+from .kernel import REFERENCE
 
 
 class Workspace:
@@ -45,6 +46,26 @@ class Workspace:
     def prepare_bias(self, attention: FoldedAttention, kind: int) -> None:
         """Choose the bias of one kind of window, heads x tokens x tokens, for `attend`."""
         self.bias = attention.bias[kind]
+
+
+class ReferenceKernel:
+    """The block in PyTorch, on any device and in any precision; see `kernel.BlockKernel`."""
+
+    name = REFERENCE
+
+    def __init__(
+        self, config: Swin2SRConfig, windows: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        """For bands of at most `windows` windows."""
+        self._memory = Workspace(config, windows, dtype, device)
+
+    def run(
+        self, block: FoldedBlock, kind: int, source: Tensor, target: Tensor, band: Tensor
+    ) -> None:
+        """See `BlockKernel.run`."""
+        self._memory.prepare_bias(block.attention, kind)
+        windows = run_block(block, self._memory.gather(source, band), self._memory)
+        target.index_copy_(0, band.flatten().long(), windows)
 
 
 def run_block(block: FoldedBlock, x: Tensor, memory: Workspace) -> Tensor:

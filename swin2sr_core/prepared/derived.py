@@ -18,7 +18,14 @@ class Deriving(nn.Module):
     A weight in a library's own layout is one. It is dropped with the weight: when the module goes
     to another device or loads a state dict. Copies and pickles go without it, as do `state_dict`
     and the module's size. Weights that are changed in place by hand leave it behind.
+
+    `derived` is the same for others: what they make of the tensors, those of submodules included.
     """
+
+    @cached_property
+    def derived(self) -> dict[str, Any]:
+        """What code outside of the module has made of its tensors, by a name of its own."""
+        return {}
 
     def _drop_derived(self) -> None:
         """Have all that was made of the tensors made again at the next use."""

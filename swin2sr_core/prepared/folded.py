@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..network.config import Swin2SRConfig
+from .derived import Deriving
 from .linears import Linear
 from .quantization import QuantizedLinear
 
@@ -41,7 +42,7 @@ class FoldedAttention(nn.Module):
         self.heads, self.bounded = heads, bounded
 
 
-class FoldedBlock(nn.Module):
+class FoldedBlock(Deriving):
     """One Swin V2 block. What comes out of `fc1` is `hidden_scale` times what GELU is to see."""
 
     def __init__(
@@ -70,7 +71,7 @@ class FoldedStage(nn.Module):
         self.conv = conv
 
 
-class FoldedNetwork(nn.Module):
+class FoldedNetwork(Deriving):
     """All that the engine needs to run one network; `dtype` is the type of its feature maps.
 
     It moves between devices, copies and lists its tensors as every module does. But each tensor

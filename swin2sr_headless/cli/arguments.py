@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import difflib
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
 from swin2sr_core.errors import InputError
+from swin2sr_core.kernels.setting import SETTINGS, VARIABLE
 from swin2sr_core.planning.choices import (
     EDGES,
     MAX_SCALE,
@@ -136,6 +138,12 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     )
     add_device(parser)
     parser.add_argument(
+        "--kernels",
+        choices=SETTINGS,
+        help="what runs the blocks of the network: auto, the fused kernel where one is built and "
+        "proves right, or reference, PyTorch (default: what SWIN2SR_KERNELS says, else auto)",
+    )
+    parser.add_argument(
         "-s",
         "--scale",
         type=_scale,
@@ -190,6 +198,12 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         help="the most that pictures and temporaries may take: 2GB, 1.5GiB, 800MB or bytes, in "
         "powers of 1024 (default: nine tenths of what is free)",
     )
+
+
+def choose_kernels(args: argparse.Namespace) -> None:
+    """Have the rest of this process use what --kernels says, if it was given."""
+    if args.kernels is not None:
+        os.environ[VARIABLE] = args.kernels
 
 
 def parse_bytes(text: str) -> int:

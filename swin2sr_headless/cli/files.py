@@ -77,6 +77,7 @@ class Done:
             "model": self.report.model,
             "precision": self.report.precision,
             "device": self.report.device,
+            "kernel": self.report.kernel,
             "strategy": self.done.strategy,
             "inference_time_ms": round(self.done.seconds * 1000, 1),
             "peak_memory_gb": None if peak is None else round(peak / 2**30, 4),

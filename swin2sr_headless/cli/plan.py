@@ -12,6 +12,7 @@ from .arguments import (
     add_command,
     add_json,
     add_running,
+    choose_kernels,
     parse_size,
     picture_settings,
     unused_options,
@@ -47,6 +48,7 @@ def register(commands: Commands[Parser]) -> None:
 
 def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """Make the plan that `upscale` would run, now, with the same options."""
+    from swin2sr_core.kernels.setting import candidate
     from swin2sr_core.pictures import open_picture
     from swin2sr_core.planning.picture_plan import plan_picture
     from swin2sr_core.units import format_seconds
@@ -54,6 +56,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     from .candidate_table import candidate_rows, candidate_table, reason
     from .prospects import prospect_for
 
+    choose_kernels(args)
     found = prospect_for(args.model, args.precision, args.device)
     size, channels, frames = parse_size(args.input), found.prospect.config.in_channels, 1
     if size is None:
@@ -67,13 +70,21 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     unsaid = unused_options(args)
     for notice in (*picture.notices, *unsaid):
         console.show(notice)
+    kernel = candidate(found.device.partition(":")[0], plan.precision)
+    blocks = f"blocks by {kernel.name}" + (f": {kernel.reason}" if kernel.reason else "")
     time = _TIME_UNKNOWN if seconds is None else f"about {format_seconds(seconds)} here"
-    console.show(f"{plan}\n\n{candidate_table(plan)}\n{time}")
+    console.show(f"{plan}
+  {blocks}
+
+{candidate_table(plan)}
+{time}")
     document: dict[str, object] = {
         "status": "ok",
         "input_size": [picture.input_width, picture.input_height],
         "model": found.name,
         "device": found.device,
+        "kernel": kernel.name,
+        "kernel_reason": kernel.reason,
         "budget_bytes": plan.budget_bytes,
         "seconds": None if seconds is None else round(seconds, 2),
         "notices": [*picture.notices, *unsaid],

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from swin2sr_core.errors import InputError
 from swin2sr_core.pictures.input_paths import InputPicture, Inputs, find_inputs, is_film
 
-from .arguments import Commands, Parser, add_command, picture_settings, unused_options
+from .arguments import (
+    Commands,
+    Parser,
+    add_command,
+    choose_kernels,
+    picture_settings,
+    unused_options,
+)
 from .output import Console, Outcome
 from .stopping import StopSwitch
 from .upscale_options import EXAMPLES, MAX_PIXELS, add_options
@@ -50,6 +57,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     """Upscale everything that `args.inputs` means."""
     from .streams import from_stdin, reads_stdin, to_stdout, writes_stdout
 
+    choose_kernels(args)
     if args.overwrite and args.skip_existing:
         raise InputError("--overwrite and --skip-existing contradict each other; leave one out")
     with ExitStack() as stack:

@@ -45,6 +45,7 @@ def plan_for(model, image, strategy="auto", **sizes):
 # -- one allocation fails ------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("reference_kernel")
 @pytest.mark.parametrize(
     ("strategy", "every", "sizes"),
     [
@@ -134,6 +135,7 @@ def peak_of(model, image, plan) -> int:
     return meter.peak
 
 
+@pytest.mark.usefixtures("reference_kernel")
 @pytest.mark.parametrize("share", [0.95, 0.8, 0.6])
 def test_a_full_device_gets_a_smaller_exact_plan(model, make_image, share):
     """Large bands and pieces to begin with, so that there is much to give up."""

@@ -14,6 +14,8 @@ from swin2sr_core.network.network import Swin2SR
 from swin2sr_core.planning.plan import plan_upscale
 from swin2sr_core.prepared.precision import prepare
 
+pytestmark = pytest.mark.usefixtures("reference_kernel")
+
 CPU = torch.device("cpu")
 LIGHT = Swin2SRConfig(3, 60, (2,), (6,), 8, 120, 2, "pixelshuffledirect", "1conv", 1.0)
 CONFIGS = {

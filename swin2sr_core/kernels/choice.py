@@ -1,0 +1,166 @@
+"""Which kernel runs a network's blocks: chosen once, checked and timed against the reference."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..machine.out_of_memory import is_out_of_memory
+from ..prepared.folded import FoldedBlock, FoldedNetwork
+from .block import ReferenceKernel
+from .fused import FusedKernel
+from .kernel import REFERENCE, BlockKernel
+from .library import NativeKernel
+from .packing import reason_against
+from .setting import candidate, setting
+
+log = logging.getLogger(__name__)
+
+TOLERANCES = {"fp32": 1e-4, "bf16": 3e-2}
+"""By precision: how far a fused kernel may be from the reference, of the largest number there is.
+
+Two orders of rounding differ by less than a fifth of that, even where logits are the hottest.
+"""
+
+_CHECK_WINDOWS = 8
+_TURNS = 3
+_SLOWER = 1.25
+"""A kernel that takes this many times the reference's time is not used: less may be chance."""
+
+_PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The kernel of a network. `reason` says why it is the reference, where it is.
+
+    `fault` is empty but where a fused kernel was tried and found wrong, slower or failing: then it
+    is a sentence for the user. `make(windows)` is the kernel, for bands of at most that many.
+    """
+
+    name: str
+    make: Callable[[int], BlockKernel]
+    reason: str = ""
+    fault: str = ""
+
+
+def chosen(network: FoldedNetwork) -> Choice:
+    """The kernel for `network` where it is now; found at the first call, and kept with its weights.
+
+    Raises InputError for what SWIN2SR_KERNELS may not be.
+    """
+    key = f"kernel {setting()}"
+    if key not in network.derived:
+        try:
+            network.derived[key] = _choose(network)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return network.derived[key]
+        for block in _blocks(network):
+            block.derived.clear()
+        log.warning("there is no memory to prepare a fused kernel; this run goes on in PyTorch")
+        return _reference(network, "there was no memory to prepare a fused kernel")
+    return network.derived[key]
+
+
+def _choose(network: FoldedNetwork) -> Choice:
+    # Networks in int8 have maps in fp32, but their layers tell.
+    found = candidate(network.device.type, _PRECISIONS[network.dtype])
+    reason = found.reason or next(filter(None, map(reason_against, _blocks(network))), "")
+    if found.native is None or reason:
+        log.info("blocks run in PyTorch: %s", reason)
+        return _reference(network, reason)
+    fault = _fault(network, found.native)
+    if not fault:
+        kernel = FusedKernel(found.native)
+        for block in _blocks(network):
+            kernel.packed(block)
+        return Choice(kernel.name, lambda windows: kernel)
+    text = f"the kernel {found.name} {fault}; PyTorch is used instead"
+    log.warning("%s", text)
+    return _reference(network, fault, text)
+
+
+def _reference(network: FoldedNetwork, reason: str, fault: str = "") -> Choice:
+    # Kept in the network, so it may not hold the network.
+    config, dtype, device = network.config, network.dtype, network.device
+
+    def make(windows: int) -> BlockKernel:
+        return ReferenceKernel(config, windows, dtype, device)
+
+    return Choice(REFERENCE, make, reason, fault)
+
+
+def _blocks(network: FoldedNetwork) -> Iterator[FoldedBlock]:
+    for stage in network.stages:
+        yield from stage.blocks
+
+
+@torch.inference_mode()
+def _fault(network: FoldedNetwork, native: NativeKernel) -> str:
+    """What is wrong with the kernel on a band of this network; empty if nothing is."""
+    trial = _Trial(network, native)
+    try:
+        blocks = _representatives(network)
+        for block in blocks:
+            error = trial.error(block)
+            if not error <= TOLERANCES[native.precision]:  # NaN is no smaller
+                return f"is wrong on this computer, by {error:.2g} of the largest number"
+        slower = trial.slowness(blocks[0])
+        if slower > _SLOWER:
+            return f"is slower than PyTorch on this computer, {slower:.1f} times"
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        return f"fails on this computer ({type(error).__name__}: {error})"
+    return ""
+
+
+def _representatives(network: FoldedNetwork) -> list[FoldedBlock]:
+    """The first block of every kind that there is."""
+    kinds: dict[tuple[object, ...], FoldedBlock] = {}
+    for block in _blocks(network):
+        attention = block.attention
+        kinds.setdefault((attention.heads, attention.bounded, block.shifted), block)
+    return list(kinds.values())
+
+
+class _Trial:
+    """A fused kernel and the reference side by side, on one band of windows."""
+
+    def __init__(self, network: FoldedNetwork, native: NativeKernel) -> None:
+        tokens = network.config.window**2
+        rows, channels = _CHECK_WINDOWS * tokens, network.config.embed_dim
+        generator = torch.Generator().manual_seed(0)
+        self._band = torch.arange(rows, dtype=torch.int32).view(_CHECK_WINDOWS, tokens)
+        self._map = torch.randn(rows, channels, generator=generator).to(network.dtype)
+        self._reference = _reference(network, "").make(_CHECK_WINDOWS)
+        self._fused = FusedKernel(native)
+
+    def error(self, block: FoldedBlock) -> float:
+        """The largest difference, relative to the largest number."""
+        expected, found = (self._run(each, block) for each in (self._reference, self._fused))
+        return float((expected - found).abs().max() / expected.abs().max())
+
+    def slowness(self, block: FoldedBlock) -> float:
+        """The fused kernel's time relative to the reference's, the shortest of a few in turns."""
+        seconds = {kernel: [] for kernel in (self._reference, self._fused)}
+        for _ in range(_TURNS):
+            for kernel, rounds in seconds.items():
+                started = time.perf_counter()
+                self._run(kernel, block)
+                rounds.append(time.perf_counter() - started)
+        return min(seconds[self._fused]) / min(seconds[self._reference])
+
+    def _run(self, kernel: BlockKernel, block: FoldedBlock) -> Tensor:
+        target = torch.empty_like(self._map)
+        kind = len(block.attention.bias) - 1  # the one with most masks
+        kernel.run(block, kind, self._map, target, self._band)
+        return target.float()

@@ -1,0 +1,46 @@
+// What this CPU and this operating system can, together.
+#pragma once
+
+#include <stdint.h>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#if defined(_MSC_VER)
+#include <intrin.h>
+inline void cpuid(uint32_t leaf, uint32_t (&r)[4]) {
+    __cpuidex(reinterpret_cast<int *>(r), static_cast<int>(leaf), 0);
+}
+inline uint64_t enabled_state() { return _xgetbv(0); }
+#else
+#include <cpuid.h>
+inline void cpuid(uint32_t leaf, uint32_t (&r)[4]) {
+    __cpuid_count(leaf, 0, r[0], r[1], r[2], r[3]);
+}
+inline uint64_t enabled_state() {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return uint64_t{high} << 32 | low;
+}
+#endif
+
+struct Cpu {
+    bool avx2 = false, avx512 = false;
+
+    Cpu() {
+        uint32_t r[4];  // eax, ebx, ecx, edx
+        cpuid(0, r);
+        const uint32_t leaves = r[0];
+        cpuid(1, r);
+        const bool fma = r[2] >> 12 & 1, saves = r[2] >> 27 & 1;
+        if (leaves < 7 || !saves) return;
+        cpuid(7, r);
+        const uint64_t state = enabled_state();  // registers that the system keeps for programs
+        const bool wide = (state & 0x6) == 0x6, widest = (state & 0xe6) == 0xe6;
+        avx2 = wide && fma && (r[1] >> 5 & 1);
+        avx512 = avx2 && widest && (r[1] >> 16 & 1);
+    }
+};
+#else
+struct Cpu {
+    bool avx2 = false, avx512 = false;
+};
+#endif

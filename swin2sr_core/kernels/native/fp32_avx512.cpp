@@ -1,0 +1,6 @@
+// float32 with AVX512F.
+#include "simd_avx512.h"
+#include "window.h"
+
+extern "C" const SwinKernel swin2sr_fp32_avx512 = {"fp32 AVX512", ROWS, PANEL, Memory::size,
+                                                   run_window};

@@ -1,0 +1,116 @@
+// What Python calls. Compiled for any CPU: only the kernels that this one can run are touched.
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <exception>
+#include <new>
+
+#ifdef _WIN32
+#include <process.h>
+#define EXPORT extern "C" __declspec(dllexport)
+#define process_id _getpid
+#else
+#include <unistd.h>
+#define EXPORT extern "C" __attribute__((visibility("default")))
+#define process_id getpid
+#endif
+
+#include "block.h"
+#include "cpu.h"
+#include "team.h"
+
+#ifdef SWIN2SR_FP32_AVX2
+extern "C" const SwinKernel swin2sr_fp32_avx2;
+#endif
+#ifdef SWIN2SR_FP32_AVX512
+extern "C" const SwinKernel swin2sr_fp32_avx512;
+#endif
+
+namespace {
+
+// A thread's own memory, which it keeps for the next window.
+class Scratch {
+public:
+    float *of(int64_t numbers) {
+        if (numbers > size_) {
+            memory_.reset();
+            size_ = 0;
+            memory_.reset(new float[static_cast<size_t>(numbers + ALIGNMENT)]);
+            size_ = numbers;
+        }
+        const auto address = reinterpret_cast<uintptr_t>(memory_.get());
+        const uintptr_t bytes = ALIGNMENT * sizeof(float);
+        return reinterpret_cast<float *>((address + bytes - 1) / bytes * bytes);
+    }
+
+private:
+    static constexpr int64_t ALIGNMENT = 16;  // numbers: a line of the cache
+    std::unique_ptr<float[]> memory_;
+    int64_t size_ = 0;
+};
+
+thread_local Scratch scratch;
+
+// The process's team. It is never taken down: at the end of the process its threads may be waiting.
+// A forked process has no threads but its own, and makes a team of its own.
+Team &team() {
+    static Team *made = nullptr;
+    static int owner = 0;
+    if (made == nullptr || owner != process_id()) {
+        made = new Team;
+        owner = process_id();
+    }
+    return *made;
+}
+
+std::atomic_flag team_is_taken = ATOMIC_FLAG_INIT;
+
+struct TeamHold {
+    const bool mine = !team_is_taken.test_and_set(std::memory_order_acquire);
+    ~TeamHold() {
+        if (mine) team_is_taken.clear(std::memory_order_release);
+    }
+};
+
+}  // namespace
+
+// The kernel of that number, the fastest first; null when there are no more. Those that this CPU
+// cannot run are left out.
+EXPORT const SwinKernel *swin2sr_kernel(int number) {
+    static const Cpu cpu;
+    const SwinKernel *all[4] = {};
+    int count = 0;
+#ifdef SWIN2SR_FP32_AVX512
+    if (cpu.avx512) all[count++] = &swin2sr_fp32_avx512;
+#endif
+#ifdef SWIN2SR_FP32_AVX2
+    if (cpu.avx2) all[count++] = &swin2sr_fp32_avx2;
+#endif
+    return number >= 0 && number < count ? all[number] : nullptr;
+}
+
+// `block` on `windows` windows, [windows][tokens] of `index`. The maps may be the same. While
+// another thread's call has the team, this one works alone. 0, or 1 where memory has run out.
+EXPORT int swin2sr_run(const SwinKernel *kernel, const SwinBlock *block, const float *source,
+                       float *target, const int32_t *index, int windows, int threads) {
+    std::atomic<int> failed{0};
+    const int64_t numbers = kernel->scratch(block);
+    const auto work = [&](int window) {
+        try {
+            kernel->window(block, source, target, index + int64_t{window} * block->tokens,
+                           scratch.of(numbers));
+        } catch (const std::bad_alloc &) {
+            failed = 1;
+        }
+    };
+    try {
+        const TeamHold hold;
+        if (hold.mine)
+            team().run(threads, windows, work);
+        else
+            for (int window = 0; window < windows; window++) work(window);
+    } catch (const std::exception &) {  // no thread or no memory to be had
+        failed = 1;
+    }
+    return failed;
+}

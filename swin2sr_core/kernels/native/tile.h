@@ -1,0 +1,100 @@
+// The matrix product: one tile in registers, and a layer out of tiles. After a simd_*.h.
+#pragma once
+
+#include "block.h"
+
+namespace {
+
+constexpr int PANEL = 2 * LANES;  // tokens
+constexpr int PANELS = SWIN2SR_TOKENS / PANEL;
+constexpr int GROUPS_BYTES = 14 << 10;  // of weights that stay in L1 beside a panel
+
+// Rows of the sums: [row][half of the panel].
+template <int COUNT>
+struct Tile {
+    Vec sums[COUNT][2];
+
+    // Every row begins with a number of its own.
+    inline void begin_with_rows(const float *numbers) {
+        for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = all(numbers[r]);
+    }
+    inline void begin_empty() {
+        for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = zero();
+    }
+    // sums[r] += left[r * LEFT_ROW + k * left_step] * right[k * right_step ...] over k < depth.
+    template <int LEFT_ROW>
+    inline void multiply(const float *left, int left_step, const float *right, int right_step,
+                         int depth) {
+        for (int k = 0; k < depth; k++) {
+            const Vec low = load(right), high = load(right + LANES);
+#pragma GCC unroll 16
+            for (int r = 0; r < COUNT; r++) {
+                const Vec number = all(left[r * LEFT_ROW]);
+                sums[r][0] = fma(number, low, sums[r][0]);
+                sums[r][1] = fma(number, high, sums[r][1]);
+            }
+            left += left_step;
+            right += right_step;
+        }
+    }
+    inline void add_from(const float *from, int stride) {
+        for (int r = 0; r < COUNT; r++) {
+            sums[r][0] = add(sums[r][0], load(from + r * stride));
+            sums[r][1] = add(sums[r][1], load(from + r * stride + LANES));
+        }
+    }
+    inline void store_to(float *to, int stride) const {
+        for (int r = 0; r < COUNT; r++) {
+            store(to + r * stride, sums[r][0]);
+            store(to + r * stride + LANES, sums[r][1]);
+        }
+    }
+    template <typename Function>
+    inline void map(Function function) {
+        for (int r = 0; r < COUNT; r++)
+            for (Vec &half : sums[r]) half = function(half);
+    }
+};
+
+// Calls `work` with a Tile<count>; count is 1..ROWS.
+template <int COUNT = ROWS, typename Work>
+inline void with_tile(int count, Work &&work) {
+    if constexpr (COUNT > 1)
+        if (count < COUNT) return with_tile<COUNT - 1>(count, work);
+    Tile<COUNT> tile;
+    work(tile);
+}
+
+inline int tile_rows(int row, int rows) { return rows - row < ROWS ? rows - row : ROWS; }
+
+// A linear layer on a whole window: out = finish(weight in + bias), for `rows` rows.
+//
+// `in` is [panel][depth][PANEL]. Row r of panel p goes to out + p * out_panel + r * out_row.
+// Weights are read once for all panels, a few groups at a time.
+struct Layer {
+    const float *weight, *bias;
+    int rows, depth;
+};
+
+template <typename Finish>
+inline void apply(const Layer &layer, const float *in, int panels, float *out, int out_panel,
+                  int out_row, Finish finish) {
+    const int group_bytes = layer.depth * ROWS * static_cast<int>(sizeof(float));
+    const int most = GROUPS_BYTES / group_bytes;
+    const int chunk = ROWS * (most > 1 ? most : 1);
+    for (int begin = 0; begin < layer.rows; begin += chunk) {
+        const int end = layer.rows - begin < chunk ? layer.rows : begin + chunk;
+        for (int p = 0; p < panels; p++)
+            for (int row = begin; row < end; row += ROWS)
+                with_tile(tile_rows(row, layer.rows), [&](auto &tile) {
+                    tile.begin_with_rows(layer.bias + row);
+                    tile.template multiply<1>(layer.weight + static_cast<int64_t>(row) * layer.depth,
+                                              ROWS, in + static_cast<int64_t>(p) * layer.depth * PANEL,
+                                              PANEL, layer.depth);
+                    finish(tile);
+                    tile.store_to(out + static_cast<int64_t>(p) * out_panel + row * out_row, out_row);
+                });
+    }
+}
+
+}  // namespace

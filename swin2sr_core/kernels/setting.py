@@ -1,0 +1,50 @@
+"""Which kernel would be tried for a network: what was asked for, and what is there. No torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ..errors import InputError
+from . import library
+from .kernel import REFERENCE
+from .library import NativeKernel
+
+VARIABLE = "SWIN2SR_KERNELS"
+SETTINGS = ("auto", REFERENCE)
+"""Of the environment variable: the fastest kernel that is right here, or the one in PyTorch."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A compiled kernel, or the reason why it is the reference."""
+
+    native: NativeKernel | None
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        return REFERENCE if self.native is None else self.native.name
+
+
+def setting() -> str:
+    """What SWIN2SR_KERNELS says. Raises InputError."""
+    value = os.environ.get(VARIABLE, "auto")
+    if value not in SETTINGS:
+        raise InputError(f"{VARIABLE} must be one of {', '.join(SETTINGS)}, got {value!r}")
+    return value
+
+
+def candidate(device_type: str, precision: str) -> Candidate:
+    """What is tried first for a network in that precision; its check may still say no."""
+    if setting() == REFERENCE:
+        return Candidate(None, f"{VARIABLE}={REFERENCE}")
+    if device_type != "cpu":
+        return Candidate(None, f"there is no fused kernel for {device_type}")
+    found = library.loaded()
+    if found is None:
+        return Candidate(None, f"fused kernels are not built ({library.BUILD_COMMAND})")
+    for native in found.kernels:
+        if native.precision == precision:
+            return Candidate(native)
+    return Candidate(None, f"there is no fused kernel for {precision} on this CPU")

@@ -1,0 +1,28 @@
+"""A library of kernels, compiled once for the tests from the sources as they are."""
+
+import platform
+
+import pytest
+
+from swin2sr_core.kernels import build, library
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The compiled library; skips where there is no compiler, or no kernel for this CPU."""
+    if platform.machine().lower() not in build.X86:
+        pytest.skip(f"there are no fused kernels for {platform.machine()}")
+    try:
+        build.Compiler.find()
+    except build.BuildError as error:
+        pytest.skip(str(error))
+    return library.Library.load(build.build(tmp_path_factory.mktemp("kernels")))
+
+
+@pytest.fixture(scope="session")
+def native(built):
+    """The fastest kernel in fp32 that this CPU can run."""
+    for kernel in built.kernels:
+        if kernel.precision == "fp32":
+            return kernel
+    pytest.skip("this CPU has neither AVX2 nor AVX512")

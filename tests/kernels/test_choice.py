@@ -1,0 +1,141 @@
+"""The choice of a kernel: made once, told, turned off, and taken back where a kernel is no good."""
+
+import math
+import re
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import swin2sr_core as s2
+from swin2sr_core.errors import InputError
+from swin2sr_core.kernels import choice, library, setting
+from swin2sr_core.kernels.choice import chosen
+from swin2sr_core.prepared.precision import prepare
+from swin2sr_headless.cli.main import main
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def automatic(native, monkeypatch):
+    """As on a computer where the library has been built."""
+    monkeypatch.setenv(setting.VARIABLE, "auto")
+    monkeypatch.setattr(library, "loaded", lambda: SimpleNamespace(kernels=(native,)))
+    monkeypatch.setattr(choice, "_SLOWER", math.inf)  # whatever else this computer does
+    return native
+
+
+@pytest.fixture
+def model(make_config, make_network, make_model):
+    return make_model(make_network(make_config()))
+
+
+def test_the_fused_kernel_is_chosen_once_and_named(automatic, model, make_image, monkeypatch):
+    image = make_image(3, 24, 16)
+    report = s2.upscale(model, image, 2).report
+    assert (report.kernel, report.fallbacks) == (automatic.name, ())
+    assert report.to_dict()["kernel"] == automatic.name
+    first = chosen(model.network)
+    monkeypatch.setattr(choice, "_choose", None)
+    assert chosen(model.network) is first
+
+
+def test_it_is_chosen_again_when_the_network_has_moved(automatic, model):
+    first = chosen(model.network)
+    model.network.to("meta")
+    assert chosen(model.network).name == "reference"
+    assert chosen(model.network) is not first
+
+
+@pytest.mark.parametrize("strategy", ["whole", "staged", "tiled"])
+def test_every_strategy_gives_the_references_picture(
+    automatic, model, make_image, monkeypatch, strategy
+):
+    image = make_image(3, 60, 44)
+    plan = s2.make_plan(model, 60, 44, 2, strategy=strategy)
+    fused = s2.upscale(model, image, plan=plan)
+    monkeypatch.setenv(setting.VARIABLE, "reference")
+    expected = s2.upscale(model, image, plan=plan)
+    assert (fused.report.kernel, expected.report.kernel) == (automatic.name, "reference")
+    assert (fused.image - expected.image).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "int8"])
+def test_other_precisions_are_left_to_the_reference(
+    automatic, make_config, make_network, precision
+):
+    made = chosen(prepare(make_network(make_config()), precision, CPU))
+    assert made.name == "reference" and made.reason and not made.fault
+
+
+def wrong(self, block, kind, source, target, band):
+    target.copy_(source)
+
+
+def not_a_number(self, block, kind, source, target, band):
+    target.fill_(math.nan)
+
+
+def failing(self, block, kind, source, target, band):
+    raise RuntimeError("nothing works")
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [(wrong, "is wrong"), (not_a_number, "is wrong"), (failing, "fails .*nothing works")],
+)
+def test_a_kernel_that_is_no_good_is_told_once(
+    automatic, model, make_image, monkeypatch, caplog, run, said
+):
+    monkeypatch.setattr(choice.FusedKernel, "run", run)
+    image = make_image(3, 24, 16)
+    for _ in range(2):
+        report = s2.upscale(model, image, 2).report
+        assert report.kernel == "reference"
+        (note,) = report.fallbacks
+        assert automatic.name in note and "PyTorch" in note
+    assert re.search(said, note)
+    assert len([each for each in caplog.records if each.levelname == "WARNING"]) == 1
+
+
+def test_a_slow_kernel_is_not_used(automatic, model, monkeypatch):
+    monkeypatch.setattr(choice, "_SLOWER", 0.0)
+    assert "slower" in chosen(model.network).fault
+
+
+def test_memory_that_has_run_out_is_no_fault_of_the_kernel(automatic, model, monkeypatch):
+    """The reference goes on, and the next run tries again."""
+
+    def run(self, *arguments):
+        raise MemoryError("there is no memory for a window of the fused kernel")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(choice.FusedKernel, "run", run)
+        made = chosen(model.network)
+        assert (made.name, made.fault) == ("reference", "") and "memory" in made.reason
+        assert not any(block.derived for block in choice._blocks(model.network))
+    assert chosen(model.network).name == automatic.name
+
+
+def test_without_a_library_the_reference_says_how_to_get_one(model, monkeypatch):
+    monkeypatch.setenv(setting.VARIABLE, "auto")
+    monkeypatch.setattr(library, "loaded", lambda: None)
+    made = chosen(model.network)
+    assert made.name == "reference" and not made.fault
+    assert library.BUILD_COMMAND in made.reason
+
+
+def test_a_slip_in_the_variable_is_told(model, make_image, monkeypatch):
+    monkeypatch.setenv(setting.VARIABLE, "fast")
+    with pytest.raises(InputError, match="auto, reference, got 'fast'"):
+        s2.upscale(model, make_image(3, 8, 8), 2)
+
+
+@pytest.mark.parametrize("asked", ["auto", "reference"])
+def test_the_plan_names_it(automatic, monkeypatch, capsys, asked):
+    monkeypatch.setenv(setting.VARIABLE, "auto")  # so that it is put back
+    arguments = ["plan", "64x64", "--device=cpu", "--precision=fp32", f"--kernels={asked}"]
+    assert main([*arguments, "--json"]) == 0
+    name = automatic.name if asked == "auto" else "reference"
+    assert f'"kernel": "{name}"' in capsys.readouterr().out
