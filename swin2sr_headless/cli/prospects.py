@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swin2sr_core.models.header import read_config
-
 from swin2sr_core.machine import cpu
 from swin2sr_core.machine.host_memory import free_host_bytes
 from swin2sr_core.models.catalog import model_name, resolve_model
+from swin2sr_core.models.header import read_config
 from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.planning.budget import Room
 from swin2sr_core.planning.picture_plan import Prospect
