@@ -44,9 +44,16 @@ async def _answered(
     from aiohttp import web  # it comes with ComfyUI's server, and is needed nowhere else
 
     try:
-        return web.json_response(act(_entry(request.content_type, await request.text())))
+        return web.json_response(act(_entry(request.content_type, await _text(request))))
     except InputError as error:
         return web.json_response({"error": str(error)}, status=400)
+
+
+async def _text(request: web.Request) -> str:
+    try:
+        return await request.text()
+    except (UnicodeDecodeError, LookupError) as error:  # LookupError: an encoding nobody knows
+        raise InputError("the body is no text in the encoding that it names") from error
 
 
 def _entry(content_type: str, body: str) -> CatalogEntry:
@@ -55,7 +62,7 @@ def _entry(content_type: str, body: str) -> CatalogEntry:
         raise InputError("the body must be application/json")
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     name = content.get("model") if isinstance(content, dict) else None
     entry = model_choice.downloadable(name) if isinstance(name, str) else None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 
-from ..swin2sr_core.errors import ModelNotFoundError
+from ..swin2sr_core.errors import ModelNotFoundError, harmless
 from ..swin2sr_core.models.catalog import CATALOG, CatalogEntry, by_hand, locate, models_dir
-from ..swin2sr_core.models.checkpoint import SUFFIXES
+from ..swin2sr_core.models.reader import SUFFIXES, read_contents
 from . import host
 
 logger = logging.getLogger(__name__)
@@ -19,8 +18,7 @@ DOWNLOAD = " (download)"
 """Follows the name of an official checkpoint that is not on this machine yet."""
 
 # Only Swin2SR has blocks with these names, in the authors' files and in those of transformers.
-_MARKS = (b"residual_group.blocks.0.attn.logit_scale", b"swin2sr.encoder.stages.0.layers.0")
-_LARGEST_HEADER = 8 << 20
+_MARKS = ("residual_group.blocks.0.attn.logit_scale", "swin2sr.encoder.stages.0.layers.0")
 
 _UPSCALERS = tuple(entry for entry in CATALOG if entry.kind == "upscaler")
 
@@ -101,35 +99,26 @@ def _folders() -> str:
 
 
 def _is_swin2sr(name: str) -> bool:
-    path = host.model_file(name)
-    if path is None or path.suffix.lower() not in SUFFIXES:
-        return False
     try:
+        path = host.model_file(name)
+        if path is None or path.suffix.lower() not in SUFFIXES:
+            return False
         stat = path.stat()
         return _has_marks(path, stat.st_mtime_ns, stat.st_size)
-    except OSError as error:
-        logger.warning("%s is left out of the list of models: %s", path, error)
+    except Exception as error:  # each file is judged alone: one must not take the node away
+        logger.warning("%s is left out of the list of models: %s", harmless(name), harmless(error))
         return False
 
 
 @lru_cache(maxsize=1024)
 def _has_marks(path: Path, _mtime: int, _size: int) -> bool:
-    """Whether a model file's table of contents names Swin2SR's tensors. Nothing is unpickled."""
-    contents = _table_of_contents(path)
-    return any(mark in contents for mark in _MARKS)
+    """Whether a model file's table of contents names Swin2SR's tensors. Nothing is unpickled.
 
-
-def _table_of_contents(path: Path) -> bytes:
-    """The part of a model file that holds the names of its tensors; empty where there is none."""
-    with path.open("rb") as file:
-        start = file.read(8)
-        if path.suffix.lower() == ".safetensors":
-            return file.read(min(int.from_bytes(start, "little"), _LARGEST_HEADER))
-        if not start.startswith(b"PK"):  # torch's format before 1.6: the names come first
-            return start + file.read(_LARGEST_HEADER)
+    What cannot be read is told once, until the file changes.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            pickles = [n for n in archive.namelist() if n.endswith("/data.pkl")]
-            return b"".join(archive.read(n) for n in pickles[:1])
-    except (zipfile.BadZipFile, OSError, RuntimeError):
-        return b""
+        names = read_contents(path).names()
+    except Exception as error:  # whatever a damaged file makes of parsers
+        logger.warning("%s is left out of the list of models: %s", path.name, harmless(error))
+        return False
+    return any(mark in name for name in names for mark in _MARKS)

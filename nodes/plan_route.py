@@ -42,7 +42,7 @@ async def respond(request: web.Request) -> web.Response:
         plans = await asyncio.get_running_loop().run_in_executor(_planner, _answered, query)
     except Swin2SRError as error:
         return web.json_response({"error": str(error)}, status=400)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have, bad UTF-8
         logger.info("a model's file went away while it was looked at")
         sentence = "the model's file cannot be read any more; choose another model"
         return web.json_response({"error": sentence}, status=400)

@@ -67,3 +67,20 @@ class Interrupted(Swin2SRError):
 
 class NonFiniteError(Swin2SRError):
     """The network gave NaN or infinite values, in every type that was tried."""
+
+
+def harmless(text: object, most: int = 2000) -> str:
+    """A stranger's text (of a file, a server) as it may reach a terminal or a log.
+
+    Control characters, which move cursors, rename windows or forge lines, and halves of characters
+    become question marks; lines stay lines only as spaces. What is longer than `most` is cut.
+    """
+    words = str(text)
+    cut = words if len(words) <= most else words[:most] + "..."
+    return "".join(_harmless(each) for each in cut)
+
+
+def _harmless(character: str) -> str:
+    if character in "\t\n\r":
+        return " "
+    return character if character.isprintable() else "?"

@@ -1,29 +1,31 @@
 """Model files, with official or transformers key names -> config and state dict.
 
-Nothing is ever unpickled beyond tensors: torch files are read with `weights_only=True`.
+A file is looked at first (`reader`): no unpickler but ours, which knows nothing but tensors, ever
+sees one.
 """
 
 from __future__ import annotations
 
-import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import CheckpointError, ModelNotFoundError
 from ..network.config import Swin2SRConfig, infer_config
 from ..network.network import Swin2SR
 from . import names
-from .int8_files import expanded, is_int8_file
+from .header import joined, shapes_of
+from .int8_files import checked_entries, expanded, is_int8
+from .pickles import Entry
+from .reader import SUFFIXES as SUFFIXES
+from .reader import Contents, opened
+from .tensors import build, bytes_behind
 
 StateDict = dict[str, Tensor]
-
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
 _FOREIGN = (
     (r"relative_position_bias_table$", "SwinIR or another Swin (V1) network"),
@@ -40,14 +42,18 @@ def load_checkpoint(path: Path | str) -> tuple[Swin2SRConfig, StateDict]:
     truncated, not a tensor file, holds code, another architecture, or non-finite weights.
     """
     path = Path(path)
-    state = official_names(unwrap(read_tensors(path)))
-    try:
-        config = infer_config({name: tuple(tensor.shape) for name, tensor in state.items()})
-    except CheckpointError as error:
-        foreign = _foreign_architecture(state)
-        hint = f"it looks like {foreign}, and only Swin2SR is supported here" if foreign else error
-        raise CheckpointError(f"{path.name} is not a usable Swin2SR checkpoint: {hint}") from error
-    return config, _checked_parameters(path, config, state)
+    if path.is_dir() or not path.exists():
+        raise ModelNotFoundError(f"there is no model file {path}; check the path")
+    with opened(path) as contents:
+        wanted = _parameters(contents)
+        entries = names.official_names(_float_entries(contents, wanted), joined)
+        config = _config(path, entries)
+        _check_entries(path, config, entries)
+        _check_bytes(path, wanted)
+        tensors = build(contents, wanted)
+    if is_int8(contents):
+        tensors = expanded(tensors, path.name)
+    return config, _finite(path, official_names(tensors))
 
 
 def save_checkpoint(
@@ -57,49 +63,7 @@ def save_checkpoint(
     save_file({k: v.contiguous() for k, v in state.items()}, str(path), metadata)
 
 
-def read_tensors(path: Path) -> dict[str, object]:
-    """The raw content of a model file, before any renaming."""
-    if not path.is_file():
-        raise ModelNotFoundError(f"there is no model file {path}; check the path")
-    if path.suffix == ".safetensors":
-        int8 = is_int8_file(path)
-        try:
-            tensors = load_file(str(path))
-        except (SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(
-                f"{path.name} is no whole safetensors file ({error}); download or copy it again"
-            ) from error
-        return dict(expanded(tensors, path.name) if int8 else tensors)
-    if path.suffix not in SUFFIXES:
-        raise CheckpointError(
-            f"{path.name} ends in {path.suffix or 'nothing'}; a model file ends in one of "
-            f"{', '.join(SUFFIXES)}"
-        )
-    return _read_torch_file(path)
-
-
-def _read_torch_file(path: Path) -> dict[str, object]:
-    try:
-        content = torch.load(str(path), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path.name} holds more than tensors, or is damaged: loading it could run code, so it "
-            "is refused; use a .safetensors file or download it again"
-        ) from error
-    except Exception as error:  # a damaged file makes torch and pickle raise almost anything
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(
-            f"{path.name} is truncated or no torch file ({reason}); download or copy it again"
-        ) from error
-    if not isinstance(content, dict):
-        raise CheckpointError(
-            f"{path.name} holds a {type(content).__name__}, expected a dict of tensors; "
-            "save the network's state dict"
-        )
-    return content
-
-
-def unwrap(content: Mapping[str, object]) -> StateDict:
+def unwrap(content: Mapping[object, object]) -> StateDict:
     """The state dict inside `params_ema`, `params` or `state_dict`, without a `module.` prefix."""
     return names.unwrap(content, Tensor)
 
@@ -109,12 +73,32 @@ def official_names(state: StateDict) -> StateDict:
     return names.official_names(state, torch.cat)
 
 
-def _checked_parameters(path: Path, config: Swin2SRConfig, state: StateDict) -> StateDict:
-    """The parameters the network of `config` has, in fp32, or an error that names what is wrong."""
+def _parameters(contents: Contents) -> dict[str, Entry]:
+    """The tensors of the state dict in a file, without those that follow from its config."""
+    state = names.unwrap(contents.tensors, Entry)
+    return {name: entry for name, entry in state.items() if not names.is_buffer(name)}
+
+
+def _float_entries(contents: Contents, wanted: dict[str, Entry]) -> dict[str, Entry]:
+    """The tensors as they will be once an int8 file is expanded."""
+    return checked_entries(wanted, contents.path.name) if is_int8(contents) else wanted
+
+
+def _config(path: Path, entries: Mapping[str, Entry]) -> Swin2SRConfig:
+    try:
+        return infer_config(shapes_of(entries))
+    except CheckpointError as error:
+        foreign = _foreign_architecture(entries)
+        hint = f"it looks like {foreign}, and only Swin2SR is supported here" if foreign else error
+        raise CheckpointError(f"{path.name} is not a usable Swin2SR checkpoint: {hint}") from error
+
+
+def _check_entries(path: Path, config: Swin2SRConfig, entries: Mapping[str, Entry]) -> None:
+    """Raises an error that names what is wrong, unless these are the parameters of `config`."""
     with torch.device("meta"):
         expected = Swin2SR(config).state_dict()
-    missing = sorted(expected.keys() - state.keys())
-    unknown = sorted(state.keys() - expected.keys())
+    missing = sorted(expected.keys() - entries.keys())
+    unknown = sorted(entries.keys() - expected.keys())
     if missing or unknown:
         what = f"lacks `{missing[0]}`" if missing else f"has the unknown `{unknown[0]}`"
         count = len(missing) or len(unknown)
@@ -122,21 +106,41 @@ def _checked_parameters(path: Path, config: Swin2SRConfig, state: StateDict) -> 
         raise CheckpointError(
             f"{path.name} {what}{others}; it is incomplete or another architecture"
         )
-    parameters: StateDict = {}
     for name, parameter in expected.items():
-        value = state[name]
-        if value.layout is not torch.strided or value.is_meta or value.is_quantized:
-            raise CheckpointError(
-                f"`{name}` in {path.name} is not a plain tensor (sparse, quantized or without "
-                "data); save the network's state dict with ordinary float tensors"
-            )
-        if value.shape != parameter.shape:
-            raise CheckpointError(
-                f"`{name}` in {path.name} has shape {tuple(value.shape)}, expected "
-                f"{tuple(parameter.shape)}; the file is damaged or another architecture"
-            )
-        parameters[name] = value.float()
-        if not bool(torch.isfinite(parameters[name]).all()):
+        _check_entry(path, name, entries[name], tuple(parameter.shape))
+
+
+def _check_entry(path: Path, name: str, entry: Entry, shape: tuple[int, ...]) -> None:
+    if entry.shape != shape:
+        raise CheckpointError(
+            f"`{name}` in {path.name} has shape {entry.shape}, expected {shape}; the file is "
+            "damaged or another architecture"
+        )
+    if not entry.dtype.startswith(("float", "bfloat")):
+        raise CheckpointError(
+            f"`{name}` in {path.name} holds {entry.dtype}, expected float numbers; save the "
+            "network's state dict with ordinary float tensors"
+        )
+
+
+def _check_bytes(path: Path, wanted: Mapping[str, Entry]) -> None:
+    """Raises CheckpointError for tensors that need more memory than they have bytes in the file.
+
+    A few bytes, told to repeat themselves (strides of 0, one storage for all), fill any memory.
+    """
+    needed, there = sum(entry.size for entry in wanted.values()), bytes_behind(wanted)
+    if path.suffix.lower() != ".safetensors" and needed > there:
+        raise CheckpointError(
+            f"the weights in {path.name} would need {needed:,} bytes and have {there:,}; the file "
+            "is damaged, or made to exhaust memory"
+        )
+
+
+def _finite(path: Path, state: StateDict) -> StateDict:
+    """The parameters in fp32. Raises CheckpointError for values that are no numbers."""
+    parameters = {name: value.float() for name, value in state.items()}
+    for name, value in parameters.items():
+        if not bool(torch.isfinite(value).all()):
             raise CheckpointError(
                 f"`{name}` in {path.name} holds NaN or infinite values; the file is damaged, "
                 "download or export it again"
@@ -144,8 +148,8 @@ def _checked_parameters(path: Path, config: Swin2SRConfig, state: StateDict) -> 
     return parameters
 
 
-def _foreign_architecture(state: StateDict) -> str | None:
+def _foreign_architecture(names: Iterable[str]) -> str | None:
     for pattern, name in _FOREIGN:
-        if any(re.search(pattern, key) for key in state):
+        if any(re.search(pattern, key) for key in names):
             return name
     return None

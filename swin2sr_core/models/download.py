@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from ..errors import DownloadError, Interrupted, ModelNotFoundError
 from .catalog import CatalogEntry, by_hand, locate, models_dir
 from .checksums import RECORD_NAME, record_sha256, recorded_sha256, sha256_of
+from .limits import MOST_DOWNLOAD_BYTES
 from .lock import held
 from .partfile import PartFile
 from .transfer import POLL_SECONDS, ConnectionBroken, Reply, fetch
@@ -158,7 +159,13 @@ def _attempt(job: _Job, part: PartFile) -> None:
         _check_room(job, total - done)
         job.progress(done, total)
         with part.open() as file:
+            most = total or MOST_DOWNLOAD_BYTES
             for chunk in chunks:
+                if done + len(chunk) > most:  # a body of no told length may never end
+                    file.close()
+                    part.discard()
+                    known = job.entry.size is not None
+                    raise _wrong_size(job, done + len(chunk)) if known else _too_long(job, most)
                 file.write(chunk)
                 done += len(chunk)
                 job.progress(done, total)
@@ -238,6 +245,13 @@ def _wrong_size(job: _Job, size: int) -> DownloadError:
     return DownloadError(
         f"{job.url} holds {size:,} bytes, expected {job.entry.size:,}: it is not the file that "
         f"this version knows as {job.entry.name}; nothing was kept"
+    )
+
+
+def _too_long(job: _Job, most: int) -> DownloadError:
+    return DownloadError(
+        f"{job.url} sends more than the {most:,} bytes that {job.entry.file_name} may have; it was "
+        "stopped, and nothing was kept"
     )
 
 

@@ -10,11 +10,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, harmless
 from ..prepared.quantization import dequantize_rows, quantize_rows
+from .pickles import Entry
+from .reader import Contents, read_contents
 
 FORMAT = "swin2sr-int8"
 VERSION = "1"
@@ -54,12 +55,29 @@ def expanded(tensors: Mapping[str, Tensor], file_name: str) -> dict[str, Tensor]
             continue
         step = tensors.get(name + _STEP)
         if step is None or value.dim() != 2 or step.shape != value.shape[:1]:
-            raise CheckpointError(
-                f"`{name}` in {file_name} is int8 without one scale for each of its rows; the file "
-                "is damaged, quantise the original again"
-            )
-        state[name] = dequantize_rows(value, step.float()[:, None])
+            raise _without_scale(name, file_name)
+        if step.dtype != torch.float32 or not bool((step.isfinite() & (step > 0)).all()):
+            raise _bad_scale(name, file_name)
+        state[name] = dequantize_rows(value, step[:, None])
     return state
+
+
+def checked_entries(entries: Mapping[str, Entry], file_name: str) -> dict[str, Entry]:
+    """The tensors that `expanded` will give, before one is read; raises what it would raise."""
+    found: dict[str, Entry] = {}
+    for name, entry in entries.items():
+        if name.endswith(_STEP):
+            continue
+        if entry.dtype == "int8":
+            step = entries.get(name + _STEP)
+            if step is None or len(entry.shape) != 2 or step.shape != entry.shape[:1]:
+                raise _without_scale(name, file_name)
+            if step.dtype != "float32":
+                raise _bad_scale(name, file_name)
+            found[name] = Entry(entry.shape, "float32")
+        else:
+            found[name] = entry
+    return found
 
 
 def is_int8_file(path: Path) -> bool:
@@ -68,15 +86,33 @@ def is_int8_file(path: Path) -> bool:
     Raises `CheckpointError` for a later version.
     """
     try:
-        with safe_open(str(path), "pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError):
+        contents = read_contents(path)
+    except (CheckpointError, OSError):
         return False  # reading it whole tells what is wrong
-    if metadata.get("format") != FORMAT:
+    return is_int8(contents)
+
+
+def is_int8(contents: Contents) -> bool:
+    """The same of a file that is being read."""
+    if contents.metadata.get("format") != FORMAT:
         return False
-    if (version := metadata.get("format_version")) != VERSION:
+    if (version := contents.metadata.get("format_version")) != VERSION:
         raise CheckpointError(
-            f"{path.name} is an int8 file of version {version}, and only version {VERSION} is "
-            "known here; update swin2sr, or quantise the original again"
+            f"{contents.path.name} is an int8 file of version {harmless(version, 40)}, and only "
+            f"version {VERSION} is known here; update swin2sr, or quantise the original again"
         )
     return True
+
+
+def _without_scale(name: str, file_name: str) -> CheckpointError:
+    return CheckpointError(
+        f"`{name}` in {file_name} is int8 without one scale for each of its rows; the file "
+        "is damaged, quantise the original again"
+    )
+
+
+def _bad_scale(name: str, file_name: str) -> CheckpointError:
+    return CheckpointError(
+        f"the scales of `{name}` in {file_name} are not finite float32 above zero; the file is "
+        "damaged, quantise the original again"
+    )

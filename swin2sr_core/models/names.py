@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..errors import CheckpointError
 
@@ -47,7 +47,12 @@ _TRANSFORMERS_NAMES = (
 )  # fmt: skip
 
 
-def unwrap(content: Mapping[str, object], kind: type[T]) -> dict[str, T]:
+def is_buffer(name: str) -> bool:
+    """Whether that tensor follows from the config, so that nobody needs it from a file."""
+    return _BUFFERS.search(name) is not None
+
+
+def unwrap(content: Mapping[Any, object], kind: type[T]) -> dict[str, T]:
     """The tensors (all that is of this `kind`) by name, without a `module.` prefix.
 
     They are those in `params_ema`, `params` or `state_dict`, the first that is there, else all.
@@ -72,7 +77,7 @@ def official_names(state: Mapping[str, T], join: Callable[[list[T]], T]) -> dict
     """
     if any(name.startswith("swin2sr.") for name in state):
         state = _from_transformers(state, join)
-    return {name: value for name, value in state.items() if not _BUFFERS.search(name)}
+    return {name: value for name, value in state.items() if not is_buffer(name)}
 
 
 def _from_transformers(state: Mapping[str, T], join: Callable[[list[T]], T]) -> dict[str, T]:
@@ -80,7 +85,10 @@ def _from_transformers(state: Mapping[str, T], join: Callable[[list[T]], T]) -> 
     for name in [n for n in renamed if n.endswith(".attn.query.weight")]:
         _join_attention(renamed, name.removesuffix("query.weight"), join)
     for name in [n for n in renamed if n.startswith("upsample.convolution_")]:
-        step, kind = name.removeprefix("upsample.convolution_").split(".")
+        found = re.fullmatch(r"upsample\.convolution_(\d{1,3})\.(weight|bias)", name, re.ASCII)
+        if found is None:
+            raise CheckpointError(f"`{name}` is no tensor of a Swin2SR; the file is damaged")
+        step, kind = found.groups()
         # A convolution and a pixel shuffle alternate in the official Sequential.
         renamed[f"upsample.{2 * int(step)}.{kind}"] = renamed.pop(name)
     return renamed

@@ -14,6 +14,9 @@ Shapes = Mapping[str, tuple[int, ...]]
 HEAD_CHANNELS = 64
 """Channels inside every head that convolves on the HR grid."""
 
+MOST_LAYERS = 128
+"""Stages, and blocks of one: the published networks have six. A file may name any number."""
+
 
 @dataclass(frozen=True)
 class Swin2SRConfig:
@@ -60,14 +63,13 @@ def infer_config(shapes: Shapes) -> Swin2SRConfig:
     `CheckpointError` when a parameter that decides something is missing or contradicts the others.
     """
     embed_dim, in_channels = _shape(shapes, "conv_first.weight", 4)[:2]
-    stages = _count(shapes, r"layers\.(\d+)\.")
+    blocks = _blocks(shapes)
+    stages = len(blocks)
     if stages == 0:
         raise CheckpointError(
             "this checkpoint has no `layers.*`, so it is no Swin2SR; choose a Swin2SR file"
         )
-    depths = tuple(
-        _count(shapes, rf"layers\.{i}\.residual_group\.blocks\.(\d+)\.") for i in range(stages)
-    )
+    depths = tuple(_length(blocks[i], f"blocks of stage {i}") for i in range(stages))
     block = "residual_group.blocks.0"
     num_heads = tuple(
         _shape(shapes, f"layers.{i}.{block}.attn.logit_scale", 3)[0] for i in range(stages)
@@ -135,12 +137,38 @@ def _pixelshuffle_scale(shapes: Shapes) -> int:
     return scale
 
 
-def _count(shapes: Shapes, pattern: str) -> int:
-    found = {int(m.group(1)) for name in shapes if (m := re.match(pattern, name))}
+_PLACE = re.compile(r"layers\.(\d+)\.(?:residual_group\.blocks\.(\d+)\.)?", re.ASCII)
+
+
+def _blocks(shapes: Shapes) -> list[set[int]]:
+    """The blocks of each stage, in one pass over the names."""
+    found: dict[int, set[int]] = {}
+    for name in shapes:
+        if match := _PLACE.match(name):
+            stage, block = (_index(text) for text in match.groups(default="-1"))
+            found.setdefault(stage, set()).update({block} - {-1})
+    _length(set(found), "stages")
+    return [found[i] for i in range(len(found))]
+
+
+def _index(text: str) -> int:
+    if len(text) > 4:
+        raise CheckpointError("a layer has a number of more than four digits; the file is damaged")
+    return int(text)
+
+
+def _length(found: set[int], what: str) -> int:
+    """How many there are. Raises CheckpointError for gaps, and for more than any network has."""
+    if len(found) > MOST_LAYERS:
+        raise CheckpointError(
+            f"the checkpoint has {len(found):,} {what}, expected at most {MOST_LAYERS}; it is "
+            "damaged or no Swin2SR"
+        )
     if found != set(range(len(found))):
         missing = min(set(range(len(found))) - found)
         raise CheckpointError(
-            f"the checkpoint has gaps: nothing matches `{pattern}` for {missing}; it is incomplete"
+            f"the checkpoint has gaps: there is no number {missing} among its {what}; it is "
+            "incomplete"
         )
     return len(found)
 

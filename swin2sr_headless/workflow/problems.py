@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from swin2sr_core.errors import InputError, Swin2SRError
+from swin2sr_core.errors import InputError, Swin2SRError, harmless
 
 REFUSED = 2
 NO_HOST = 3
@@ -25,9 +25,9 @@ class Problem:
 
     def __str__(self) -> str:
         if self.node is None:
-            return self.message
+            return harmless(self.message)
         name = f" ({self.class_type})" if self.class_type else ""
-        return f"node {self.node}{name}: {self.message}"
+        return harmless(f"node {self.node}{name}: {self.message}")
 
     def to_dict(self) -> dict[str, object]:
         """The node's id and class, the kind and the sentence."""

@@ -72,10 +72,10 @@ def test_code_never_runs(tmp_path, state):
 
 
 def test_a_pickle_leaves_nothing_behind(tmp_path, state, make_config):
-    """It may set attributes of what it gets: of nothing that the next file gets."""
+    """It may set attributes of nothing that it gets, and nothing of it reaches the next file."""
     function = b"ctorch._utils\n_rebuild_tensor_v2\n"
     poison = function + b"N(V__defaults__\n(I1\nI2\ntd\x86b."
-    with pytest.raises(CheckpointError, match="no dict of tensors"):
+    with pytest.raises(CheckpointError, match="more than tensors"):
         read_config(archive(tmp_path / "poison.pth", poison))
     torch.save(state, tmp_path / "model.pth")
     assert read_config(tmp_path / "model.pth") == make_config()
@@ -194,9 +194,9 @@ def test_the_weights_are_not_read(tmp_path, state, monkeypatch):
     buffer = io.BytesIO()
     torch.save(state, buffer)
     read = []
-    real = zipfile.ZipFile.read
+    real = zipfile.ZipFile.open
     monkeypatch.setattr(
-        zipfile.ZipFile, "read", lambda file, entry: (read.append(entry), real(file, entry))[1]
+        zipfile.ZipFile, "open", lambda file, entry: (read.append(entry), real(file, entry))[1]
     )
     read_config(tmp_path / "model.pth")
-    assert [entry.filename.rpartition("/")[2] for entry in read] == ["data.pkl"]
+    assert {entry.filename.rpartition("/")[2] for entry in read} == {"data.pkl", "byteorder"}

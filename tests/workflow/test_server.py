@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from swin2sr_headless.workflow.document.graph import parse_api
+from swin2sr_headless.workflow.hosts import http_client
 from swin2sr_headless.workflow.hosts import server as server_host
 from swin2sr_headless.workflow.hosts.messages import Timeline
 from swin2sr_headless.workflow.hosts.socket_progress import following
@@ -333,3 +334,48 @@ def test_something_that_does_not_speak_http(answer, run):
         report = run(url)
     assert report.status == "no_host"
     assert f"the ComfyUI server at {url} cannot be reached" in str(report.errors[0])
+
+
+@contextmanager
+def endless_server(path, start, status=200):
+    """Good until it is asked for `path`, which it answers without end."""
+
+    class Endless(Server):
+        def send(self, handler, answer):
+            if handler.path.partition("?")[0] != path:
+                return super().send(handler, answer)
+            handler.send_response(status)
+            handler.end_headers()
+            try:
+                handler.wfile.write(start)
+                while True:
+                    handler.wfile.write(b" " * (1 << 16))
+            except OSError:
+                pass
+
+    server = Endless(GOOD)
+    yield server.url
+    server.close()
+
+
+@pytest.mark.parametrize("path", ["/object_info", "/history/p1", "/view", "/prompt"])
+@pytest.mark.parametrize("status", [200, 500])
+def test_answers_without_end_are_left(path, status, run, monkeypatch, tmp_path):
+    for limit in ("MOST_JSON_BYTES", "MOST_ERROR_BYTES", "MOST_OUTPUT_BYTES"):
+        monkeypatch.setattr(http_client, limit, 1 << 22)
+    with endless_server(path, b'{"a": "', status) as url:
+        report = run(url)
+    assert report.status == "no_host"
+    assert not [each for each in tmp_path.rglob("*") if each.suffix == ".tmp"]
+
+
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://127.0.0.1:1/x", "http://localhost:1/x"]
+)
+def test_redirects_stay_on_the_host(target, run):
+    answer = f"HTTP/1.1 302 x\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
+    with raw_server(answer) as url:
+        report = run(url)
+    assert report.status == "no_host"
+    refusal = "HTTP 302" if target.startswith("file") else "which is not followed"
+    assert refusal in str(report.errors[0])

@@ -57,14 +57,17 @@ def read_workflow(source: str | Path | Mapping[str, object]) -> Workflow:
         return _of_document("the workflow", source)
     path = Path(source).expanduser()
     try:
+        if path.exists() and not path.is_file():  # a pipe hangs, a device never ends
+            raise WorkflowError.of(f"{path} is no regular file; a workflow is one", "unreadable")
         if path.is_file() and path.stat().st_size > _LARGEST:
             raise WorkflowError.of(
                 f"{path} has more than {_LARGEST >> 20} MiB; that is no workflow", "malformed"
             )
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL or half a character in the name
+        why = getattr(error, "strerror", None) or error
         raise WorkflowError.of(
-            f"cannot read the workflow {path}: {error.strerror or error}; check the name",
+            f"cannot read the workflow {path}: {why}; check the name",
             "unreadable",
         ) from error
     if content.startswith(_PNG):
@@ -105,7 +108,7 @@ def _of_png(path: Path) -> Workflow:
     try:
         with Image.open(path) as image:
             texts = dict(getattr(image, "text", {}) or image.info)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise WorkflowError.of(f"{path} is a damaged PNG: {error}", "unreadable") from error
     found = {
         key: _parsed(texts[key].encode(), f"the {key} in {path.name}")
@@ -140,6 +143,8 @@ def _parsed(content: bytes, name: str) -> Mapping[str, object]:
             f"{name} is no JSON: {error.msg} in line {error.lineno}, column {error.colno}",
             "malformed",
         ) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise WorkflowError.of(f"{name} has numbers that are none", "malformed") from error
     except RecursionError as error:
         raise WorkflowError.of(
             f"{name} is nested too deeply for a workflow", "malformed"

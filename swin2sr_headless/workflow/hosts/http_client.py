@@ -7,13 +7,22 @@ import ipaddress
 import json
 import mimetypes
 import socket
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
+from swin2sr_core.errors import harmless
+from swin2sr_core.models.limits import (
+    LEAST_PACE,
+    MOST_ERROR_BYTES,
+    MOST_JSON_BYTES,
+    MOST_OUTPUT_BYTES,
+)
 from swin2sr_core.pictures.files.output_file import output_file
 
 from ..problems import HostError, WorkflowError
@@ -53,7 +62,7 @@ class Client:
         # nobody reaches this machine, or a neighbour, through a proxy
         near = urllib.request.ProxyHandler({}) if _is_near(parts.hostname or "") else None
         self.timeout = _TIMEOUT
-        self._opener = urllib.request.build_opener(*([near] if near else []))
+        self._opener = urllib.request.build_opener(_SameHost(), *([near] if near else []))
 
     def get(self, path: str) -> dict[str, object]:
         """GET a JSON object. Raises HostError, and Answer for an error status."""
@@ -98,8 +107,14 @@ class Client:
                 output_file(target) as file,
             ):
                 expected = answer.headers.get("Content-Length")
-                while block := answer.read(_BLOCK):
+                until = time.monotonic() + self.timeout
+                while block := answer.read1(_BLOCK):
                     file.write(block)
+                    if file.tell() > MOST_OUTPUT_BYTES or self._is_late(until, file.tell()):
+                        raise HostError(
+                            f"the server at {self.url} sends {harmless(query['filename'])} without "
+                            "end; it was not kept"
+                        )
                 if expected is not None and expected.isdigit() and file.tell() != int(expected):
                     raise HostError(
                         f"the server at {self.url} broke off while it sent {query['filename']}"
@@ -111,18 +126,41 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise HostError(self._lost(error)) from error
 
+    def _body(self, answer: http.client.HTTPResponse, most: int, path: str) -> bytes:
+        """All of an answer, if it is of a size to be one and comes in time. Raises HostError."""
+        until, body = time.monotonic() + self.timeout, bytearray()
+        while block := answer.read1(_BLOCK):
+            body += block
+            if len(body) > most:
+                raise HostError(self._garbage(path, f"has more than {most >> 20} MiB"))
+            if time.monotonic() > until:
+                raise HostError(self._lost(TimeoutError()))
+        return bytes(body)
+
+    def _is_late(self, until: float, received: int) -> bool:
+        """Whether a file comes so slowly that it is meant never to end."""
+        late = time.monotonic() - until
+        return late > 0 and received < LEAST_PACE * (late + self.timeout)
+
+    def _explanation(self, error: urllib.error.HTTPError) -> bytes:
+        """What the server says of an error, up to a limit."""
+        try:
+            return error.read(MOST_ERROR_BYTES)
+        except (OSError, http.client.HTTPException):
+            return b""
+
     def _json(self, request: urllib.request.Request, empty: bool = False) -> dict[str, object]:
         path = request.full_url.removeprefix(self.url)
         try:
             with self._open(request) as answer:
-                body = answer.read()
+                body = self._body(answer, MOST_JSON_BYTES, path)
         except (OSError, http.client.HTTPException) as error:
             raise HostError(self._lost(error)) from error
         if empty and not body.strip():
             return {}
         try:
             document = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise HostError(self._garbage(path, "is no JSON")) from error
         if not isinstance(document, dict):
             raise HostError(self._garbage(path, f"is a {type(document).__name__}, no object"))
@@ -133,14 +171,15 @@ class Client:
             return self._opener.open(request, timeout=self.timeout)
         except urllib.error.HTTPError as error:
             with error:
-                raise Answer(error.code, _parsed(error.read())) from None
+                raise Answer(error.code, _parsed(self._explanation(error))) from None
 
     def _lost(self, error: Exception) -> str:
         reason = getattr(error, "reason", error)
         if isinstance(reason, TimeoutError | socket.timeout):
             why = f"no answer within {self.timeout:g} s"
         else:
-            why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+            told = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+            why = harmless(told, 200)
         return (
             f"the ComfyUI server at {self.url} cannot be reached ({why}); start it, or check "
             "--server"
@@ -153,10 +192,29 @@ class Client:
         )
 
 
+class _SameHost(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http(s) on the same host alone: a server is trusted, not its friends."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        came, goes = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
+        schemes = [("http", "http"), ("https", "https"), ("http", "https")]
+        if (came.scheme, goes.scheme) not in schemes or came.hostname != goes.hostname:
+            raise urllib.error.URLError(f"it redirects to {newurl[:200]}, which is not followed")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _parsed(body: bytes) -> object:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body[:_SENT_BODY].decode("utf-8", "replace")
 
 
