@@ -182,7 +182,8 @@ class Batch:
 
     def _add(self, target: Target, document: dict[str, object]) -> None:
         told = document.get("notices")
-        notices = [*(told if isinstance(told, list) else []), *self.console.take_warnings()]
+        # in the order in which they were told: what was told as a value was logged as well
+        notices = [*self.console.take_warnings(), *(told if isinstance(told, list) else [])]
         if notices or "notices" in document:
             document["notices"] = list(dict.fromkeys(notices))
         self.documents[target.source] = document

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     kernel = candidate(found.device.partition(":")[0], plan.precision)
     blocks = f"blocks by {kernel.name}" + (f": {kernel.reason}" if kernel.reason else "")
     time = _TIME_UNKNOWN if seconds is None else f"about {format_seconds(seconds)} here"
-    console.show(f"{plan}\n  {blocks}\n\n{candidate_table(plan)}\n{time}")
+    console.show(f"{plan}\n\n{candidate_table(plan)}\n{blocks}\n{time}")
     document: dict[str, object] = {
         "status": "ok",
         "input_size": [picture.input_width, picture.input_height],

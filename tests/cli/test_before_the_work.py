@@ -140,9 +140,9 @@ def test_warnings_stand_in_the_notices_with_the_name(tmp_path, run, monkeypatch)
 
     plain = files.open_picture
 
-    def warned(path, *arguments):
+    def warned(path, *arguments, **options):
         logging.getLogger("swin2sr_core.pictures").warning("something about it")
-        return plain(path, *arguments)
+        return plain(path, *arguments, **options)
 
     monkeypatch.setattr(files, "open_picture", warned)
     source = picture(tmp_path / "a.png", channels=4)

@@ -183,5 +183,6 @@ class _Writer:
         """The frame without the alpha that its format does not have."""
         if self.kind not in OPAQUE or frame.alpha is None:
             return frame
-        self.notices.tell(f"is laid on white: {self.kind} has no transparency")
+        name = self.notices.file_name
+        self.notices.say(f"{self.kind} has no transparency; {name} is laid on white")
         return over_white(frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
@@ -16,10 +17,17 @@ class Notices:
 
     def tell(self, sentence: str) -> None:
         """Add and log a sentence, which goes on from the file's name: "has 3 pages; ..."."""
-        text = f"{self._name} {sentence}"
+        self.say(f"{self._name} {sentence}")
+
+    def say(self, text: str) -> None:
+        """Add and log a whole sentence, which names the file by itself."""
         if text not in self._told:
             self._told.append(text)
             logger.warning("%s", text)
+
+    @property
+    def file_name(self) -> str:
+        return Path(self._name).name
 
     @property
     def told(self) -> tuple[str, ...]:
