@@ -19,7 +19,7 @@ from .limits import (
     MOST_MEMBERS,
     MOST_PICKLE_BYTES,
 )
-from .pickles import Refused, Storage, read_pickle
+from .pickles import CutShort, Refused, Storage, read_pickle
 
 _END = struct.Struct("<4s4H2LH")
 _END_LOCATOR = struct.Struct("<4sLQL")
@@ -126,7 +126,7 @@ def _check_directory(file: BinaryIO) -> None:
     tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < _END.size:
-        raise Refused("no end of an archive")
+        raise CutShort("no end of an archive")
     _, _, _, _, members, length, _, _ = _END.unpack_from(tail, at)
     before = at - _END_LOCATOR.size
     if before >= 0 and tail[before : before + 4] == b"PK\x06\x07":
@@ -134,7 +134,7 @@ def _check_directory(file: BinaryIO) -> None:
         file.seek(min(place, size))
         end = file.read(_END_64.size)
         if len(end) < _END_64.size or end[:4] != b"PK\x06\x06":
-            raise Refused("no end of an archive")
+            raise CutShort("no end of an archive")
         members, length = _END_64.unpack(end)[7:9]
     if members > MOST_MEMBERS or length > MOST_DIRECTORY_BYTES:
         raise Refused(f"a directory of {members:,} members and {length:,} bytes")

@@ -56,6 +56,10 @@ class Refused(Exception):
     """A pickle holds what no state dict needs; the text says what, briefly."""
 
 
+class CutShort(Refused):
+    """The file ends before its contents do."""
+
+
 @dataclass(frozen=True)
 class Storage:
     """A piece of the file: `count` elements of `dtype` (bytes, where it is untyped) named `key`."""

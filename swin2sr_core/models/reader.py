@@ -221,14 +221,15 @@ def _telling(path: Path, fetch: Fetch) -> Fetch:
 
 
 def _no_torch(path: Path, error: BaseException) -> CheckpointError:
+    if not isinstance(error, Refused) or isinstance(error, CutShort):
+        reason = str(error).strip() or "it ends too early"
+        return CheckpointError(
+            f"{path.name} is truncated or no torch file ({reason}); download or copy it again"
+        )
     return CheckpointError(
-        f"{path.name} is damaged or holds more than tensors{_why(error)}: loading it could run "
-        "code, so it is refused; use a .safetensors file or download it again"
+        f"{path.name} holds more than tensors, or is damaged ({error}): loading it could run code, "
+        "so it is refused; use a .safetensors file or download it again"
     )
-
-
-def _why(error: BaseException) -> str:
-    return f" ({error})" if isinstance(error, Refused) else ""
 
 
 # -- both ----------------------------------------------------------------------------------------
