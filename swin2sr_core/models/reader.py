@@ -28,7 +28,7 @@ from .limits import (
     MOST_TABLE_BYTES,
     MOST_TENSORS,
 )
-from .pickles import ITEM_BYTES, Entry, Refused, numbers
+from .pickles import ITEM_BYTES, CutShort, Entry, Refused, numbers
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -141,7 +141,9 @@ def _safetensors(path: Path, file: BinaryIO) -> Contents:
         end = _end([entry["data_offsets"] for entry in table.values()])
         _check(entries)
     except _BAD as error:
-        raise _no_safetensors(path, f"its header is damaged{_why(error)}") from error
+        raise _no_safetensors(
+            path, "its header is damaged" + (f" ({error})" if isinstance(error, Refused) else "")
+        ) from error
     if 8 + length + end != size:
         raise _no_safetensors(path, f"it should have {8 + length + end:,} bytes, and has {size:,}")
     return Contents(path, entries, metadata)
