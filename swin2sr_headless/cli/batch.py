@@ -106,7 +106,8 @@ class Batch:
                 self._skipped(target, "made from the same picture with the same settings")
                 continue
             try:
-                forecast = surveyor.forecast(target)
+                with self.console.before_the_work():
+                    forecast = surveyor.forecast(target)
             except Exception as error:
                 self._failed(target, error)
                 continue

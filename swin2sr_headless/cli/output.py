@@ -59,6 +59,7 @@ class Console:
         self.quiet_output = False
         self._warnings: list[str] = []
         self._about: tuple[str, ...] = ()
+        self._looking = False
         self._listed = 0
 
     def show(self, text: str) -> None:
@@ -97,13 +98,24 @@ class Console:
         finally:
             self._about = before
 
+    @contextmanager
+    def before_the_work(self) -> Iterator[None]:
+        """A block that only looks: its warnings come again with the work, and are told then."""
+        before, self._looking = self._looking, True
+        try:
+            yield
+        finally:
+            self._looking = before
+
     def take_warnings(self) -> list[str]:
         """What the core has warned of since the last call."""
         taken, self._warnings = self._warnings, []
         return taken
 
-    def _warned(self, text: str) -> str:
-        """Remember a warning, with the name of the picture that it is about."""
+    def _warned(self, text: str) -> str | None:
+        """Remember a warning, with the name of its picture; None where it is not to be told."""
+        if self._looking:
+            return None
         if self._about and not any(name in text for name in self._about):
             text = f"{self._about[0]}: {text}"
         self._warnings.append(text)
@@ -142,16 +154,17 @@ class Console:
 class _WarningLines(logging.Handler):
     """Log records as lines that do not tear a progress bar."""
 
-    def __init__(self, told: Callable[[str], str]) -> None:
-        """`told` hears every message, and gives it back as it is to be shown."""
+    def __init__(self, told: Callable[[str], str | None]) -> None:
+        """`told` hears every message, and gives it back as it is to be shown, if it is."""
         super().__init__(logging.WARNING)
         self._told = told
 
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
-        line = f"{PROGRAM}: {record.levelname.lower()}: {self._told(record.getMessage())}"
-        tqdm.write(_printable(line, sys.stderr), file=sys.stderr)
+        if (text := self._told(record.getMessage())) is not None:
+            line = f"{PROGRAM}: {record.levelname.lower()}: {text}"
+            tqdm.write(_printable(line, sys.stderr), file=sys.stderr)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
