@@ -22,6 +22,7 @@ from ..swin2sr_core.faces import (
 )
 from ..swin2sr_core.faces.crops import crop_plans
 from ..swin2sr_core.planning.budget import plan_within
+from ..swin2sr_core.planning.request import usual_scale
 from . import host, pictures
 from .face_regions import as_boxes
 from .face_restorer import FaceRestorer
@@ -75,8 +76,7 @@ def run(
     batch = pictures.take(image, None)
     chosen = _chosen(batch, choice)
     if upscaled is None:
-        scale = 4.0 if model.scale > 1 else 1.0
-        upscaled, _ = upscale_all(model, image, None, node_settings(scale=scale))
+        upscaled, _ = upscale_all(model, image, None, node_settings(scale=usual_scale(model.scale)))
     base = pictures.take(upscaled, None)
     if len(base) != len(batch):
         raise InputError(

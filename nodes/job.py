@@ -90,7 +90,7 @@ def _finished_bytes(
     model: Candidate, height: int, width: int, frames: int, settings: PictureSettings
 ) -> int:
     """Bytes of the finished pictures, RGBA; raises BudgetError where they alone are too many."""
-    height, width = picture_output_size(model.prospect.config, height, width, settings)
+    height, width = picture_output_size(model.prospect, height, width, settings)
     size = frames * height * width * 4 * 4
     if size > (free := host.free_bytes(host.output_device())):
         raise BudgetError(

@@ -164,7 +164,7 @@ def test_how_many_results_wait(make_config, in_channels, channels, count):
 def test_the_size_is_known_without_a_plan(model, options):
     settings = PictureSettings(max_input_side=50, **options)
     planned = plan_picture(model.prospect, 60, 44, settings, Room(None))
-    size = picture_output_size(model.config, 60, 44, settings)
+    size = picture_output_size(model.prospect, 60, 44, settings)
     assert size == (planned.height, planned.width)
 
 

@@ -50,6 +50,3 @@ MOST_OUTPUT_BYTES = 16 << 30
 LEAST_PACE = 1024
 """Bytes per second that a transfer must make on average once it has had its first timeout: what
 is slower does not end, and is meant so."""
-
-MOST_OUTPUTS = 10_000
-"""Files that one run on a server may name: frames of a film, once as pictures."""

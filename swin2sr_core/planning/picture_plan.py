@@ -11,7 +11,7 @@ from ..network.window_grid import round_up
 from .budget import Room, plan_within
 from .choices import EDGES, MAX_SHARPEN
 from .plan import Plan
-from .request import PlanRequest, output_size, pass_count
+from .request import PlanRequest
 
 WRAP_CONTEXT = 32
 """Pixels of the neighbouring repetition that the network sees on every side, at least.
@@ -128,10 +128,32 @@ def plan_picture(
     Raises InputError and BudgetError; `slower` is as in `plan_within`.
     """
     limit = settings.max_input_side
-    gated = gated_size(height, width, limit)
+    request = _request(model, height, width, settings, channels)
+    gated = request.height, request.width
     notices = () if gated == (height, width) else (notice((height, width), gated, limit),)
+    size, factor, margin = request.output_size, model.config.scale**request.passes, 0
+    if settings.edge == "wrap":
+        margin = wrap_margin(model.config.window)
+        padded_height, padded_width = (side + 2 * margin for side in gated)
+        request = replace(request, height=padded_height, width=padded_width, scale=float(factor))
+    plan = plan_within(request, room, settings.max_memory, slower)
+    return PicturePlan(plan, *gated, *size, margin, factor, notices)
+
+
+def picture_output_size(
+    model: Prospect, height: int, width: int, settings: PictureSettings
+) -> tuple[int, int]:
+    """Height and width of what `plan_picture` leads to, before there is a plan."""
+    return _request(model, height, width, settings).output_size
+
+
+def _request(
+    model: Prospect, height: int, width: int, settings: PictureSettings, channels: int = 3
+) -> PlanRequest:
+    """What to plan for the picture once it is reduced to the limit, its edges not yet wrapped."""
+    gated = gated_size(height, width, settings.max_input_side)
     scale = settings.longest_side / max(gated) if settings.longest_side else settings.scale
-    request = model.request(
+    return model.request(
         *gated,
         scale,
         batch=results_at_once(model.config, channels),
@@ -139,25 +161,6 @@ def plan_picture(
         tile=settings.tile,
         overlap=settings.overlap,
     )
-    size, factor, margin = request.output_size, model.config.scale**request.passes, 0
-    if settings.edge == "wrap":
-        margin = wrap_margin(model.config.window)
-        padded = (side + 2 * margin for side in gated)
-        request = replace(request, **dict(zip(("height", "width"), padded, strict=True)))
-        request = replace(request, scale=float(factor))
-    plan = plan_within(request, room, settings.max_memory, slower)
-    return PicturePlan(plan, *gated, *size, margin, factor, notices)
-
-
-def picture_output_size(
-    config: Swin2SRConfig, height: int, width: int, settings: PictureSettings
-) -> tuple[int, int]:
-    """Height and width of what `plan_picture` leads to."""
-    gated = gated_size(height, width, settings.max_input_side)
-    scale = settings.longest_side / max(gated) if settings.longest_side else settings.scale
-    whole = (4.0 if config.scale > 1 else 1.0) if scale is None else scale
-    pass_count(config, whole)
-    return output_size(*gated, whole)
 
 
 def gated_size(height: int, width: int, max_side: int) -> tuple[int, int]:

@@ -57,9 +57,7 @@ class PlanRequest:
     @property
     def whole_scale(self) -> float:
         """The enlargement, decided."""
-        if self.scale is not None:
-            return self.scale
-        return 4 if self.config.scale > 1 else 1
+        return usual_scale(self.config.scale) if self.scale is None else self.scale
 
     @property
     def passes(self) -> int:
@@ -75,6 +73,11 @@ class PlanRequest:
     def tiling(self) -> tuple[Tiling, tuple[str, ...]]:
         """The tiles that were asked for, on the window grid, and notes on what has changed."""
         return Tiling.on_grid(self.config.window, self.tile, self.overlap, self.blend)
+
+
+def usual_scale(network_scale: int) -> float:
+    """The whole enlargement where none is asked for: x4, or x1 for restoration networks."""
+    return 4 if network_scale > 1 else 1
 
 
 def pass_count(config: Swin2SRConfig, scale: float) -> int:

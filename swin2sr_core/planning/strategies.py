@@ -12,16 +12,8 @@ from .pass_plan import PassPlan, Span, Terms, region_spans, with_margin
 from .tiles import Box, TileAxis
 
 
-@dataclass(frozen=True, kw_only=True)
-class Whole(PassPlan):
-    """Exact: both feature maps stay on the compute device."""
-
-    strategy: ClassVar[str] = "whole"
-    exact: ClassVar[bool] = True
-
-    @property
-    def forecast(self) -> Terms:
-        return max(self._phases, key=forecast.total)
+class _OnDevice(PassPlan):
+    """What keeps nothing on the host but pictures, and these all the time."""
 
     @property
     def host_bytes(self) -> int:
@@ -30,6 +22,18 @@ class Whole(PassPlan):
     @property
     def total_bytes(self) -> int:
         return self.forecast_bytes + self.host_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole(_OnDevice):
+    """Exact: both feature maps stay on the compute device."""
+
+    strategy: ClassVar[str] = "whole"
+    exact: ClassVar[bool] = True
+
+    @property
+    def forecast(self) -> Terms:
+        return max(self._phases, key=forecast.total)
 
     @property
     def pieces(self) -> str:
@@ -104,7 +108,7 @@ class Staged(PassPlan):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tiled(PassPlan):
+class Tiled(_OnDevice):
     """Not exact: tiles of at most `tile_side` that `overlap`, each an image of its own, blended."""
 
     tile_side: int
@@ -167,14 +171,6 @@ class Tiled(PassPlan):
     def forecast(self) -> Terms:
         tile = tuple((f"tile: {name}", size) for name, size in self.tile_plan.forecast)
         return (*forecast.resident_terms(self), *tile)
-
-    @property
-    def host_bytes(self) -> int:
-        return forecast.host_pictures(self)
-
-    @property
-    def total_bytes(self) -> int:
-        return self.forecast_bytes + self.host_bytes
 
     @property
     def pieces(self) -> str:

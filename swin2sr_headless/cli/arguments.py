@@ -18,11 +18,11 @@ from swin2sr_core.kernels.setting import SETTINGS, VARIABLE
 from swin2sr_core.planning.choices import (
     EDGES,
     MAX_SCALE,
-    MAX_SHARPEN,
     PRECISIONS,
     STRATEGIES,
 )
 from swin2sr_core.planning.picture_plan import PictureSettings
+from swin2sr_core.planning.request import usual_scale
 
 from .output import Console, Outcome
 from .stopping import StopSwitch
@@ -129,6 +129,12 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_running(parser: argparse.ArgumentParser) -> None:
     """How an upscale is to be run: what `upscale` and `plan` share."""
+    _add_network(parser)
+    _add_size(parser)
+    _add_memory(parser)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument(
         "--precision",
@@ -143,10 +149,15 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         help="what runs the blocks of the network: auto, the fused kernel where one is built and "
         "proves right, or reference, PyTorch (default: what SWIN2SR_KERNELS says, else auto)",
     )
+
+
+def _add_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-s",
         "--scale",
-        type=_scale,
+        type=number(
+            lambda value: 0 < value <= MAX_SCALE, f"a number over 0 and at most {MAX_SCALE}"
+        ),
         metavar="N",
         help="enlargement, over 0 and at most 64 (default: 4; 1 for restoration models)",
     )
@@ -164,6 +175,9 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         help="what lies beyond the border: the picture mirrored, or (wrap) its opposite side, for "
         "textures that tile (default: reflect)",
     )
+
+
+def _add_memory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strategy",
         default="auto",
@@ -229,37 +243,25 @@ def parse_size(text: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _scale(text: str) -> float:
-    """An argparse type; the network's own limits, told before anything is loaded."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= MAX_SCALE:
-        raise argparse.ArgumentTypeError(
-            f"expected a number over 0 and at most {MAX_SCALE}, got {text!r}"
-        )
-    return value
+def number(fits: Callable[[float], bool], expected: str) -> Callable[[str], float]:
+    """An argparse type: a number that `fits`; `expected` says which ones do."""
 
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+        return value
 
-def sharpening(text: str) -> float:
-    """An argparse type: how much to sharpen."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= MAX_SHARPEN:
-        raise argparse.ArgumentTypeError(
-            f"expected a number from 0 (off) to {MAX_SHARPEN:g}, got {text!r}"
-        )
-    return value
+    return parse
 
 
 def picture_settings(args: argparse.Namespace, network_scale: int) -> PictureSettings:
     """What `add_running` has added, and --sharpen where there is one, as the core's settings."""
-    usual = 4 if network_scale > 1 else 1
     return PictureSettings(
-        scale=args.scale if args.scale is not None else usual,
+        scale=usual_scale(network_scale) if args.scale is None else args.scale,
         longest_side=args.longest_side,
         sharpen=getattr(args, "sharpen", 0.0),
         edge=args.edge,

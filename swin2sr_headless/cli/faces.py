@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from swin2sr_core.errors import InputError, OutputExistsError
 
-from .arguments import Commands, Parser, add_command, add_json, whole_number
+from .arguments import Commands, Parser, add_command, add_json, number, whole_number
 from .output import Console, Outcome, table
 from .stopping import StopSwitch
 
@@ -22,7 +22,6 @@ _EXAMPLES = """\
   swin2sr faces group.jpg --preview boxes.png    a picture with the boxes drawn in
   swin2sr upscale group.jpg --faces              enlarge, with better faces"""
 
-_MAX_PIXELS = 100_000_000
 _POINTS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
 
 
@@ -32,7 +31,7 @@ def register(commands: Commands[Parser]) -> None:
     parser.add_argument("input", metavar="IN", help="a picture; of an animation, its first frame")
     parser.add_argument(
         "--score",
-        type=_score,
+        type=number(lambda value: 0 <= value <= 1, "a number from 0 to 1"),
         default=0.7,
         metavar="N",
         help="least certainty, 0 to 1 (default: 0.7)",
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     preview = None if args.preview is None else Path(args.preview).expanduser()
     _check_preview(preview, args.overwrite)
     detector = load_detector()
-    with open_picture(Path(args.input).expanduser(), _MAX_PIXELS) as picture:
+    with open_picture(Path(args.input).expanduser()) as picture:
         frame = next(iter(picture.frames()))
     width, height = frame.size
     found = [f for f in detector.detect(frame.color) if f.score >= args.score - NEARLY]
@@ -88,16 +87,6 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
         "preview": None if preview is None else str(preview),
     }
     return Outcome(0, document)
-
-
-def _score(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
-    return value
 
 
 def _check_preview(path: Path | None, overwrite: bool) -> None:

@@ -38,6 +38,16 @@ class Writing:
     strip_metadata: bool = False
 
 
+def opened(target: Target, writing: Writing) -> AbstractContextManager[Picture]:
+    """The target's picture, with the user's limits; all pages, where the output can hold them."""
+    return open_picture(
+        target.source,
+        writing.max_pixels,
+        max_frames=writing.max_frames,
+        pages=format_of(target.output) in PAGED,
+    )
+
+
 @dataclass(frozen=True)
 class Done:
     """A finished picture. `peak_of` tells whose `peak_bytes` are: "device" or "process".
@@ -106,7 +116,7 @@ class FileUpscaler:
         Raises a Swin2SRError; what was begun has vanished then.
         """
         with (
-            self._opened(target) as picture,
+            opened(target, self.writing) as picture,
             self.console.bar(label, picture.frame_count) as bar,
             folder_of(target.output),
         ):
@@ -132,14 +142,6 @@ class FileUpscaler:
             peak_bytes=peak_process_bytes() if of_process else peak,
             peak_of="process" if of_process else "device",
             told=told,
-        )
-
-    def _opened(self, target: Target) -> AbstractContextManager[Picture]:
-        return open_picture(
-            target.source,
-            self.writing.max_pixels,
-            max_frames=self.writing.max_frames,
-            pages=format_of(target.output) in PAGED,
         )
 
     def _compare(self, target: Target, work: _FileWork, metadata: Metadata) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 from swin2sr_core.engine.upscale import room_on
 from swin2sr_core.errors import BudgetError, InputError
 from swin2sr_core.picture_job import PictureJob
-from swin2sr_core.pictures import Picture, open_picture
+from swin2sr_core.pictures import Picture
 from swin2sr_core.pictures.files.output_limits import check_output, estimated_bytes
 from swin2sr_core.planning.budget import Room
 from swin2sr_core.planning.picture_plan import PicturePlan, plan_picture, results_at_once
 from swin2sr_core.units import format_bytes
 
 from .estimates import kind_of, seconds_for
-from .files import Writing, output_bits
+from .files import Writing, opened, output_bits
 from .targets import Target
 
 _SURELY = 0.5
@@ -52,7 +52,7 @@ class Surveyor:
 
         Raises InputError for what cannot be read, and for a result that its format cannot hold.
         """
-        with open_picture(target.source, self.writing.max_pixels) as picture:
+        with opened(target, self.writing) as picture:
             width, height = picture.size
             plan = self._plan(height, width, picture.channels)
             if plan is None:

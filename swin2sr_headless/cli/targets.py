@@ -51,30 +51,6 @@ class Naming:
     below: Sequence[Path] = field(default_factory=tuple)
 
 
-def plan_targets(
-    sources: Sequence[Path],
-    output: str | None,
-    label: str,
-    *,
-    into_folder: bool = False,
-    compare: bool = False,
-    overwrite: bool = False,
-    suffix: str | None = None,
-    below: Sequence[Path] = (),
-) -> list[Target]:
-    """What to write for each source, in order; the words are those of `Naming`.
-
-    Raises InputError for an output that cannot be meant, and for two sources with one output;
-    OutputExistsError, unless `overwrite`, where anything is there already.
-    """
-    naming = Naming(output, label, into_folder, suffix, below)
-    targets = proposed_targets(sources, naming, compare)
-    check_distinct(targets)
-    if not overwrite:
-        check_absent([file for target in targets for file in target.files])
-    return targets
-
-
 def proposed_targets(
     sources: Sequence[Path], naming: Naming, compare: bool = False
 ) -> list[Target]:
@@ -161,8 +137,12 @@ def _is_folder(path: Path, typed: str) -> bool:
 
 
 def _name(source: Path, naming: Naming) -> str:
-    known = source.suffix if source.suffix.lower() in FORMATS else FALLBACK_SUFFIX
-    return f"{source.stem}{naming.label}{naming.suffix or known}"
+    return f"{source.stem}{naming.label}{naming.suffix or written_suffix(source)}"
+
+
+def written_suffix(source: Path) -> str:
+    """The suffix of a picture's output: its own, where that is of a format that can be written."""
+    return source.suffix if source.suffix.lower() in FORMATS else FALLBACK_SUFFIX
 
 
 def check_absent(files: Sequence[Path]) -> None:

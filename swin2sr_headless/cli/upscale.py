@@ -71,7 +71,9 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
             if others:
                 raise InputError("standard output (-) takes one picture; name a folder with -o")
             console.quiet_output = True
-            suffix = args.format or _written_suffix(first.path)
+            from .targets import written_suffix
+
+            suffix = args.format or written_suffix(first.path)
             args.output = str(stack.enter_context(to_stdout(suffix)))
         return _upscaled(args, inputs, console, stop, remember=not (piped or to_stream))
 
@@ -196,14 +198,6 @@ def _label(settings: PictureSettings) -> str:
     if settings.longest_side:
         return f"_{settings.longest_side}px"
     return f"_x{settings.scale:g}"
-
-
-def _written_suffix(path: Path) -> str:
-    from swin2sr_core.pictures.files.formats import FORMATS
-
-    from .targets import FALLBACK_SUFFIX
-
-    return path.suffix if path.suffix.lower() in FORMATS else FALLBACK_SUFFIX
 
 
 def _face_model(args: argparse.Namespace) -> str:

@@ -6,8 +6,9 @@ import argparse
 
 from swin2sr_core.pictures.files.formats import FORMATS
 from swin2sr_core.pictures.limits import MAX_FRAMES, MAX_PIXELS
+from swin2sr_core.planning.choices import MAX_SHARPEN
 
-from .arguments import JSON_LINES, Parser, add_json, add_running, sharpening, whole_number
+from .arguments import JSON_LINES, Parser, add_json, add_running, number, whole_number
 
 EXAMPLES = """\
   swin2sr upscale photo.jpg                      writes photo_x4.jpg beside it
@@ -21,6 +22,32 @@ EXAMPLES = """\
 
 def add_options(parser: Parser) -> None:
     """All options of the command."""
+    _add_places(parser)
+    add_running(parser)
+    parser.add_argument(
+        "--sharpen",
+        type=number(
+            lambda value: 0 <= value <= MAX_SHARPEN, f"a number from 0 (off) to {MAX_SHARPEN:g}"
+        ),
+        default=0.0,
+        metavar="N",
+        help="sharpen the result without halos, 0 to 0.5; 0.2 suits line art (default: 0, off)",
+    )
+    _add_faces(parser)
+    _add_writing(parser)
+    _add_limits(parser)
+    parser.add_argument(
+        "--progress",
+        action="store_true",
+        help="show the progress bar even where standard error is no terminal",
+    )
+    add_json(parser)
+    parser.add_argument(
+        JSON_LINES, action="store_true", dest="json_lines", help="one object per picture and line"
+    )
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "inputs",
         nargs="+",
@@ -52,16 +79,9 @@ def add_options(parser: Parser) -> None:
         metavar="TEXT",
         help="what is put behind the names of outputs (default: _x4, by the scale)",
     )
-    add_running(parser)
-    parser.add_argument(
-        "--sharpen",
-        type=sharpening,
-        default=0.0,
-        metavar="N",
-        help="sharpen the result without halos, 0 to 0.5; 0.2 suits line art (default: 0, off)",
-    )
-    _add_faces(parser)
-    _add_writing(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-pixels",
         type=whole_number(1, 10**12),
@@ -75,15 +95,6 @@ def add_options(parser: Parser) -> None:
         default=MAX_FRAMES,
         metavar="N",
         help=f"refuse animations with more frames than this (default: {MAX_FRAMES:,})",
-    )
-    parser.add_argument(
-        "--progress",
-        action="store_true",
-        help="show the progress bar even where standard error is no terminal",
-    )
-    add_json(parser)
-    parser.add_argument(
-        JSON_LINES, action="store_true", dest="json_lines", help="one object per picture and line"
     )
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import swin2sr_core
@@ -21,14 +20,6 @@ from swin2sr_headless.cli.main import main
 
 ROOT = Path(swin2sr_core.__file__).parents[1]
 THOROUGH = bool(os.environ.get("SWIN2SR_THOROUGH_TESTS"))
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

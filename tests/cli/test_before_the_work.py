@@ -8,30 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from swin2sr_core.errors import InputError
 from swin2sr_core.units import format_seconds
 from swin2sr_headless.cli import survey
-from swin2sr_headless.cli.main import main
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def run(capsys):
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
@@ -247,3 +228,35 @@ def test_width_comes_first(run):
     code, out, _ = run("plan", "640x480", "--device", "cpu")
     assert code == 0 and out.startswith("640x480 -> 2560x1920")
     assert "WIDTHxHEIGHT" in run("plan", "--help")[1]
+
+
+def test_what_is_looked_at_before_the_work_is_what_is_read_then(tmp_path):
+    """The same limits and pages: frames over the limit are refused, pages of a TIFF counted."""
+    from pathlib import Path
+
+    from swin2sr_headless.cli.files import Writing, opened
+    from swin2sr_headless.cli.targets import Target
+
+    frames = [Image.new("L", (8, 8), shade) for shade in (0, 90, 200)]
+    for name in ("a.gif", "a.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+
+    def look(name: str, output: str, max_frames: int) -> int:
+        writing = Writing(None, None, False, 10**6, max_frames, False)
+        with opened(Target(tmp_path / name, Path(output), None), writing) as picture:
+            return picture.frame_count
+
+    assert [look("a.tif", each, 9) for each in ("b.tif", "b.png")] == [3, 1]
+    assert look("a.gif", "b.gif", 3) == 3
+    with pytest.raises(InputError, match="frames"):
+        look("a.gif", "b.gif", 2)
+
+
+def test_a_warning_about_a_picture_is_told_once(tmp_path, run):
+    """The file is looked at before the work, and opened again for it."""
+    frames = [Image.new("L", (8, 8), shade) for shade in (0, 90)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    code, out, err = run("upscale", tmp_path / "a.tif", "-o", tmp_path / "b.png", "--json")
+    assert code == 0
+    assert err.count("has 2 pages") == err.count("\n") == 1
+    assert sum("has 2 pages" in each for each in json.loads(out)["notices"]) == 1

@@ -16,27 +16,6 @@ import swin2sr_core as s2
 from swin2sr_core.models import catalog
 from swin2sr_headless.benchmarking.matrix_products import ATTENTION, LAYERS, MatrixProducts
 from swin2sr_headless.benchmarking.traffic import TrafficMeter, bytes_per_second
-from swin2sr_headless.cli.main import main
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command line: (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
-
 
 # -- plan --------------------------------------------------------------------------------------
 

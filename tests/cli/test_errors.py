@@ -20,14 +20,6 @@ from swin2sr_headless.cli.main import main
 from swin2sr_headless.failures import explain
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def refused(capsys, tmp_path):
     """Run a command line that has to fail with this code, and return its sentence.

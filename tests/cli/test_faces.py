@@ -5,22 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from drawn_face import drawn_face
 from PIL import Image
-
-from swin2sr_headless.cli.main import main
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command line: (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
@@ -163,11 +149,3 @@ def test_the_default_face_model_has_to_be_here(run, models, astronaut):
     code, _, err = run("upscale", astronaut, "--faces")
     assert code == 3
     assert "swin2sr models download lightweight-x2" in err
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

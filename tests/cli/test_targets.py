@@ -5,7 +5,22 @@ from pathlib import Path
 import pytest
 
 from swin2sr_core.errors import InputError, OutputExistsError
-from swin2sr_headless.cli.targets import folder_of, plan_targets
+from swin2sr_headless.cli.targets import (
+    Naming,
+    check_absent,
+    check_distinct,
+    folder_of,
+    proposed_targets,
+)
+
+
+def plan_targets(sources, output, label, compare=False, overwrite=False, **naming):
+    """What the command makes of the names that it is given."""
+    targets = proposed_targets(sources, Naming(output, label, **naming), compare)
+    check_distinct(targets)
+    if not overwrite:
+        check_absent([file for target in targets for file in target.files])
+    return targets
 
 
 def outputs(sources, output=None, **options):

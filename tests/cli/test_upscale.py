@@ -14,25 +14,6 @@ from swin2sr_core.pictures.frame import Frame, from_pixels, to_pixels
 from swin2sr_headless.cli.main import main
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command line: (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
-
-
 def noise(width, height, channels=3):
     array = np.random.default_rng(channels).integers(0, 256, (height, width, channels), np.uint8)
     return array[..., 0] if channels == 1 else array
