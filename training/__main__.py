@@ -12,13 +12,13 @@ from PIL import Image
 
 from swin2sr_core.errors import InputError, Swin2SRError
 from swin2sr_headless.cli.stopping import StopSwitch
+from swin2sr_headless.degradation.drawn import drawn_picture
 
 from .checkpoint import load_run
 from .config import TrainingConfig, read_config
 from .export import export_weights
 from .loop import LAST, Trainer
 from .processes import joined
-from .synthetic import drawn_picture
 
 logger = logging.getLogger("training")
 

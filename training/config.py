@@ -10,6 +10,7 @@ from pathlib import Path
 
 from swin2sr_core.errors import InputError
 from swin2sr_core.network.config import Swin2SRConfig
+from swin2sr_headless.degradation.chain import Degradation
 
 COMPACT = Swin2SRConfig(
     in_channels=3,
@@ -27,27 +28,14 @@ COMPACT = Swin2SRConfig(
 
 
 @dataclass(frozen=True)
-class Degradation:
-    """How an LR crop is made of an HR one: reduced by bicubic, and a share of them then worsened.
-
-    `share` of the crops go through all of blur, noise and JPEG in random order, each by an amount
-    drawn uniformly from its range: `blur` is the standard deviation in LR pixels, `noise` that of
-    the noise in 8-bit levels, `jpeg` the quality. A range of (0, 0) leaves its step out.
-    """
-
-    share: float = 0.0
-    blur: tuple[float, float] = (0.0, 0.0)
-    noise: tuple[float, float] = (0.0, 0.0)
-    jpeg: tuple[int, int] = (0, 0)
-
-
-@dataclass(frozen=True)
 class Data:
     """Where crops come from.
 
     `folders` hold HR pictures, `exclude` names those (without suffix) that are held out.
     `synthetic` pictures are drawn besides and give `synthetic_share` of the crops. `crop` is the
     side of an LR crop in pixels; of `candidates` random crops the one with most detail is taken.
+    `flat_share` of the crops are one colour, `border_share` lie at a border of the picture, and
+    `ragged_share` of the batches are up to 7 pixels smaller than `crop`: the network pads them.
     `workers` processes prepare batches (0: the training process itself).
     """
 
@@ -57,16 +45,23 @@ class Data:
     synthetic_share: float = 0.0
     crop: int = 48
     candidates: int = 1
+    flat_share: float = 0.0
+    border_share: float = 0.0
+    ragged_share: float = 0.0
     workers: int = 0
     degradation: Degradation = field(default_factory=Degradation)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """`name`: "l1", "charbonnier" (of this `epsilon`) or "l2"; `frequency` weighs the spectrum."""
+    """`name`: "l1", "charbonnier" (of this `epsilon`) or "l2", of R, G and B.
+
+    `chroma` weighs the same of Cb and Cr, `frequency` the spectrum.
+    """
 
     name: str = "l1"
     epsilon: float = 1e-3
+    chroma: float = 0.0
     frequency: float = 0.0
 
 
@@ -216,6 +211,9 @@ def _check(config: TrainingConfig) -> None:
         (config.data.crop >= 8, "data.crop", "8 or more LR pixels"),
         (config.data.candidates >= 1, "data.candidates", "1 or more"),
         (0 <= config.data.synthetic_share <= 1, "data.synthetic_share", "0 to 1"),
+        (0 <= config.data.flat_share <= 1, "data.flat_share", "0 to 1"),
+        (0 <= config.data.border_share <= 1, "data.border_share", "0 to 1"),
+        (0 <= config.data.ragged_share <= 1, "data.ragged_share", "0 to 1"),
         (0 <= config.data.degradation.share <= 1, "data.degradation.share", "0 to 1"),
         (0 <= config.optimiser.ema < 1, "optimiser.ema", "0 to below 1"),
         (config.schedule.learning_rate > 0, "schedule.learning_rate", "over 0"),

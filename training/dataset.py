@@ -13,18 +13,19 @@ from torch.utils.data import Dataset
 
 from swin2sr_core.errors import InputError
 from swin2sr_core.pictures import expand_inputs
-from swin2sr_headless.cli.evaluation import read_picture
+from swin2sr_headless.cli.evaluation import read_picture, resized
+from swin2sr_headless.degradation.chain import worsened
+from swin2sr_headless.degradation.drawn import drawn_picture, plain_color
 
 from .config import Data
-from .degradation import reduced, worsened
-from .synthetic import drawn_picture
 
 logger = logging.getLogger(__name__)
 
 Pixels = NDArray[np.uint8]
 
 MARGIN = 12
-"""LR pixels around a crop that are degraded with it and cut away: no filter sees a crop's edge."""
+"""LR pixels around a crop that are degraded with it and cut away: no filter sees a crop's
+edge, but where it is to be the border of a picture."""
 
 
 def read_pictures(data: Data, side: int) -> list[Pixels]:
@@ -77,21 +78,29 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         rng = np.random.default_rng((self.seed, step, self.rank))
         pairs = [self._pair(rng) for _ in range(self.batch)]
         low, high = (_tensor(each) for each in zip(*pairs, strict=True))
-        return low, high
+        if rng.random() < self.data.ragged_share:
+            height, width = self.data.crop - rng.integers(0, 8, 2)
+            low = low[..., :height, :width]
+            high = high[..., : self.scale * height, : self.scale * width]
+        return low.contiguous(), high.contiguous()
 
     def _pair(self, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
         square = turned(self._square(rng), int(rng.integers(8)))
-        low = reduced(square, self.scale)
+        low = resized(square, 1 / self.scale)
         how = self.data.degradation
         if how.share and rng.random() < how.share:
             low = worsened(low, how, rng)
         # not always the middle: the blocks of JPEG must lie anywhere
         y, x = rng.integers(4, 2 * MARGIN - 3, 2)
+        if rng.random() < self.data.border_share:
+            y, x = rng.choice((0, MARGIN, 2 * MARGIN), 2)
         crop, scale = self.data.crop, self.scale
         high = square[scale * y : scale * (y + crop), scale * x : scale * (x + crop)]
         return low[y : y + crop, x : x + crop], high
 
     def _square(self, rng: np.random.Generator) -> Pixels:
+        if rng.random() < self.data.flat_share:
+            return np.full((self._side, self._side, 3), plain_color(rng), np.uint8)
         pictures, weights = self.photographs, self._weights
         if self.drawn and rng.random() < self.data.synthetic_share:
             pictures, weights = self.drawn, None

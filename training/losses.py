@@ -9,8 +9,16 @@ from .config import Loss
 
 
 def training_loss(output: Tensor, target: Tensor, how: Loss) -> Tensor:
-    """The loss of B C H W float32 in 0..1: of the pixels, plus `frequency` times the spectrum's."""
+    """The loss of B C H W float32 in 0..1: pixels, `chroma` times Cb and Cr, `frequency` times
+    the spectrum.
+
+    Beyond black and white nothing is wrong: there the output is clamped when it becomes a picture.
+    """
+    target = torch.where((target >= 1) & (output > 1), output.detach(), target)
+    target = torch.where((target <= 0) & (output < 0), output.detach(), target)
     loss = pixel_loss(output - target, how)
+    if how.chroma and output.shape[1] == 3:
+        loss = loss + how.chroma * pixel_loss(chroma(output - target), how)
     if how.frequency:
         loss = loss + how.frequency * frequency_loss(output, target)
     return loss
@@ -26,6 +34,12 @@ def pixel_loss(difference: Tensor, how: Loss) -> Tensor:
     if how.name == "l2":
         return difference.square().mean()
     return (difference.square() + how.epsilon**2).sqrt().mean() - how.epsilon
+
+
+def chroma(rgb: Tensor) -> Tensor:
+    """B 3 H W -> B 2 H W: Cb and Cr of JFIF, around 0; linear, so of differences too."""
+    weights = rgb.new_tensor([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+    return torch.einsum("dc,bchw->bdhw", weights, rgb)
 
 
 def frequency_loss(output: Tensor, target: Tensor) -> Tensor:

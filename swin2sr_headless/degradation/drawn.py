@@ -1,4 +1,4 @@
-"""Pictures drawn from nothing: text, line art, gradients and comic-like shapes.
+"""Pictures drawn from nothing: text, line art, gradients, comic-like shapes, patches and fences.
 
 Photographs have few hard edges and flat areas; these have little else. Everything is drawn at
 twice the size and reduced, so that edges are antialiased as a renderer's are.
@@ -27,12 +27,12 @@ _MARKS = (".", ",", ";", ":", "!", "?", "-", "")
 def drawn_picture(seed: int, number: int, side: int = 512) -> Pixels:
     """side x side x 3: the picture of this number, always the same for the same arguments.
 
-    The four kinds take turns.
+    The five kinds take turns.
     """
     rng = np.random.default_rng((seed, number))
     size = side * _OVERSAMPLING
     canvas = Image.new("RGB", (size, size), _color(rng))
-    kinds: tuple[Draw, ...] = (_text, _line_art, _gradients, _comic)
+    kinds: tuple[Draw, ...] = (_text, _line_art, _gradients, _comic, _patches)
     canvas = kinds[number % len(kinds)](canvas, rng)
     return np.asarray(canvas.resize((side, side), Image.Resampling.BOX))
 
@@ -116,6 +116,27 @@ def _comic(canvas: Image.Image, rng: Rng) -> Image.Image:
     return canvas
 
 
+def _patches(canvas: Image.Image, rng: Rng) -> Image.Image:
+    """Rectangles of plain colours and fences of hard stripes, upright."""
+    draw = ImageDraw.Draw(canvas)
+    for _ in range(int(rng.integers(6, 16))):
+        left, top, right, bottom = _box(rng, canvas)
+        ink = plain_color(rng)
+        if rng.random() < 0.6:
+            draw.rectangle((left, top, right, bottom), ink)
+            continue
+        pair = ((0, 0, 0), (255, 255, 255)) if rng.random() < 0.5 else (ink, plain_color(rng))
+        width = int(rng.integers(6, 50))
+        draw.rectangle((left, top, right, bottom), pair[0])
+        if rng.random() < 0.5:
+            for x in np.arange(left, right - width, 2 * width):
+                draw.rectangle((x, top, x + width - 1, bottom), pair[1])
+        else:
+            for y in np.arange(top, bottom - width, 2 * width):
+                draw.rectangle((left, y, right, y + width - 1), pair[1])
+    return canvas
+
+
 def _hatch(
     draw: ImageDraw.ImageDraw, box: tuple[float, ...], ink: Color, width: int, rng: Rng
 ) -> None:
@@ -156,6 +177,14 @@ def _color(rng: Rng) -> Color:
         grey = (0, 255, int(rng.integers(256)))[rng.integers(3)]
         return grey, grey, grey
     return _ints(rng.integers(0, 256, 3))
+
+
+def plain_color(rng: Rng) -> Color:
+    """Black, white, a primary, a mix of two, a grey or any colour: what flat patches are made of."""
+    kind = rng.random()
+    if kind < 0.6:
+        return _ints(255 * rng.integers(0, 2, 3))
+    return _ints(np.repeat(rng.integers(0, 256), 3)) if kind < 0.75 else _color(rng)
 
 
 def _far_from(ground: NDArray[np.floating], rng: Rng) -> Color:
