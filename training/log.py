@@ -6,6 +6,7 @@ import importlib
 import json
 import logging
 import time
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -72,8 +73,12 @@ class RunLog:
 
     def validated(self, step: int, score: Score) -> None:
         """Scores of the averaged weights."""
-        logger.info("step %d  validation %.3f dB  SSIM %.4f", step, score.psnr, score.ssim)
-        self._write(step, {"validation_psnr": score.psnr, "validation_ssim": score.ssim})
+        found = score.model
+        logger.info(
+            "step %d  validation %.3f dB  SSIM %.4f  chroma %.3f dB",
+            *(step, found.psnr, found.ssim, found.chroma_psnr),
+        )
+        self._write(step, {f"validation_{name}": value for name, value in asdict(found).items()})
 
     def _write(self, step: int, values: dict[str, float]) -> None:
         if not self.active:

@@ -1,1 +1,1 @@
-"""What pictures suffer on their way: each damage alone, chains of them, and the test set's four."""
+"""What pictures suffer on their way: each damage alone, chains, four strengths; drawn pictures."""

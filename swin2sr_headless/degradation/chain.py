@@ -48,7 +48,8 @@ def worsened(pixels: Pixels, how: Degradation, rng: np.random.Generator) -> Pixe
     steps = [how.steps[i] for i in rng.permutation(len(how.steps))]
     for step in (*steps, *how.last):
         if rng.random() < step.chance:
-            pixels = DAMAGES[step.damage](pixels, rng.uniform(*step.amount), rng)
+            low, high = step.amount
+            pixels = DAMAGES[step.damage](pixels, rng.uniform(low, high), rng)
     return pixels
 
 

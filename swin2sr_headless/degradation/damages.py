@@ -52,7 +52,7 @@ def resampling(pixels: Pixels, factor: float, rng: Rng) -> Pixels:
     """Resized by `factor` and back, each time by another filter, box to Lanczos."""
     filters = list(Image.Resampling)[1:]  # all but nearest, which moves pixels
     image = Image.fromarray(pixels)
-    size = tuple(max(1, round(side * factor)) for side in image.size)
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     there, back = (filters[int(rng.integers(len(filters)))] for _ in range(2))
     return np.asarray(image.resize(size, there).resize(image.size, back))
 

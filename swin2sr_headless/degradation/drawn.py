@@ -1,4 +1,4 @@
-"""Pictures drawn from nothing: text, line art, gradients, comic-like shapes, patches and fences.
+"""Pictures drawn from nothing: text, line art, ramps, comic-like shapes, patches and fences.
 
 Photographs have few hard edges and flat areas; these have little else. Everything is drawn at
 twice the size and reduced, so that edges are antialiased as a renderer's are.
@@ -180,7 +180,7 @@ def _color(rng: Rng) -> Color:
 
 
 def plain_color(rng: Rng) -> Color:
-    """Black, white, a primary, a mix of two, a grey or any colour: what flat patches are made of."""
+    """A corner of the RGB cube, a grey or any colour: what flat patches are made of."""
     kind = rng.random()
     if kind < 0.6:
         return _ints(255 * rng.integers(0, 2, 3))

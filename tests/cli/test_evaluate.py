@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +13,19 @@ from PIL import Image
 
 from swin2sr_core.errors import InputError
 from swin2sr_core.models.checkpoint import save_checkpoint
-from swin2sr_core.pictures.metrics import compared_luma, luma, psnr_y, rounded, ssim_y
+from swin2sr_core.pictures.metrics import (
+    blockiness,
+    chroma,
+    compared_luma,
+    luma,
+    psnr_chroma,
+    psnr_y,
+    rounded,
+    ssim_y,
+)
 from swin2sr_headless.cli.main import main
+from swin2sr_headless.cli.perceptual import flip
+from swin2sr_headless.degradation.chain import STRENGTHS
 
 
 def blurred_pair(make_image, height=40, width=50, seed=1):
@@ -105,6 +118,50 @@ def test_a_rest_that_the_scale_left_is_cut(make_image):
     assert torch.equal(a, b)
 
 
+def test_chroma_is_bt_601():
+    """White has none, and blue's and red's are the largest there are: 240 - 128."""
+    colors = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1.0]])
+    found = chroma(colors.T[None, :, :, None])[0, :, :, 0].T
+    wanted = [[0.0, 0.0], [-37.797, 112.0], [-74.203, -93.786], [112.0, -18.214]]
+    assert np.allclose(found, wanted, atol=2e-3)
+
+
+def test_chroma_and_luma_are_told_apart(make_image):
+    """A change of brightness is none of colour, and the other way round."""
+    image = make_image(3, 30, 30) * 0.5 + 0.2
+    brighter = image + 20 / 255
+    assert psnr_chroma(brighter, image, 4) > 55 > psnr_y(brighter, image, 4)
+    # along this direction Y stands still
+    tinted = image + torch.tensor([0.0, -24.966, 128.553]).view(3, 1, 1) / 128.553 * 0.1
+    assert psnr_y(tinted, image, 4) > 55 > psnr_chroma(tinted, image, 4)
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_blockiness_is_one_without_a_grid_and_more_with_one(scale):
+    noise = torch.tensor(np.random.default_rng(0).uniform(0.2, 0.8, (1, 3, 200, 264)))
+    assert blockiness(noise, scale) == pytest.approx(1, abs=0.03)
+    block = 8 * scale
+    y, x = (torch.arange(side) // block % 2 for side in (200, 264))
+    grid = (y[:, None] + x[None, :]) % 2 * 0.3
+    assert blockiness(0.5 * noise + grid, scale) > 1.5
+    shifted = (0.5 * noise + grid).roll((3, 3), (2, 3))
+    assert blockiness(shifted, scale) < 1
+
+
+def test_flip_sees_what_differs(make_image):
+    pytest.importorskip("flip_evaluator", reason="the extra `evaluate` is not installed")
+    image = make_image(3, 40, 40)
+    assert flip(image, image, 4) == pytest.approx(0, abs=1e-6)
+    near, far = (flip((image + by).clamp(0, 1), image, 4) for by in (0.02, 0.2))
+    assert 0 < near < far < 1
+    assert flip(image[:, :1], image[:, :1] * 0.8, 4) > 0  # grey
+
+
+def test_without_its_library_flip_is_unknown(make_image, monkeypatch):
+    monkeypatch.setitem(sys.modules, "flip_evaluator", None)
+    assert math.isnan(flip(make_image(3, 20, 20), make_image(3, 20, 20), 4))
+
+
 # -- the command -----------------------------------------------------------------------------------
 
 
@@ -146,18 +203,26 @@ def test_every_picture_and_the_mean_are_told(run, folders, tiny_file):
     options = ["--hr", folders / "HR", "--lr", folders / "LR", "--model", tiny_file, "--scale", 2]
     code, out, err = run(*options)
     assert (code, err) == (0, "")
-    first, *_, head, a, b, mean = out.splitlines()
-    assert first == "PSNR and SSIM on Y"
-    assert head.split() == ["picture", "tiny", "bicubic"]
+    first, _, names, head, a, b, mean = out.splitlines()
+    assert first == "PSNR and SSIM on Y, PSNR on Cb and Cr (chroma) in dB"
+    assert names.split() == ["tiny", "bicubic"]
+    assert head.split() == ["picture", *2 * ["PSNR", "SSIM", "chroma", "FLIP", "blocks"]]
     assert [line.split()[0] for line in (a, b, mean)] == ["a", "b", "mean"]
     _, out, _ = run(*options, "--json")
     document = json.loads(out)
     pictures = document["pictures"]
-    for name in ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim"):
+    for name in (
+        "psnr",
+        "ssim",
+        "chroma_psnr",
+        "blockiness",
+        "bicubic_psnr",
+        "bicubic_chroma_psnr",
+    ):
         average = sum(each[name] for each in pictures) / 2
         assert document["mean"][name] == pytest.approx(average, abs=1e-5)
     assert (document["scale"], document["border"], document["precision"]) == (2, 2, "fp32")
-    assert f"{pictures[0]['psnr']:.3f} dB" in a
+    assert f" {pictures[0]['psnr']:.3f} " in a
 
 
 def test_without_lr_pictures_are_reduced_the_same_way(run, folders, tiny_file):
@@ -192,6 +257,52 @@ def test_the_figures_are_the_metrics_of_the_upscaled_file(run, folders, tiny_fil
     wanted = read(tmp_path / "out.png"), read(high)[..., :48, :60]
     assert found["psnr"] == pytest.approx(psnr_y(*wanted, 2), abs=1e-5)
     assert found["ssim"] == pytest.approx(ssim_y(*wanted, 2), abs=1e-5)
+
+
+def test_the_degraded_set_is_the_same_anywhere(run, folders, tiny_file):
+    """Clean and four strengths of photographs and drawn ones; the seed decides."""
+    options = ["--hr", folders / "HR", "--drawn", 1, "--scale", 2, "--model", tiny_file, "--json"]
+    first, again, other = (
+        json.loads(run(*options, "--degrade", seed)[1])["pictures"] for seed in (1, 1, 2)
+    )
+    assert first == again
+    strengths = [each["strength"] for each in first]
+    names = [Path(each["hr"]).stem for each in first]
+    assert strengths == [n for name in (None, *STRENGTHS) for n in 3 * [name]]
+    assert names == 5 * ["a", "b", "drawn_0"]
+    clean = {each["hr"]: each["bicubic_psnr"] for each in first if each["strength"] is None}
+    for one, two in zip(first, other, strict=True):
+        if one["strength"] is None and "drawn" not in one["hr"]:
+            assert one == two
+        if one["strength"]:
+            assert one["bicubic_psnr"] < clean[one["hr"]]
+        if one["strength"] == "severe":  # of the others only the subsampling is chance
+            assert one != two
+
+
+def test_strengths_are_told_in_rows(run, folders, tiny_file):
+    options = ["--hr", folders / "HR", "--scale", 2, "--model", tiny_file, "--degrade", 1]
+    code, out, _ = run(*options)
+    _, _, _, head, *rows = out.splitlines()
+    assert code == 0
+    assert head.endswith("below bicubic")
+    assert [row.split()[0] for row in rows] == ["clean", *STRENGTHS]
+    assert all(row.endswith("of 2") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "there are no originals; name a folder with --hr"),
+        (["--degrade", 1], "name a folder with --hr, or some with --drawn"),
+        (["--hr", "a", "--drawn", 2], "--drawn belongs to --degrade SEED"),
+        (["--hr", "a", "--lr", "b", "--degrade", 1], "--degrade makes the reductions itself"),
+    ],
+)
+def test_options_that_contradict_each_other_are_told(run, options, said):
+    code, out, err = run(*options)
+    assert (code, out) == (2, "")
+    assert said in err
 
 
 def test_a_missing_reduction_is_told(run, folders, tiny_file):

@@ -29,7 +29,7 @@ def checkout():
 @pytest.fixture(scope="session")
 def two_pictures(tmp_path_factory):
     """A folder with two small pictures that have edges, ramps and texture: something to learn."""
-    from training.synthetic import drawn_picture
+    from swin2sr_headless.degradation.drawn import drawn_picture
 
     folder = tmp_path_factory.mktemp("pictures")
     for number in (0, 3):

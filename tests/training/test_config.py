@@ -20,7 +20,8 @@ def written(tmp_path):
 
 
 def test_a_config_survives_json(tiny_run):
-    config = tiny_run(data__degradation={"share": 0.5, "jpeg": [50, 90]}, loss__name="l2")
+    step = {"damage": "jpeg", "amount": [50, 90], "chance": 0.5}
+    config = tiny_run(data__degradation={"share": 0.5, "last": [step]}, loss__name="l2")
     assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
@@ -57,6 +58,11 @@ def test_changes_go_to_their_place(written):
         ({"precision": "fp16"}, "precision must be fp32 or bf16, got 'fp16'"),
         ({"batch": 0}, "batch must be 1 or more, got 0"),
         ({"data": {"degradation": {"share": 2}}}, "share must be 0 to 1, got 2"),
+        (
+            {"data": {"degradation": {"steps": [{"damage": "dirt", "amount": [0, 1]}]}}},
+            "there is no damage 'dirt'",
+        ),
+        ({"data": {"flat_share": -0.1}}, "data.flat_share must be 0 to 1, got -0.1"),
     ],
 )
 def test_mistakes_are_told(values, said, written):

@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 
 from swin2sr_core.errors import InputError
-from training.config import Data, Degradation
+from swin2sr_headless.cli.evaluation import resized
+from swin2sr_headless.degradation.chain import Degradation, Step
+from training.config import Data
 from training.dataset import MARGIN, Batches, turned
-from training.degradation import reduced
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_the_low_crop_is_the_reduced_high_crop(data, scale):
     data = replace(data, crop=12 if scale == 4 else 16)
     for step in range(4):
         low, high = (batch[0].permute(1, 2, 0) for batch in Batches(data, scale, 1, 0)[step])
-        again = reduced((high * 255).round().byte().numpy(), scale)[2:-2, 2:-2]
+        again = resized((high * 255).round().byte().numpy(), 1 / scale)[2:-2, 2:-2]
         found = (low * 255).round().byte().numpy()[2:-2, 2:-2]
         assert np.abs(found.astype(int) - again).max() <= 1
 
@@ -57,7 +58,7 @@ def test_the_low_crop_is_the_reduced_high_crop(data, scale):
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_the_share_is_degraded(share, tmp_path):
     Image.fromarray(np.full((128, 128, 3), 77, np.uint8)).save(tmp_path / "a.png")
-    how = Degradation(share, noise=(9.0, 9.0))
+    how = Degradation(share, (Step("noise", (9.0, 9.0)),))
     low, high = Batches(Data((str(tmp_path),), crop=8, degradation=how), 2, 200, 0)[0]
     assert float(high.max()) == float(high.min())
     noisy = low.amax((1, 2, 3)) > low.amin((1, 2, 3))
@@ -85,6 +86,38 @@ def test_the_synthetic_share_is_kept(tmp_path):
     high = torch.cat([Batches(data, 2, 50, 0)[step][1] for step in range(4)])
     photographs = (high * 255).round().eq(77).flatten(1).all(1)
     assert 0.65 < float(photographs.float().mean()) < 0.85
+
+
+def test_the_flat_share_is_one_color(data):
+    high = torch.cat([Batches(replace(data, flat_share=0.5), 2, 50, 0)[step][1] for step in (0, 1)])
+    flat = (high == high[:, :, :1, :1]).flatten(1).all(1)
+    assert 0.35 < float(flat.float().mean()) < 0.65
+
+
+def test_crops_at_a_border_are_reduced_as_the_border_is(tmp_path):
+    """The square that a crop is cut from ends there: its first pixel is that of the whole."""
+    side = 2 * (16 + 2 * MARGIN)
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    data = Data((str(tmp_path),), crop=16, border_share=1.0)
+    wanted = [turned(noise, turn) for turn in range(8)]
+    corners = {each[:2, :2].tobytes() for each in wanted}
+    low, high = Batches(data, 2, 60, 0)[0]
+    pixels = (high.permute(0, 2, 3, 1) * 255).round().byte().numpy()
+    at_corner = [i for i, each in enumerate(pixels) if each[:2, :2].tobytes() in corners]
+    assert at_corner
+    whole = {resized(each, 0.5)[:16, :16].tobytes() for each in wanted}
+    made = (low.permute(0, 2, 3, 1) * 255).round().byte().numpy()
+    assert all(made[i].tobytes() in whole for i in at_corner)
+
+
+def test_ragged_batches_are_a_little_smaller(data):
+    ragged = replace(data, ragged_share=0.5)
+    batches = [Batches(ragged, 2, 1, 0)[step] for step in range(24)]
+    sides = [side for low, _ in batches for side in low.shape[2:]]
+    assert min(sides) >= 16 - 7
+    assert 0.2 < np.mean([side < 16 for side in sides]) < 0.7
+    assert all(high.shape[2:] == (2 * low.shape[2], 2 * low.shape[3]) for low, high in batches)
 
 
 def test_a_folder_without_pictures_of_use_is_told(tmp_path):

@@ -77,7 +77,9 @@ def test_the_seed_decides_the_run(tiny_run, in_one_go, tmp_path):
 
 
 def test_bf16_and_a_degraded_share_train_too(tiny_run, tmp_path):
-    changes = {"data__degradation": {"share": 0.5, "blur": [0.2, 0.8], "jpeg": [60, 90]}}
+    changes = {
+        "data__degradation": {"share": 0.5, "last": [{"damage": "jpeg", "amount": [60, 90]}]}
+    }
     config = tiny_run(precision="bf16", loss__name="charbonnier", loss__frequency=0.05, **changes)
     before = loss_of(config, starting_network(config).state_dict())
     assert loss_of(config, train(config, tmp_path).average) < 0.9 * before
