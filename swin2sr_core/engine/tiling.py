@@ -68,6 +68,7 @@ class TiledPass:
                 picture *= down[plan.tile_rows.starts.index(box.y0)][:, None]
                 picture *= across[plan.tile_columns.starts.index(box.x0)]
             self._add(boxes, pictures)
+            del picture, pictures  # or they would be there while the next ones are made
 
     def remaining(self, plan: PassPlan) -> int:
         """The work that is left if `plan` does the rest."""
