@@ -64,11 +64,11 @@ class TiledPass:
                 return
             boxes = self._missing[: tile_plan.batch]
             pictures = self._run_tiles(tile_plan, boxes)
-            for box, picture in zip(boxes, pictures, strict=True):
-                picture *= down[plan.tile_rows.starts.index(box.y0)][:, None]
-                picture *= across[plan.tile_columns.starts.index(box.x0)]
+            for box, weighted in zip(boxes, pictures, strict=True):
+                weighted *= down[plan.tile_rows.starts.index(box.y0)][:, None]
+                weighted *= across[plan.tile_columns.starts.index(box.x0)]
             self._add(boxes, pictures)
-            del picture, pictures  # or they would be there while the next ones are made
+            weighted = pictures = None  # or they would be there while the next ones are made
 
     def remaining(self, plan: PassPlan) -> int:
         """The work that is left if `plan` does the rest."""
