@@ -1,6 +1,6 @@
-"""Large pictures through the command line in a control group that enforces a memory limit (Linux).
+"""Large pictures through the command line, in a control group that enforces a limit (Linux).
 
-    python benchmarks/large_files.py [--limit 1GB] [--megapixels 12 24] [--scale 4 2] [--suffix .png]
+    python benchmarks/large_files.py [--limit 1GB] [--megapixels 12 24] [--scale 4 2]
 
 Each run is told `--max-memory LIMIT` and put into a group that kills beyond it; the peak is the
 group's own figure, in which page cache counts until it is written. The network is tiny: seconds

@@ -103,7 +103,9 @@ class RowCanvas:
         """Where a box is in the strip, and how many of its rows have left."""
         missing = box.y1 - self._top - self._strip.shape[2]
         if missing > 0:
-            self._strip = torch.cat([self._strip, self._zeros(missing)], dim=2)
+            waiting = self._strip
+            self._strip = self._zeros(waiting.shape[2] + missing)
+            self._strip[:, :, : waiting.shape[2]] = waiting
         gone = min(max(0, self._top - box.y0), box.height)
         return slice(box.y0 + gone - self._top, max(box.y1 - self._top, 0)), gone
 
