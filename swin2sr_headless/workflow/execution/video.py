@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from swin2sr_core.errors import InputError
+from swin2sr_core.temporary import temporary_file
 
 _MILLI = 1000
 
@@ -71,9 +73,11 @@ def encode(video: Video, path: Path, metadata: Mapping[str, object]) -> None:
             f"a video of {width}x{height} cannot be saved: H.264 wants even sides; choose another "
             "scale"
         )
-    temporary = path.with_name(f".{path.name}.part.mp4")
+    temporary, descriptor = temporary_file(path.parent)
+    os.close(descriptor)  # av opens it by its name
     try:
-        with av.open(str(temporary), mode="w", options={"movflags": "use_metadata_tags"}) as output:
+        options = {"movflags": "use_metadata_tags"}
+        with av.open(str(temporary), mode="w", format="mp4", options=options) as output:
             for name, value in metadata.items():
                 output.metadata[name] = json.dumps(value)
             _encode(av, output, video)
