@@ -34,7 +34,7 @@ sys.path.remove(root)
 sys.meta_path.insert(0, NotInstalled())
 for module in [m for m in sys.modules if m.startswith("swin2sr_")]:
     del sys.modules[module]
-with stub.installed(Path(tempfile.mkdtemp())):
+with tempfile.TemporaryDirectory() as base, stub.installed(Path(base)):
     started = time.perf_counter()
     spec = importlib.util.spec_from_file_location(
         name, root + "/__init__.py", submodule_search_locations=[root]
