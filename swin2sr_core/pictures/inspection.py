@@ -152,9 +152,11 @@ def _looked_at(source: Source, limits: Limits, notices: Notices) -> tuple[Source
         blocks = gif_blocks.read_blocks(source, limits.frames)
         size = int.from_bytes(head[6:8], "little"), int.from_bytes(head[8:10], "little")
         limits.check_size(source.name, size)
-        limits.check_frames(source.name, [size], blocks.frames)
         if blocks.frames:
             limits.check_size(source.name, blocks.extent)
+        # a frame may reach beyond the canvas, which then grows for all that follow
+        grown = (max(size[0], blocks.extent[0]), max(size[1], blocks.extent[1]))
+        limits.check_frames(source.name, [grown], blocks.frames)
         return source.only(blocks.spans), Looks(gif=blocks)
     if head[:2] == b"\xff\xd8":
         segments = jpeg_segments.read_segments(source)

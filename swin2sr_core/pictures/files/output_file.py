@@ -54,8 +54,13 @@ def output_file(path: Path, *, overwrite: bool = False) -> Iterator[io.BufferedW
     Raises OutputExistsError if `path` is there and `overwrite` is false, InputError when the
     folder is missing or read-only, or the disk is full.
     """
-    _check_target(path, overwrite)
     with _told(path):
+        try:
+            _check_target(path, overwrite)
+            if "\0" in str(path) or not os.fsencode(path):
+                raise ValueError
+        except ValueError as error:  # a NUL or half a character
+            raise InputError(f"cannot write {path}: no file can have that name") from error
         temporary, descriptor = temporary_file(path.parent)
     file = _File(descriptor, path)
     try:
