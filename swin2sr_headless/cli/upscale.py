@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,6 +165,7 @@ def _prepared(
     """The loaded model with its settings, and how the batch is gone through."""
     from swin2sr_core.models.model import load_model
     from swin2sr_core.picture_job import PictureJob
+    from swin2sr_core.pictures.files.formats import KEPT_BYTES, format_of
 
     from .batch import Course
     from .files import FileUpscaler, Writing
@@ -180,6 +181,9 @@ def _prepared(
         args.max_frames,
         args.strip_metadata,
     )
+    if faces is None and not args.compare:
+        kept = (KEPT_BYTES[format_of(target.output)] for target in selection.targets)
+        settings = replace(settings, streamed=max(kept))
     job = PictureJob(model, settings, faces=faces)
     models = [args.model] if faces is None else [args.model, _face_model(args)]
     how = way_of(
