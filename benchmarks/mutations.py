@@ -74,8 +74,8 @@ def outcome(tree: Path, mutation: Mutation, prefix: list[str]) -> str:
     path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
     try:
         done = subprocess.run(
-            [*prefix, sys.executable, "-m", "pytest", *tests, "-x", "-q", "-n0", "-p", "no:cacheprovider",
-             f"--timeout={LIMIT}"],
+            [*prefix, sys.executable, "-m", "pytest", *tests, "-x", "-q", "-n0",
+             "-p", "no:cacheprovider", f"--timeout={LIMIT}"],
             cwd=tree, capture_output=True, text=True, timeout=5 * LIMIT,
             env={**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip
