@@ -3,7 +3,7 @@
     python benchmarks/attacks.py [--only TEXT]
 
 Each attack runs in a process of its own, whose time and peak memory are measured (peak of the
-process less that of one that only imports the same). Nothing is copied from anywhere: the files are
+process less what it had after its imports). Nothing is copied from anywhere: the files are
 made here. It ends with 1 where one took over 30 s or 1.5 GB, or ended in a traceback.
 """
 
@@ -14,7 +14,6 @@ import io
 import json
 import os
 import pickle
-import resource
 import socket
 import struct
 import subprocess
@@ -68,15 +67,21 @@ VIDEO = (
 )
 
 CHILD = """
-import resource, sys
+import resource, sys, time
 from pathlib import Path
-argument = sys.argv[1]
+argument, code = sys.argv[1:]
+lines = code.splitlines()
+imports = [each for each in lines if each.startswith(("from", "import"))]
+exec("\\n".join(imports))
 from swin2sr_headless.failures import explain
+begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    exec(sys.argv[2])
+    exec("\\n".join(lines[len(imports):]))
 except BaseException as error:
     failure = explain(error)
     print(f"{failure.kind}: {failure.sentence}")
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(f"{time.monotonic() - begun} {(peak - before) * 1024}")
 """
 
 
@@ -283,31 +288,22 @@ def attacks() -> list[Attack]:
 
 
 def tried(code: str, argument: str, folder: Path) -> tuple[float, int, str]:
-    """Seconds, peak in bytes, and the last line of what was said."""
+    """Seconds, bytes above those before, and the last line of what was said."""
     begun = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-c", CHILD, argument, code], cwd=folder, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "SWIN2SR_CACHE_DIR": str(folder)},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 33, 1 << 33)),
     )  # fmt: skip
-    killer = threading.Timer(3 * MOST_SECONDS, process.kill)
-    killer.start()
-    peak, lines = 0, []
-    watching = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
-    watching.start()
-    while process.poll() is None:
-        try:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            found = [line for line in status.splitlines() if line.startswith("VmHWM")]
-            peak = max(peak, int(found[0].split()[1]) * 1024) if found else peak
-        except OSError:
-            pass
-        time.sleep(0.01)
-    killer.cancel()
-    watching.join()
-    said = lines[-1].strip() if lines else f"(nothing; it ended with {process.returncode})"
-    return time.monotonic() - begun, peak, said
+    try:
+        told, _ = process.communicate(timeout=3 * MOST_SECONDS)
+        *lines, figures = told.strip().splitlines()
+        seconds, peak = figures.split()
+        return float(seconds), int(peak), lines[-1] if lines else "(nothing)"
+    except (subprocess.TimeoutExpired, ValueError):
+        process.kill()
+        process.wait()
+        return time.monotonic() - begun, 0, f"unexpected end: {process.returncode}"
 
 
 def main() -> None:
@@ -318,22 +314,15 @@ def main() -> None:
     print(f"{'attack':<52}{'seconds':>8}{'MB':>7}  what was said")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        idle: dict[str, tuple[float, int]] = {}
         for number, attack in enumerate(attacks()):
             if args.only not in attack.name:
                 continue
-            imports = "\n".join(
-                line for line in attack.how.splitlines() if line.startswith(("from", "import"))
-            )
-            if imports not in idle:
-                idle[imports] = tried(imports + "\nimport torch", "", folder)[:2]
             path = (
                 folder / f"{number}.{'pth' if 'safetensors' not in attack.name else 'safetensors'}"
             )
             made = attack.make(path)
             argument = made if isinstance(made, str) else str(path)
             seconds, peak, said = tried(attack.how, argument, folder)
-            seconds, peak = seconds - idle[imports][0], max(0, peak - idle[imports][1])
             wrong = seconds > MOST_SECONDS or peak > MOST_BYTES or "unexpected" in said
             bad += wrong
             said = said.replace(str(path), "FILE").replace(argument, "URL")
