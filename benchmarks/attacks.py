@@ -239,7 +239,7 @@ def attacks() -> list[Attack]:
         Attack("pickle: 30,000 stage names", LIST, stages),
         Attack("safetensors: 60,000 names", LIST, many_names),
         Attack("safetensors: a header of 2**62 bytes", LIST, writes(b"\xff" * 7 + b"\x3f" + b"{}")),
-        Attack("model: changes while it is read", LOAD, changing),
+        Attack("safetensors: changes while it is read", LOAD, changing),
         Attack("model: FIFO", LOAD, lambda p: os.mkfifo(p)),
         Attack("model: /dev/zero", LOAD, lambda p: p.symlink_to("/dev/zero")),
         Attack("png: 100,000 x 100,000", OPEN, writes(png(size=(100_000, 100_000)))),
