@@ -326,3 +326,14 @@ def test_damage_anywhere_is_a_picture_or_one_sentence(content, tmp_path):
                 assert sum(1 for _ in picture.frames()) >= 1
         except InputError as error:
             assert "\n" not in str(error)
+
+
+def test_what_was_too_large_counts_as_unpacked(tmp_path, monkeypatch):
+    """Else a file of bombs costs each of them in full: here the first five use up the room."""
+    monkeypatch.setattr(png_chunks, "ALL_TEXT_BYTES", 5000)
+    monkeypatch.setattr(png_chunks, "TEXT_BYTES", 1000)
+    bomb = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000)))
+    (tmp_path / "x.png").write_bytes(png(*[bomb] * 50))
+    with open_picture(tmp_path / "x.png") as picture:
+        assert picture._facts.png.unpacked == 5000
+        assert not picture._facts.png.texts
