@@ -261,6 +261,7 @@ def attacks() -> list[Attack]:
         Attack("gif: 1,000 frames of 9999x9999", LOOK, writes(gif(9999, 9999, 1000))),
         Attack("tiff: 16x16, a tile of 32768x48000", OPEN, writes(tiled_tiff(16, 32768, 48000))),
         Attack("jpeg: 2,000 scans of 9000x9000", OPEN, writes(jpeg(9000, 9000, 2000))),
+        Attack("jpeg: 180 scans of 9000x9000", OPEN, writes(jpeg(9000, 9000, 180))),
         Attack("jpeg: 180 scans of 2000x2000", OPEN, writes(jpeg(2000, 2000, 180))),
         Attack("bmp: 60,000 x 60,000", OPEN, writes(bmp(60_000, 60_000, False))),
         Attack("bmp: runs of 9,000 x 9,000 in 1 KB", OPEN, writes(bmp(9000, 9000, True))),

@@ -176,6 +176,12 @@ def _checked_size(image: Image.Image, path: Path, limits: Limits, looks: Looks) 
     """Width and height as stored, orientation not applied."""
     size = tiff.stored_size(image) if image.format == "TIFF" else image.size
     limits.check_size(path, size)
+    if looks.jpeg and looks.jpeg.scans * size[0] * size[1] > TOTAL_PICTURES * limits.pixels:
+        raise InputError(
+            f"{path} has {looks.jpeg.scans} scans of {size[0]} x {size[1]} pixels, each of which "
+            "costs as much as a picture; open and save it in a program that you trust, or raise "
+            "the limit (--max-pixels)"
+        )
     if looks.png and (looks.png.width, looks.png.height) != image.size:
         raise ValueError("its parts tell different sizes")
     if problem := tiff_pages.tile_problem(image):

@@ -337,3 +337,15 @@ def test_what_was_too_large_counts_as_unpacked(tmp_path, monkeypatch):
     with open_picture(tmp_path / "x.png") as picture:
         assert picture._facts.png.unpacked == 5000
         assert not picture._facts.png.texts
+
+
+def test_scans_of_large_pictures_are_fewer(tmp_path):
+    """Each scan goes over the whole picture: 30 of 16 x 16 are as much as 20 may be in all."""
+    (tmp_path / "x.jpg").write_bytes(jpeg(16, 16, 30))
+    with open_picture(tmp_path / "x.jpg", max_pixels=1000) as picture:
+        assert picture.size == (16, 16)
+    with (
+        pytest.raises(InputError, match=r"scans of 16 x 16 pixels"),
+        open_picture(tmp_path / "x.jpg", max_pixels=300),
+    ):
+        pass
