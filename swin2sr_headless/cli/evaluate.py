@@ -34,8 +34,9 @@ _EXAMPLES = """\
 
 LR and HR pictures belong together by name: baby.png and baby.png, babyx4.png or baby_x4.png.
 Y is that of BT.601 (MATLAB's rgb2ycbcr); as many pixels as the scale are cut off all round.
---degrade SEED makes the same test set anywhere. The LR pictures go through JPEG 70 (light), JPEG 70
-and 50 on two grids (medium), JPEG 40 (strong), or blur of 0.8 px, noise of 4/255 and JPEG 60.
+--degrade SEED makes the same test set anywhere: the LR pictures clean, and worsened by JPEG 70
+(light), by JPEG 70 and 50 on two grids (medium), by JPEG 40 (strong), and by blur of 0.8 pixels,
+noise of 4/255 and JPEG 60 (severe).
 blocks: the mean step across JPEG's grid over the mean step elsewhere, 1 without blocks.
 FLIP: how different two pictures look, 0 to 1 (with the extra `evaluate`)."""
 
@@ -100,7 +101,10 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
             bar.to(number)
     rows = _by_picture(pairs, scores) if args.degrade is None else _by_strength(pairs, scores)
     console.show(_as_table(model.name, rows))
-    return Outcome(0, _document(model, args.scale, pairs, scores))
+    document = _document(model, args.scale, pairs, scores)
+    if args.degrade is not None:
+        document["strengths"] = {name: score.to_dict() for name, score, _ in rows}
+    return Outcome(0, document)
 
 
 def _pairs(args: argparse.Namespace) -> list[Pair]:

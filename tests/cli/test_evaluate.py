@@ -262,11 +262,14 @@ def test_the_figures_are_the_metrics_of_the_upscaled_file(run, folders, tiny_fil
 def test_the_degraded_set_is_the_same_anywhere(run, folders, tiny_file):
     """Clean and four strengths of photographs and drawn ones; the seed decides."""
     options = ["--hr", folders / "HR", "--drawn", 1, "--scale", 2, "--model", tiny_file, "--json"]
-    first, again, other = (
-        json.loads(run(*options, "--degrade", seed)[1])["pictures"] for seed in (1, 1, 2)
-    )
+    documents = [json.loads(run(*options, "--degrade", seed)[1]) for seed in (1, 1, 2)]
+    first, again, other = (each["pictures"] for each in documents)
+    means = documents[0]["strengths"]
     assert first == again
     strengths = [each["strength"] for each in first]
+    assert list(means) == ["clean", *STRENGTHS]
+    severe = [each["psnr"] for each in first if each["strength"] == "severe"]
+    assert means["severe"]["psnr"] == pytest.approx(np.mean(severe), abs=1e-5)
     names = [Path(each["hr"]).stem for each in first]
     assert strengths == [n for name in (None, *STRENGTHS) for n in 3 * [name]]
     assert names == 5 * ["a", "b", "drawn_0"]
