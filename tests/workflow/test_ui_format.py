@@ -9,9 +9,9 @@ import json
 import pytest
 
 from swin2sr_headless.workflow.document.graph import check_links, to_api
+from swin2sr_headless.workflow.document.queued_texts import chosen, filled_in
 from swin2sr_headless.workflow.document.ui_document import BYPASSED, Socket, UiNode, parse_ui
 from swin2sr_headless.workflow.document.ui_format import _bypass, convert
-from swin2sr_headless.workflow.document.ui_widgets import chosen, filled_in
 from swin2sr_headless.workflow.problems import WorkflowError
 
 from .conftest import GRAPHS

@@ -22,11 +22,15 @@ class Link:
 
 @dataclass(frozen=True)
 class Node:
-    """A node: its class, and for each input a value or a Link."""
+    """A node: its class, and for each input a value or a Link.
+
+    `pack` is what a prompt tells of the node pack that has the class: its id and version.
+    """
 
     class_type: str
     inputs: Mapping[str, object] = field(default_factory=dict)
     title: str = ""
+    pack: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def links(self) -> dict[str, Link]:
@@ -62,10 +66,14 @@ def to_api(graph: Graph) -> Json:
         node_id: {
             "inputs": {name: _to_json(value) for name, value in node.inputs.items()},
             "class_type": node.class_type,
-            **({"_meta": {"title": node.title}} if node.title else {}),
+            **({"_meta": meta} if (meta := _meta(node)) else {}),
         }
         for node_id, node in graph.items()
     }
+
+
+def _meta(node: Node) -> Json:
+    return {**({"title": node.title} if node.title else {}), **node.pack}
 
 
 def check_links(graph: Graph) -> None:
@@ -170,12 +178,13 @@ def _node(node_id: str, entry: object) -> Node:
             f"inputs must be an object, got {_short(inputs)}", "malformed", node_id, class_type
         )
     meta = entry.get("_meta")
-    title = meta.get("title") if isinstance(meta, dict) else None
+    meta = dict(meta) if isinstance(meta, dict) else {}
+    title = meta.pop("title", None)
     values = {
         str(name): _from_json(value, str(name), node_id, class_type)
         for name, value in inputs.items()
     }
-    return Node(class_type, values, title if isinstance(title, str) else "")
+    return Node(class_type, values, title if isinstance(title, str) else "", meta)
 
 
 def _from_json(value: object, name: str, node_id: str, class_type: str) -> object:

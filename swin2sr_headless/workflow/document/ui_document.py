@@ -60,7 +60,8 @@ class UiNode:
 class Level:
     """The nodes and links of the workflow itself, or of one subgraph definition.
 
-    A definition has sockets of its own; those of an input know the links that start there.
+    Nodes are in the order in which they run. A definition has sockets of its own; those of an input
+    know the links that start there.
     """
 
     nodes: Mapping[str, UiNode]
@@ -68,6 +69,7 @@ class Level:
     name: str = ""
     inputs: tuple[Socket, ...] = ()
     outputs: tuple[Socket, ...] = ()
+    saved_order: tuple[str, ...] = ()
 
     @cached_property
     def from_inputs(self) -> Mapping[int, tuple[UiLink, ...]]:
@@ -90,6 +92,7 @@ class UiDocument:
 
     root: Level
     subgraphs: Mapping[str, Level] = field(default_factory=dict)
+    last_id: int = 0
 
     def inner(self, node: UiNode) -> Level | None:
         """The definition that a node is an instance of, if it is a subgraph."""
@@ -114,7 +117,20 @@ def parse_ui(document: Mapping[str, object]) -> UiDocument:
         str(each.get("id")): _level(each, f"subgraph {each.get('name', '')!r}")
         for each in _objects(listed, "the list of subgraphs")
     }
-    return UiDocument(_level(document, "the workflow"), subgraphs)
+    return UiDocument(_level(document, "the workflow"), subgraphs, _last_id(document))
+
+
+def _last_id(document: Mapping[str, object]) -> int:
+    """The largest node id that the page has given in this workflow."""
+    state = _object(document.get("state"))
+    told = document.get("last_node_id", state.get("lastNodeId"))
+    nodes = document.get("nodes")
+    ids = (
+        [each.get("id") for each in nodes if isinstance(each, dict)]
+        if isinstance(nodes, list)
+        else []
+    )
+    return max([n for n in (*ids, told) if isinstance(n, int)], default=0)
 
 
 def _level(document: Mapping[str, object], name: str) -> Level:
@@ -127,6 +143,7 @@ def _level(document: Mapping[str, object], name: str) -> Level:
         name,
         _sockets(document.get("inputs"), name),
         _sockets(document.get("outputs"), name),
+        tuple(node.id for node in nodes),
     )
 
 
