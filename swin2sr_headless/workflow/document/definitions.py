@@ -83,13 +83,12 @@ class InputDefinition:
 
         def place(number: int) -> list[InputDefinition]:
             return [
-                replace(
-                    each,
-                    name=f"{self.name}.{names[number] if names else f'{prefix or each.name}{number}'}",
-                    required=each.required and number < least,
-                )
+                replace(each, name=f"{self.name}.{name(each, number)}", required=number < least)
                 for each in inputs
             ]
+
+        def name(each: InputDefinition, number: int) -> str:
+            return names[number] if names else f"{prefix or each.name}{number}"
 
         first = range(min(least + 1, most))
         taken = [n for n in range(most) if any(each.name in linked for each in place(n))]

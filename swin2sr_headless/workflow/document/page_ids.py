@@ -34,7 +34,8 @@ def with_unique_ids(document: UiDocument) -> UiDocument:
         name: _level(level, renamed.get(name, {}), renamed)
         for name, level in document.subgraphs.items()
     }
-    return UiDocument(_level(document.root, {}, renamed), subgraphs, last)
+    root = _level(document.root, {}, renamed)
+    return replace(document, root=root, subgraphs=subgraphs, last_id=last)
 
 
 def _next_free(last: int, used: set[str]) -> int:

@@ -13,11 +13,24 @@ from dataclasses import dataclass, replace
 from ..problems import Problem, WorkflowError
 from .definitions import Definitions, fits
 from .graph import Graph, Link, Node
+from .group_nodes import ungrouped
 from .page_ids import with_unique_ids
 from .page_titles import page_title
 from .queued_texts import chosen, filled_in, saves_files
-from .ui_document import BYPASSED, INPUT_NODE, MUTED, Level, Socket, UiDocument, UiLink, UiNode
-from .widgets import Widget, widget_values, widgets_of
+from .ui_document import (
+    BYPASSED,
+    GETTERS,
+    INPUT_NODE,
+    MUTED,
+    REROUTES,
+    SETTERS,
+    Level,
+    Socket,
+    UiDocument,
+    UiLink,
+    UiNode,
+)
+from .widgets import CUSTOM_COMBO, Widget, chosen_option, widget_values, widgets_of
 
 _DEEPEST = 150
 """More nodes than this between an input and its source are taken for a loop."""
@@ -54,7 +67,8 @@ def convert(document: UiDocument, definitions: Definitions, explain: Callable[[s
 
     Raises WorkflowError for such classes, for links that lead nowhere, and for loops.
     """
-    return _Conversion(with_unique_ids(document), definitions, explain).graph()
+    flat = ungrouped(with_unique_ids(document), definitions)
+    return _Conversion(flat, definitions, explain).graph()
 
 
 class _Conversion:
@@ -131,6 +145,9 @@ class _Conversion:
                 inputs[socket.name] = _wrapped(source.value)
             elif source is not None:
                 inputs[socket.name] = source
+        if node.type == CUSTOM_COMBO:
+            saved = widget_values(node, definition).get("choice")
+            inputs["index"] = chosen_option(inputs, saved)
         title = node.title or page_title(definition)
         return Node(node.type, inputs, title, _pack(node))
 
@@ -252,11 +269,30 @@ class _Conversion:
         if inner is not None:
             end = inner.level.into_output(slot)
             return None if end is None else self._origin(inner, node, end, kind, depth)
-        if node.type == "Reroute":
+        if node.type in REROUTES | SETTERS:
             return self._input(scope, node, 0, kind, depth) if node.inputs else None
+        if node.type in GETTERS:
+            around, setter = self._setter(scope, node)
+            return self._output(around, setter, 0, kind, depth + 1)
         if node.is_virtual:
             return None
         return Link(scope.id_of(node), slot)
+
+    def _setter(self, scope: _Scope, getter: UiNode) -> tuple[_Scope, UiNode]:
+        """The setter of a getter's name: on its own level, else on one around it."""
+        name = getter.values[0] if getter.values else None
+        around: _Scope | None = scope
+        while around is not None:
+            for node in around.level.nodes.values():
+                if node.type in SETTERS and node.values[:1] == (name,):
+                    return around, node
+            around = around.parent
+        raise WorkflowError.of(
+            f"no Set node is called {name!r}, which this Get node asks for",
+            "missing_node",
+            scope.id_of(getter),
+            getter.type,
+        )
 
 
 def _bypass(node: UiNode, slot: int, kind: str) -> int | None:

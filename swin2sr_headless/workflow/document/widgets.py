@@ -7,11 +7,12 @@ from choices among the values themselves, and from widgets that the page adds of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..problems import WorkflowError
 from .definitions import InputDefinition, NodeDefinition, nested_inputs
+from .graph import Link
 from .ui_document import UiNode
 
 DYNAMIC_COMBO, AUTOGROW, MATCH_TYPE = (
@@ -63,7 +64,17 @@ KINDS: Mapping[str, Kind] = {
 }
 """Every kind of input that the page makes a widget for; all others are sockets."""
 
-_DYNAMIC = re.compile(r"COMFY_[A-Z]+_V\d+")
+CUSTOM_COMBO = "CustomCombo"
+"""The class whose widgets are as many as its user fills in."""
+
+_DYNAMIC = re.compile(r"COMFY_[A-Z0-9_]+")
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "INT": (int, float),
+    "FLOAT": (int, float),
+    "BOOLEAN": (bool,),
+    "STRING": (str,),
+}
 
 _SHOWS_3D = ("SaveGLB", "Preview3D", "Preview3DAnimation")
 """Classes to which the page adds a view, whose value goes into the prompt as `image`."""
@@ -94,9 +105,53 @@ def widgets_of(node: UiNode, definition: NodeDefinition) -> list[Widget]:
     """
     by_position = _Layout(node, definition)
     found = list(by_position.widgets())
+    if not node.named:
+        by_position.check(found)
     if not node.named or by_position.agrees:
         return found
     return list(_Layout(node, definition, _by_name(node)).widgets())
+
+
+def takes_value(each: InputDefinition) -> bool:
+    """Whether an input has a widget; else it is a socket alone."""
+    return each.widget_type in KINDS and not each.info.get("forceInput")
+
+
+def misfit(widgets: Sequence[Widget]) -> Widget | None:
+    """The first widget whose value is of a kind that it cannot have; None where all fit."""
+    for each in widgets:
+        kinds = _TYPES.get(each.definition.widget_type) if each.definition else None
+        is_bool = isinstance(each.value, bool)
+        if kinds is None or each.value is None:
+            continue
+        if not isinstance(each.value, kinds) or is_bool != (kinds == (bool,)):
+            return each
+    return None
+
+
+def chosen_option(inputs: Mapping[str, object], saved: object) -> int:
+    """The number of the option that a CustomCombo's choice is, -1 for none.
+
+    inputs: as a prompt has them. saved: the choice of its own widget, which counts where the choice
+    comes from another node.
+    """
+    choice = saved if isinstance(inputs.get("choice"), Link) else inputs.get("choice")
+    options = [value for name, value in inputs.items() if name.startswith("option")]
+    return options.index(choice) if choice in options else -1
+
+
+def widgets_in_group(
+    node: UiNode, definition: NodeDefinition, apart: Collection[str]
+) -> tuple[list[Widget], int]:
+    """The widgets of a node inside of a group node, and how many of its values they take.
+
+    node: with the values of the group from this node's on. apart: widgets that became inputs of the
+    group, which have no values there.
+    """
+    kept = [each for each in definition.inputs if each.name not in apart]
+    layout = _Layout(node, replace(definition, inputs=tuple(kept)))
+    found = list(layout.widgets())
+    return found, layout.position
 
 
 def _by_name(node: UiNode) -> Mapping[str, object]:
@@ -112,7 +167,7 @@ class _Layout:
     ) -> None:
         """named: the saved values by name, where their positions are not to be trusted."""
         self._node, self._definition, self._named = node, definition, named
-        self._position = 0
+        self.position = 0
         self._positions: list[tuple[str, int]] = []
         self._sockets = {socket.name: socket for socket in node.inputs}
         self._grown: list[InputDefinition] = []
@@ -133,6 +188,19 @@ class _Layout:
             )
         rest = iter(names)
         return all(name in rest for name, _ in self._positions)
+
+    def check(self, widgets: Sequence[Widget]) -> None:
+        """Raise WorkflowError where values, as many as are saved, are for other widgets."""
+        saved = len(self._node.values)
+        if saved == self.position:
+            return
+        wrong = misfit(widgets)
+        if wrong is not None:
+            raise self._refused(
+                f"its {saved} saved values are for another version of this class, whose widgets "
+                f"take {self.position}: {wrong.name} would be {wrong.value!r:.60}; open it in this "
+                "ComfyUI, put the values right, and save it again"
+            )
 
     def widgets(self) -> Iterator[Widget]:
         required = [each for each in self._definition.inputs if each.required]
@@ -165,6 +233,10 @@ class _Layout:
         yield Widget(each.name, value, each)
         for _ in range(each.control):
             self._skip()
+        if remote := each.info.get("remote"):
+            self._skip()  # whether to refresh by itself
+            if isinstance(remote, Mapping) and remote.get("refresh_button"):
+                yield Widget("refresh", self._value("refresh", "refresh"))
         if each.type == DYNAMIC_COMBO:
             yield from self._chosen(each, value)
 
@@ -199,19 +271,20 @@ class _Layout:
         has_widget = socket is not None and socket.widget is not None
         if has_widget or each.info.get("socketless") or _DYNAMIC.fullmatch(each.type):
             raise self._refused(
-                f"its input {each.name} is of the kind {each.widget_type}, whose widget on the page "
-                "is not known; export the workflow there with Export (API)"
+                f"its input {each.name} is of the kind {each.widget_type}, whose widget is not "
+                "known; export the workflow from the page with Export (API)"
             )
         return None
 
     def _made_by_the_page(self, required: Sequence[InputDefinition]) -> Iterator[Widget]:
         """What the page puts behind the required inputs: buttons, players and views."""
-        if self._node.type == "CustomCombo":
+        if self._node.type == CUSTOM_COMBO:
             yield Widget("index", self._value("index", 0))
-            number = 1
-            while self._position < len(self._node.values) or f"option{number}" in self._node.named:
-                yield Widget(f"option{number}", self._value(f"option{number}", ""))
+            number, value = 0, None
+            while value or self.position < len(self._node.values):  # there is always an empty one
                 number += 1
+                value = self._value(f"option{number}", "")
+                yield Widget(f"option{number}", value)
         if self._node.type in _SHOWS_3D:
             yield Widget("image", self._value("image", ""))
         if any(each.info.get("audio_upload") for each in required):
@@ -221,16 +294,16 @@ class _Layout:
 
     def _value(self, name: str, default: object) -> object:
         """What is saved for the widget that comes next."""
+        self._positions.append((name, self.position))
+        self.position += 1
         if self._named is not None:
             return self._named.get(name, default)
-        self._positions.append((name, self._position))
-        self._position += 1
         values = self._node.values
-        return values[self._position - 1] if self._position <= len(values) else default
+        return values[self.position - 1] if self.position <= len(values) else default
 
     def _skip(self) -> None:
         """Pass over a widget that no prompt contains."""
-        self._position += 1
+        self.position += 1
 
     def _refused(self, sentence: str) -> WorkflowError:
         return WorkflowError.of(sentence, "unknown_widget", self._node.id, self._node.type)
