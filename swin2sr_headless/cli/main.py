@@ -10,6 +10,7 @@ from swin2sr_core import __version__
 
 from ..failures import debugging
 from . import bench as bench_command
+from . import convert as convert_command
 from . import evaluate as evaluate_command
 from . import faces as faces_command
 from . import models as models_command
@@ -75,6 +76,7 @@ def build_parser() -> Parser:
         models_command,
         quantize_command,
         run_command,
+        convert_command,
         bench_command,
     ):
         module.register(commands)

@@ -130,12 +130,6 @@ def test_a_subgraph_within_itself(converted):
     assert "contains itself" in refusal(converted, document)
 
 
-def test_old_group_nodes(converted):
-    document = read("plain")
-    document["nodes"][0]["type"] = "workflow>My group"
-    assert "convert it to a subgraph" in refusal(converted, document)
-
-
 @pytest.mark.parametrize(
     ("where", "what"),
     [("nodes", 5), ("nodes", [3]), ("links", [[1, 2]]), ("links", [[1, 1, "a", 2, 0, "IMAGE"]])],

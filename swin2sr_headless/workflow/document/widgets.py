@@ -280,7 +280,8 @@ class _Layout:
         """What the page puts behind the required inputs: buttons, players and views."""
         if self._node.type == CUSTOM_COMBO:
             yield Widget("index", self._value("index", 0))
-            number, value = 0, None
+            number = 0
+            value: object = True
             while value or self.position < len(self._node.values):  # there is always an empty one
                 number += 1
                 value = self._value(f"option{number}", "")
