@@ -11,8 +11,8 @@ from PIL import Image, ImageFile
 
 from ..errors import InputError
 from .files import gif_blocks, jpeg_segments, png_chunks, tiff, tiff_pages
-from .files.gathering import Looks, gathered, png_exif
-from .files.metadata import Metadata, orientation, read_exif
+from .files.gathering import Looks, exif_of, gathered, orientation_of, packet_of
+from .files.metadata import Metadata
 from .files.notices import Notices
 from .files.png_chunks import PngHeader
 from .files.readable import open_image
@@ -111,8 +111,8 @@ def inspected(source: Source, limits: Limits, notices: Notices, *, pages: bool) 
         size = _checked_size(image, source.name, limits, looks)
         if looks.png:
             _hand_over(image, looks.png)
-        exif = read_exif(image, looks.png and png_exif(looks.png), notices)
-        turn = orientation(exif)
+        exif = exif_of(image, looks, source, notices)
+        turn = orientation_of(exif, packet_of(image, looks))
         numbers = _numbers(image, source, limits, notices, pages=pages)
         paged = image.format == "TIFF" and len(numbers) > 1
         animated = len(numbers) > 1 and not paged
@@ -185,9 +185,6 @@ def _hand_over(image: Image.Image, header: PngHeader) -> None:
     """Give Pillow's picture what it would have found in the chunks that were hidden from it."""
     if header.profile:
         image.info["icc_profile"] = header.profile
-    for each in header.texts:
-        if each.keyword == png_chunks.XMP_KEYWORD:
-            image.info.setdefault(each.keyword, each.text)  # may tell the orientation
 
 
 def _numbers(
@@ -253,6 +250,8 @@ def _declared(
 ) -> tuple[int, int]:
     """The most channels and bits that the picture, or any of its pages, has."""
     channels, bits = declared_channels(image), _depth(image, header, notices)
+    if header and header.grey:  # grey of 16 bits with alpha is RGBA to Pillow
+        channels -= 2 if channels > 2 else 0
     for number in pages[1:]:
         image.seek(number)
         channels = max(channels, declared_channels(image))

@@ -156,8 +156,8 @@ class _Writer:
         elif self.kind == "AVIF":
             write_avif(sink, to_pixels(frame), metadata, self.quality)
         else:
-            options = {"dpi": metadata.dpi} if metadata.dpi else {}
-            as_image(to_pixels(frame)).save(sink, "BMP", **options)
+            # Pillow would say 96 dpi of its own
+            as_image(to_pixels(frame)).save(sink, "BMP", dpi=metadata.dpi or (0, 0))
 
     def write_animation(self, sink: BufferedWriter, frames: Iterator[Frame]) -> None:
         frame, metadata = self._prepared(next(frames), self.metadata)

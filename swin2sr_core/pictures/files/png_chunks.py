@@ -58,6 +58,11 @@ class PngHeader:
         return self.depth == 16 and self.color_type in CHANNELS_OF_TYPE and not self.animated
 
     @property
+    def grey(self) -> bool:
+        """Whether its samples are brightness, alpha or not."""
+        return self.color_type in (0, 4)
+
+    @property
     def animated(self) -> bool:
         return b"acTL" in self.chunks
 
