@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..failures import debugging
 from .arguments import Commands, UsageError, add_command, add_json
-from .output import Bar, Console, Outcome
+from .output import PROGRAM, Bar, Console, Outcome
 from .stopping import StopSwitch
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ def register(commands: Commands) -> None:
         "--each-as",
         metavar="NAME",
         help="with --each: which input the pictures are, where the workflow reads several",
+    )
+    parser.add_argument(
+        "--recursive", action="store_true", help="with --each: take the folders below as well"
     )
     parser.add_argument(
         "--progress",
@@ -155,6 +158,7 @@ def _each(
         values,
         args.each_as,
         args.timeout,
+        args.recursive,
     )
     label = f"{Path(args.workflow).name} for each of {args.each}"
     with console.bar(label, None) as bar, _told_by_report(stop):
@@ -186,8 +190,10 @@ def _tell(report: Report, console: Console) -> Outcome:
 
 
 def _tell_each(report: EachReport, console: Console) -> Outcome:
+    for notice in report.notices:
+        console.note(f"{PROGRAM}: {notice}")
     for error in report.errors:
-        console.error(error)
+        console.error(str(error))
     if report.status in ("done", "failed"):
         console.show(report.summary)
     return Outcome(report.exit_code, report.to_dict())
