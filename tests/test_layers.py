@@ -24,9 +24,10 @@ LAYERS = {
     "network": BASE,
     "planning": BASE | {"network"},
     "machine": BASE | {"planning"},
+    "transport": BASE,
     "prepared": BASE | {"network", "planning", "machine"},
     "kernels": BASE | {"network", "planning", "machine", "prepared"},
-    "models": BASE | {"network", "planning", "machine", "prepared"},
+    "models": BASE | {"network", "planning", "machine", "prepared", "transport"},
     "pictures": BASE | {"network", "planning", "machine"},
 }
 LAYERS["engine"] = {*LAYERS, *BASE}

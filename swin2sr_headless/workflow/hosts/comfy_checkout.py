@@ -74,7 +74,7 @@ class CheckoutHost:
         """The checkout's own."""
         return self._checkout / "input"
 
-    def definitions(self) -> Definitions:
+    def definitions(self, watch: Watch | None = None) -> Definitions:
         with contextlib.redirect_stdout(sys.stderr):
             return parse_definitions(self._object_info())
 

@@ -45,7 +45,7 @@ class EmbeddedHost:
     def _input(self) -> Path:
         return Path(self._base.name, "input")
 
-    def definitions(self) -> Mapping[str, NodeDefinition]:
+    def definitions(self, watch: Watch | None = None) -> Mapping[str, NodeDefinition]:
         """Of the classes as they are now: lists of files may have changed."""
         with self._standing():
             return parse_definitions(
