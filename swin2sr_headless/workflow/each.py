@@ -138,7 +138,7 @@ class _Folder:
         self._pictures = {
             (each.below / each.path.name).as_posix(): each.path for each in found.pictures
         }
-        _check_apart([*self._pictures.values(), *job.inputs.values()], job.out)
+        _check_apart(job, self._pictures.values())
         report.total = len(self._pictures)
         self._stems = Counter(_stem(name).casefold() for name in self._pictures)
         self._prepared = session.prepare(job.workflow, job.values)

@@ -192,7 +192,7 @@ def test_an_output_of_another_kind_in_the_way_fails_that_picture_alone(
     each, inverted, pictures, tmp_path
 ):
     """How many outputs there are is known when a picture is made."""
-    inverted["4"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
+    inverted["4"] = {**inverted["3"], "inputs": {"images": ["1", 0], "filename_prefix": "x"}}
     folder, out = pictures(2), tmp_path / "out"
     out.mkdir()
     (out / "p000_02.png").write_bytes(b"somebody's")
