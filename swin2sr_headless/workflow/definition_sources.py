@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from .document.definitions import Definitions, parse_definitions
-from .problems import HostError, WorkflowError
+from .problems import WorkflowError
 
 EMBEDDED = Path(__file__).parent / "document" / "embedded_definitions.json"
 """What the embedded host would say of its classes: kept as a file, so that nobody needs torch."""
@@ -63,16 +63,15 @@ def _of_file(path: Path) -> Definitions:
 
 
 def _of_server(address: str) -> Definitions:
+    from .hosts.address import parse_address
     from .hosts.server import ServerHost
 
-    return ServerHost(address).definitions()
+    return ServerHost(parse_address(address)).definitions()
 
 
 def _of_checkout(folder: Path) -> Definitions:
     from .hosts.comfy_checkout import CheckoutHost
 
-    if not (folder / "main.py").is_file():
-        raise HostError(f"{folder} is no ComfyUI checkout: it has no main.py")
     host = CheckoutHost(folder)
     try:
         return host.definitions()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..problems import WorkflowError
@@ -22,11 +22,13 @@ class Workflow:
     """A workflow that was read, not yet understood. `document` is in one of the two formats.
 
     `page` is what goes into the metadata of outputs as `workflow`: the page's own format, or None.
+    `extra` is what a prompt that was on its way to a server had besides.
     """
 
     name: str
     document: Mapping[str, object]
     page: Mapping[str, object] | None
+    extra: Mapping[str, object] = field(default_factory=dict)
 
     def graph(self, definitions: Definitions, explain: Callable[[str], str]) -> Graph:
         """As a graph whose links are whole; `explain` is for classes that `definitions` lacks.
@@ -82,7 +84,8 @@ def _of_document(name: str, document: Mapping[str, object]) -> Workflow:
     if is_api_format(document):
         return Workflow(name, document, None)
     if isinstance(inner, dict) and is_api_format(inner):  # as it is sent to a server
-        return Workflow(name, inner, None)
+        extra = document.get("extra_data")
+        return Workflow(name, inner, None, extra if isinstance(extra, dict) else {})
     broken = _almost(document)
     raise WorkflowError.of(
         broken

@@ -47,7 +47,7 @@ class EmbeddedHost:
 
     def definitions(self, watch: Watch | None = None) -> Mapping[str, NodeDefinition]:
         """Of the classes as they are now: lists of files may have changed."""
-        with self._standing():
+        with self._standing(watch):
             return parse_definitions(
                 {name: node.GET_NODE_INFO_V1() for name, node in self._classes.items()}
             )
@@ -58,8 +58,10 @@ class EmbeddedHost:
     def run(self, job: Job, watch: Watch, progress: Progress | None = None) -> Result:
         """See Host."""
         folders = {"input": self._input, "output": job.out, "temp": job.out / "temp"}
-        definitions = self.definitions()
-        with self._standing():
+        with self._standing(watch):
+            definitions = self.definitions()
+            if job.rerun and self._executor is not None:
+                self._executor.forget()
             folder_paths.set_output_directory(str(job.out.absolute()))
             folder_paths.set_temp_directory(str((job.out / "temp").absolute()))
             problems = check_names(job.graph, definitions, folders)
@@ -79,9 +81,14 @@ class EmbeddedHost:
     # -- inside ----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _standing(self) -> Iterator[None]:
-        """The stand-in in the place of ComfyUI, with this host's folders."""
-        with comfy_stub.lent():
+    def _standing(self, watch: Watch | None = None) -> Iterator[None]:
+        """The stand-in in the place of ComfyUI, with this host's folders, for this thread alone."""
+
+        def wait() -> None:
+            if watch is not None and watch.over():
+                raise KeyboardInterrupt
+
+        with comfy_stub.lent(wait):
             if folder_paths.get_input_directory() != str(self._input):
                 comfy_stub.start(Path(self._base.name))
                 self._input.mkdir(exist_ok=True)
