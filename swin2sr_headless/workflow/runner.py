@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 from .document.definitions import Definitions
-from .document.graph import Graph, check_links, with_value
+from .document.graph import Graph, check_links
+from .document.setting import with_value
 from .document.source import Workflow, read_workflow
 from .hosts.host import Host, Job, Progress
 from .problems import HostError, Problem, WorkflowError
@@ -161,7 +162,7 @@ class Session:
         graph = read.graph(definitions, self.host.explain_unknown)
         self._check_classes(graph, definitions)
         for target, value in values.items():
-            graph = with_value(graph, target, value)
+            graph = with_value(graph, target, value, definitions)
         check_links(graph)
         return Prepared(graph, definitions, read.page, read.extra)
 
