@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -226,7 +226,7 @@ def _each(
     session: Session,
     args: argparse.Namespace,
     inputs: dict[str, str],
-    values: dict[str, object],
+    values: Mapping[str, object],
     console: Console,
     stop: StopSwitch,
 ) -> Outcome:

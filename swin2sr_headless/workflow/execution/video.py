@@ -17,6 +17,8 @@ from torch import Tensor
 
 from swin2sr_core.errors import InputError
 
+from ...comfy_stub.model_management import throw_exception_if_processing_interrupted
+
 _MILLI = 1000
 
 
@@ -89,6 +91,7 @@ def _encode(av: Any, output: Any, video: Video) -> None:
     stream.pix_fmt = "yuv420p"
     sound = None if video.sound is None else output.add_stream("aac", rate=video.sound.rate)
     for image in video.images[..., :3]:
+        throw_exception_if_processing_interrupted()
         values = (image * 255).clamp(0, 255).byte().cpu().numpy()
         frame = av.VideoFrame.from_ndarray(values, format="rgb24").reformat(format="yuv420p")
         output.mux(stream.encode(frame))
@@ -107,10 +110,10 @@ def _encode(av: Any, output: Any, video: Video) -> None:
 
 def _decoded(container: Any) -> Video:
     stream = container.streams.video[0]
-    frames = [
-        torch.from_numpy(frame.to_ndarray(format="rgb24")) / 255.0
-        for frame in container.decode(video=0)
-    ]
+    frames = []
+    for frame in container.decode(video=0):
+        throw_exception_if_processing_interrupted()
+        frames.append(torch.from_numpy(frame.to_ndarray(format="rgb24")) / 255.0)
     if not frames:
         raise ValueError("it has no frames")
     rate = Fraction(stream.average_rate) if stream.average_rate else Fraction(1)

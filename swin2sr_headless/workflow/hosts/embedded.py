@@ -19,7 +19,7 @@ from ..document.graph import Graph, Node, to_api
 from ..document.known_classes import who_has
 from ..document.paths import check_names
 from ..document.validation import validate
-from ..execution import core_nodes, model_nodes, video_nodes
+from ..execution import core_nodes, image_nodes, model_nodes, value_nodes, video_nodes
 from ..execution.execution import Classes, Executor, Run, constants, missing_files, overridden
 from ..problems import Problem, WorkflowError
 from ..report import OutputFile
@@ -101,8 +101,8 @@ class EmbeddedHost:
 
     @cached_property
     def _classes(self) -> Classes:
-        ours = {node.GET_SCHEMA().node_id: node for node in (*core_nodes.NODES, *model_nodes.NODES)}
-        ours |= {node.GET_SCHEMA().node_id: node for node in video_nodes.NODES}
+        groups = (core_nodes, image_nodes, value_nodes, model_nodes, video_nodes)
+        ours = {node.GET_SCHEMA().node_id: node for group in groups for node in group.NODES}
         return ours | load_pack()
 
     def _own_checks(self, class_type: str) -> frozenset[str]:
