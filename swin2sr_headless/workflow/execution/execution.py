@@ -43,11 +43,10 @@ class Made:
 
     @property
     def bytes(self) -> int:
-        """Of the tensors among the values; views count as what they look at."""
-        tensors = [x for given in self.values or () for x in given if isinstance(x, torch.Tensor)]
-        return sum(
-            {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values()
-        )
+        """Of the pictures among the values, frames of videos too; views count as what they show."""
+        values = (getattr(x, "images", x) for given in self.values or () for x in given)
+        storages = [x.untyped_storage() for x in values if isinstance(x, torch.Tensor)]
+        return sum({each.data_ptr(): each.nbytes() for each in storages}.values())
 
 
 @dataclass

@@ -69,10 +69,8 @@ def write_png(image: Tensor, path: Path, info: PngImagePlugin.PngInfo, compressi
     Raises InputError where the file cannot be written.
     """
     throw_exception_if_processing_interrupted()
-    bands = image.split(_BAND)
-    values = np.concatenate(
-        [np.clip(255.0 * b.cpu().numpy(), 0, 255).astype(np.uint8) for b in bands]
-    )
+    bands = (np.clip(255.0 * band.cpu().numpy(), 0, 255) for band in image.split(_BAND))
+    values = np.concatenate([band.astype(np.uint8) for band in bands])
     picture = Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
     with output_file(path, overwrite=True) as file:
         picture.save(file, format="PNG", pnginfo=info, compress_level=compression)
