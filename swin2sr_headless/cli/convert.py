@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     from ..workflow.definition_sources import definitions_from
 
     begun = time.perf_counter()
-    pairs = pairs_of(Path(args.workflow).expanduser(), Path(args.out).expanduser())
+    pairs = pairs_of(Path(args.workflow).expanduser(), args.out)
     conversion = Conversion(pairs, definitions_from(args.definitions), args.overwrite)
     with console.bar(Path(args.workflow).name, len(pairs)) as bar, stop.polled():
         conversion.run(lambda done, total, name: bar.to(done, total), stop)

@@ -81,11 +81,13 @@ class Conversion:
         return Converted(source, target, len(graph), time.perf_counter() - begun)
 
 
-def pairs_of(source: Path, out: Path) -> list[tuple[Path, Path]]:
-    """What `source`, a file or a folder with those below it, becomes in `out`: (file, target).
+def pairs_of(source: Path, place: str) -> list[tuple[Path, Path]]:
+    """What `source`, a file or a folder with those below it, becomes: (file, target).
 
-    A target is never one of the sources. Raises WorkflowError.
+    place: a folder where `source` is one, where it is there already, or where it ends like one; else
+    a file. A target is never one of the sources. Raises WorkflowError.
     """
+    out = Path(place).expanduser()
     if source.is_dir():
         found = list(_workflows(source, out))
         if not found:
@@ -94,7 +96,7 @@ def pairs_of(source: Path, out: Path) -> list[tuple[Path, Path]]:
             )
         pairs = [(path, out / path.relative_to(source).with_suffix(".json")) for path in found]
     else:
-        as_folder = out.is_dir() or str(out).endswith(("/", "\\"))
+        as_folder = out.is_dir() or place.endswith(("/", "\\"))
         pairs = [(source, out / f"{source.stem}.json" if as_folder else out)]
     _check(pairs)
     return pairs

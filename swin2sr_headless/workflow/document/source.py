@@ -1,4 +1,4 @@
-"""A workflow as it comes: a JSON file in either format, a PNG that carries one, or a dict."""
+"""A workflow as it comes: a JSON file in either format, a picture that carries one, or a dict."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from .ui_document import is_ui_format, parse_ui
 from .ui_format import convert
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_MAKE, _MODEL = 0x010F, 0x0110
+"""EXIF fields in which ComfyUI keeps "workflow:..." and "prompt:..." of a WebP."""
+
 _LARGEST = 64 << 20
 
 
@@ -49,9 +52,9 @@ class Workflow:
 
 
 def read_workflow(source: str | Path | Mapping[str, object]) -> Workflow:
-    """Read a workflow: a path to JSON or PNG, or what such a JSON file holds.
+    """Read a workflow: a path to JSON, PNG or WebP, or what such a JSON file holds.
 
-    Of a PNG that carries both formats, the prompt that made it is taken.
+    Of a picture that carries both formats, the prompt that made it is taken.
 
     Raises WorkflowError for what is missing, unreadable, or no workflow.
     """
@@ -72,8 +75,8 @@ def read_workflow(source: str | Path | Mapping[str, object]) -> Workflow:
             f"cannot read the workflow {path}: {why}; check the name",
             "unreadable",
         ) from error
-    if content.startswith(_PNG):
-        return _of_png(path)
+    if content.startswith(_PNG) or (content[:4], content[8:12]) == (b"RIFF", b"WEBP"):
+        return _of_picture(path)
     return _of_document(path.name, _parsed(content, path.name))
 
 
@@ -105,18 +108,28 @@ def _almost(document: Mapping[str, object]) -> str:
     return f"node {bad[0]} has no class_type; each node needs one"
 
 
-def _of_png(path: Path) -> Workflow:
+def _texts_of(path: Path) -> dict[object, object]:
+    """What a picture carries as text: chunks of a PNG, EXIF of a WebP. Raises WorkflowError."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:
+            if image.format == "WEBP":
+                exif = image.getexif()
+                fields = (str(exif.get(tag, "")).partition(":") for tag in (_MAKE, _MODEL))
+                return {name.lower(): text for name, _, text in fields}
             texts = dict(getattr(image, "text", {}) or image.info)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise WorkflowError.of(f"{path} is a damaged PNG: {error}", "unreadable") from error
+        raise WorkflowError.of(f"{path} is a damaged picture: {error}", "unreadable") from error
+    return texts
+
+
+def _of_picture(path: Path) -> Workflow:
+    texts = _texts_of(path)
     found = {
-        key: _parsed(texts[key].encode(), f"the {key} in {path.name}")
+        key: _parsed(text.encode(), f"the {key} in {path.name}")
         for key in ("prompt", "workflow")
-        if isinstance(texts.get(key), str)
+        if isinstance(text := texts.get(key), str)
     }
     if not found:
         raise WorkflowError.of(

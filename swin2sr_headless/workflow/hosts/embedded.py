@@ -52,6 +52,16 @@ class EmbeddedHost:
                 {name: node.GET_NODE_INFO_V1() for name, node in self._classes.items()}
             )
 
+    def told_definitions(self) -> dict[str, dict[str, object]]:
+        """What a conversion has to know of the classes: no texts for people, no lists of files."""
+        with self._standing():
+            infos = {name: node.GET_NODE_INFO_V1() for name, node in self._classes.items()}
+        kept = ("input", "input_order", "output", "display_name", "output_node")
+        return {
+            name: {key: _plain(info[key]) for key in kept if key in info}
+            for name, info in sorted(infos.items())
+        }
+
     def explain_unknown(self, class_type: str) -> str:
         return who_has(class_type, in_process=False)
 
@@ -170,6 +180,17 @@ class EmbeddedHost:
         finally:
             progress.set_progress_bar_global_hook(None)
             model_management.interrupt_current_processing(False)
+
+
+_FILES = ("image", "file", "model", "model_name")
+"""Inputs whose choices are files: those of this machine."""
+
+
+def _plain(value: object, name: str = "") -> object:
+    if isinstance(value, Mapping):
+        left_out = ("tooltip", "options") if name in _FILES else ("tooltip",)
+        return {key: _plain(each, str(key)) for key, each in value.items() if key not in left_out}
+    return [_plain(each, name) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _use_models(folder: Path) -> None:

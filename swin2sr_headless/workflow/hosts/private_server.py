@@ -58,7 +58,7 @@ class PrivateServer:
             raise HostError(
                 f"{checkout} is no ComfyUI checkout: it has no main.py; name the folder that has it"
             )
-        self._python = _python_of(self._checkout)
+        self._python = python_of(self._checkout)
         self.base = Path(tempfile.mkdtemp(prefix="swin2sr-comfyui-"))
         self.log = self.base / "log.txt"
         try:
@@ -158,7 +158,7 @@ class PrivateServer:
             return False
 
 
-def _python_of(checkout: Path) -> str:
+def python_of(checkout: Path) -> str:
     """The Python that runs a checkout: the one that is named, one beside it, else this one."""
     if named := os.environ.get(PYTHON):
         return named
