@@ -84,8 +84,8 @@ class Conversion:
 def pairs_of(source: Path, place: str) -> list[tuple[Path, Path]]:
     """What `source`, a file or a folder with those below it, becomes: (file, target).
 
-    place: a folder where `source` is one, where it is there already, or where it ends like one; else
-    a file. A target is never one of the sources. Raises WorkflowError.
+    place: a folder where `source` is one, where it is there already, or where it ends like one;
+    else a file. A target is never one of the sources. Raises WorkflowError.
     """
     out = Path(place).expanduser()
     if source.is_dir():
