@@ -178,9 +178,8 @@ def test_credentials_are_asked_for(proxy, work, capfd):
     good = run_workflow(server=f"http://me:s3cret@{proxy.address}/?tok=t0k", **work(16, 4))
     assert good.ok, good
     assert all(b"tok=t0k" in head.partition(b"\r\n")[0] for head in proxy.heads[-5:])
-    told = json.dumps([refused.to_dict(), wrong.to_dict(), good.to_dict()]) + "".join(
-        capfd.readouterr()
-    )
+    reports = [report.to_dict() for report in (refused, wrong, good)]
+    told = json.dumps(reports) + "".join(capfd.readouterr())
     for secret in ("wr0ng", "s3cret", "t0k", token):
         assert secret not in told
 
@@ -192,9 +191,8 @@ def test_headers_of_ones_own(proxy, work):
 
 
 def test_inputs_are_found_again(server, proxy, work):
-    before = (
-        set(folder.iterdir()) if (folder := server.base / "input" / UPLOADS).is_dir() else set()
-    )
+    folder = server.base / "input" / UPLOADS
+    before = set(folder.iterdir()) if folder.is_dir() else set()
     for _ in range(3):
         assert run_workflow(server=proxy.address, **work(16, 6)).ok
     assert len(set(folder.iterdir()) - before) == 1
