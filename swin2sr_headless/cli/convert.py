@@ -71,24 +71,16 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
 
 
 def _told(conversion: Conversion, console: Console, seconds: float) -> Outcome:
+    from ..workflow.conversion import document_of
+
     refused = [each for each in conversion.done if each.target is None]
     for each in conversion.done:
         _tell(each, console)
     converted = len(conversion.done) - len(refused)
     if len(conversion.done) > 1:
         console.show(f"{converted} of {len(conversion.done)} converted, {seconds:.2f} s")
-    exit_code = 2 if refused else 0
-    return Outcome(
-        exit_code,
-        {
-            "status": "refused" if refused else "done",
-            "exit_code": exit_code,
-            "seconds": round(seconds, 3),
-            "converted": converted,
-            "refused": len(refused),
-            "files": [each.to_dict() for each in conversion.done],
-        },
-    )
+    document = document_of("refused" if refused else "done", conversion.done, seconds)
+    return Outcome(2 if refused else 0, document)
 
 
 def _tell(each: Converted, console: Console) -> None:

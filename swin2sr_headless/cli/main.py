@@ -91,4 +91,4 @@ def _run(arguments: Sequence[str], console: Console, stop: StopSwitch) -> Outcom
     except SystemExit as end:  # --help and --version
         return Outcome(end.code if isinstance(end.code, int) else 0, None)
     except BaseException as error:
-        return outcome_of(report(error, console))
+        return outcome_of(report(error, console), console, arguments[0] if arguments else "")

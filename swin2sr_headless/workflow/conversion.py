@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from .document.definitions import Definitions
 from .document.graph import to_api
 from .document.source import read_workflow
 from .problems import Problem, WorkflowError
+from .report import EXIT_CODES
 
 _SUFFIXES = (".json", ".png")
 
@@ -79,6 +80,22 @@ class Conversion:
             problem = Problem(str(error), "output")
             return Converted(source, None, 0, time.perf_counter() - begun, (problem,))
         return Converted(source, target, len(graph), time.perf_counter() - begun)
+
+
+def document_of(
+    status: str, done: Sequence[Converted], seconds: float, errors: Sequence[Problem] = ()
+) -> dict[str, object]:
+    """What came of it, JSON-able. errors: of the command itself; files have their own."""
+    refused = sum(each.target is None for each in done)
+    return {
+        "status": status,
+        "exit_code": EXIT_CODES[status],
+        "seconds": round(seconds, 3),
+        "converted": len(done) - refused,
+        "refused": refused,
+        "files": [each.to_dict() for each in done],
+        "errors": [error.to_dict() for error in errors],
+    }
 
 
 def pairs_of(source: Path, place: str) -> list[tuple[Path, Path]]:

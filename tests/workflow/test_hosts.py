@@ -296,7 +296,7 @@ MORE_NODES = [
     ("ImageToMask", {"image": "batch", "channel": "green"}),
     ("ImagePadForOutpaint", {"image": "batch", "left": 8, "top": 0, "right": 16, "bottom": 8,
                              "feathering": 5}),
-    ("ImageBlend", {"image1": "batch", "image2": "empty", "blend_factor": 0.3,
+    ("ImageBlend", {"image1": "batch", "image2": "load", "blend_factor": 0.3,
                     "blend_mode": "soft_light"}),
     ("ImageBlend", {"image1": "invert", "image2": "load", "blend_factor": 0.7,
                     "blend_mode": "overlay"}),
@@ -441,7 +441,7 @@ def test_the_second_run_of_a_session_is_cached(from_checkout, upscaled, inputs, 
     ]
     assert set(states[0].values()) == {"ran"}
     assert set(states[1].values()) == {"cached"}
-    assert {n for n, state in states[2].items() if state == "ran"} == {"4"}
+    assert set(states[2].values()) == {"cached"}  # the server has the file, wherever we want it
     assert (tmp_path / "b" / "swin2sr" / "transparent_00001_.png").is_file()
 
 

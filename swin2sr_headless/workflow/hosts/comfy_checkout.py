@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from .address import Address
 from .host import Job, Progress, Result
 from .http_client import Client
 from .private_server import PACK, PrivateServer
+from .prompt_run import free_name
 from .server import ServerHost
 
 _OURS = "Swin2SR_TiledUpscale"
+_NUMBERED = re.compile(r"(.*_)(\d{5,})(_?\.[^.]+)")
 
 
 class CheckoutHost(ServerHost):
@@ -76,6 +79,16 @@ class CheckoutHost(ServerHost):
         """See Place: it lies in the server's own folder, under its own name."""
         return name
 
+    def target(self, path: Path) -> Path:
+        """See Place: numbered as ComfyUI would, if that folder were its own."""
+        match = _NUMBERED.fullmatch(path.name)
+        if match is None:
+            return free_name(path)
+        there = path.parent.iterdir() if path.parent.is_dir() else ()
+        others = (_NUMBERED.fullmatch(each.name) for each in there)
+        numbers = [int(other[2]) for other in others if other and other[1] == match[1]]
+        return path.with_name(_numbered(match, max(numbers, default=0) + 1))
+
     def is_gone(self) -> bool:
         """See Place."""
         return not self._server.is_running
@@ -83,3 +96,7 @@ class CheckoutHost(ServerHost):
     def close(self) -> None:
         super().close()
         self._server.close()
+
+
+def _numbered(name: re.Match[str], number: int) -> str:
+    return f"{name[1]}{number:05}{name[3]}"

@@ -56,6 +56,10 @@ class Place(Protocol):
         """
         ...
 
+    def target(self, path: Path) -> Path:
+        """Where an output of that name goes: nothing is overwritten."""
+        ...
+
     def is_gone(self) -> bool:
         """Whether the server is known to have ended, and not just out of reach."""
         ...
@@ -264,7 +268,7 @@ class PromptRun:
                 f"the server at {self._client.url} names an output that was not taken: "
                 f"{why.partition(';')[0]}"
             )
-        target = _free(folder / name)
+        target = self._place.target(folder / name)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._client.download(query, target)
         return OutputFile.of(target, node, kind)
@@ -296,7 +300,7 @@ def _digest(path: Path) -> str:
         return digest.hexdigest()[:32]
 
 
-def _free(path: Path) -> Path:
+def free_name(path: Path) -> Path:
     """The path, or one beside it with a number: nothing is overwritten."""
     candidate, number = path, 2
     while candidate.exists():

@@ -13,7 +13,7 @@ from .address import Address
 from .history import recorded
 from .host import Job, Progress, Result
 from .http_client import Answer, Client
-from .prompt_run import PromptRun, upload
+from .prompt_run import PromptRun, free_name, upload
 
 
 class ServerHost:
@@ -61,6 +61,10 @@ class ServerHost:
     def bring(self, client: Client, name: str, path: Path) -> str:
         """See Place."""
         return upload(client, name, path)
+
+    def target(self, path: Path) -> Path:
+        """See Place."""
+        return free_name(path)
 
     def is_gone(self) -> bool:
         """See Place."""
