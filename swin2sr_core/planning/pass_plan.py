@@ -31,8 +31,9 @@ class PassPlan(ABC):
     once; convolutions and the head work on squares of `conv_side` and `head_side`. `unified` tells
     that the compute device's memory is the host's (a CPU), where the output and the image count
     too. `batch` images of this size are run at once: more than one in tiles only. `other_bytes` are
-    pictures that wait meanwhile. `narrow_head` tells that the head computes in bf16, though the
-    maps are in fp32 (int8 where bf16 is native).
+    pictures that wait meanwhile. With `streamed` the result leaves in strips of rows, as it is
+    made, and is never there as a whole. `narrow_head` tells that the head computes in bf16, though
+    the maps are in fp32 (int8 where bf16 is native).
     """
 
     config: Swin2SRConfig
@@ -46,6 +47,7 @@ class PassPlan(ABC):
     other_bytes: int = 0
     batch: int = 1
     narrow_head: bool = False
+    streamed: bool = False
 
     strategy: ClassVar[str]
     exact: ClassVar[bool]
@@ -126,6 +128,11 @@ class PassPlan(ABC):
     @abstractmethod
     def host_bytes(self) -> int:
         """The most that is live in host memory besides what the compute device holds."""
+
+    @property
+    def strip_rows(self) -> int:
+        """Rows of this pass, in LR pixels, that are there at once where the result is streamed."""
+        return min(self.height, self.head_side)
 
     @property
     @abstractmethod

@@ -165,6 +165,7 @@ def plan_upscale(
     overlap: int | None = None,
     blend: str = "gaussian",
     native_bf16: bool = False,
+    streamed: int | None = None,
 ) -> Plan:
     """The fastest plan for one height x width image that fits into `budget_bytes` (None: any).
 
@@ -183,6 +184,7 @@ def plan_upscale(
         overlap=overlap,
         blend=blend,
         native_bf16=native_bf16,
+        streamed=streamed,
     )
     return fitted(request, budget_bytes)
 
@@ -210,20 +212,27 @@ def _fastest_passes(request: PlanRequest) -> Iterator[Whole]:
     """Each pass in its fastest way, knowing the pictures that live beside it.
 
     These are the batch's output, and what the pass before made. The last pass writes straight into
-    the output unless it is to be reduced.
+    the output unless it is to be reduced. Of a streamed result there is only what its encoder
+    keeps, and the caller's picture, which nobody else counts then.
     """
     config, output = request.config, request.output_size
     pixel_bytes = config.in_channels * FP32_BYTES
     final = output[0] * output[1] * pixel_bytes
+    read = request.height * request.width * pixel_bytes
+    kept = output[0] * output[1] * (request.streamed or 0)
     for index in range(request.passes):
         height, width = (side * config.scale**index for side in (request.height, request.width))
         made = (height * config.scale, width * config.scale)
         direct = index == request.passes - 1 and made == output
         before = height * width * pixel_bytes if index else 0
-        others = final * request.batch - (final if direct else 0) + before
+        if request.streamed is None:
+            others = final * request.batch - (final if direct else 0) + before
+        else:
+            others = read + kept + before
         first = fastest_pass(config, height, width, request.precision, request.unified)
         narrow = request.precision == "int8" and request.native_bf16
-        yield replace(first, other_bytes=others, narrow_head=narrow)
+        streamed = request.streamed is not None and index == request.passes - 1
+        yield replace(first, other_bytes=others, narrow_head=narrow, streamed=streamed)
 
 
 def _no_plan(firsts: list[Whole], request: PlanRequest, budget: int) -> BudgetError:

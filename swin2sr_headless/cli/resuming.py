@@ -39,6 +39,8 @@ def way_of(
 ) -> str:
     """A digest of everything that outputs depend on besides their sources."""
     computed = asdict(settings) | {"max_memory": None}
+    for name in ("streamed", "program_bytes"):  # of memory alone, too
+        del computed[name]
     if settings.strategy in ("whole", "staged"):
         computed["strategy"] = "auto"
     sums = [sha256_of(resolve_model(name)) for name in models]

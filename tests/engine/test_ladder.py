@@ -10,6 +10,7 @@ from faults import CUDA_TEXT, FailingAllocator, FullAt
 
 import swin2sr_core as s2
 from swin2sr_core.engine import ladder, watch
+from swin2sr_core.engine.canvas import WholeCanvas
 from swin2sr_core.errors import OutOfMemoryError
 from swin2sr_core.machine import out_of_memory
 from swin2sr_core.machine.meter import PeakMeter
@@ -238,7 +239,7 @@ def test_from_whole_to_staged_in_the_middle(model, make_image):
     expected = s2.upscale(model, image, 2).image
     for number in itertools.count(1, 13):
         output = torch.empty(1, 3, 80, 80)
-        work = ladder.Pass(model.network, image, output, lambda _: None)
+        work = ladder.Pass(model.network, image, WholeCanvas(output), lambda _: None)
         try:
             with FailingAllocator(number):
                 work.run(whole)

@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ...errors import InputError
-from ..frame import Frame, Pixels, pixel_bands
+from ..frame import Frame, Pixels, Strips, pixel_bands
 from .exif import BYTE, LONG, SHORT, UNDEFINED, Entry, bytes_entry, numbers_entry, parse_exif
 from .metadata import Metadata
 
@@ -133,7 +133,9 @@ def _divided(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
     return np.concatenate([straight, pixels[..., 3:]], axis=2)
 
 
-def write_tiff(sink: BufferedWriter, pages: Iterable[tuple[Frame, Metadata]], bits: int) -> None:
+def write_tiff(
+    sink: BufferedWriter, pages: Iterable[tuple[Frame | Strips, Metadata]], bits: int
+) -> None:
     """One picture or several pages, deflated, in strips; 16-bit grey with alpha as RGB with alpha.
 
     (Pillow and others do not read two channels of 16 bits.)
@@ -146,10 +148,10 @@ def write_tiff(sink: BufferedWriter, pages: Iterable[tuple[Frame, Metadata]], bi
 
 
 def _write_page(
-    sink: BufferedWriter, frame: Frame, metadata: Metadata, bits: int, pointer: int
+    sink: BufferedWriter, frame: Frame | Strips, metadata: Metadata, bits: int, pointer: int
 ) -> int:
     if frame.channels == 2 and bits == 16:
-        frame = Frame(frame.color.expand(-1, 3, -1, -1), frame.alpha)
+        frame = frame.mapped(lambda part: Frame(part.color.expand(-1, 3, -1, -1), part.alpha))
     rows = max(1, _STRIP_SAMPLES // (frame.size[0] * frame.channels))
     offsets: list[int] = []
     sizes: list[int] = []
@@ -178,7 +180,7 @@ def _write_page(
     return at + 2 + 12 * entries
 
 
-def _strips(frame: Frame, bits: int, rows: int) -> Iterator[bytes]:
+def _strips(frame: Frame | Strips, bits: int, rows: int) -> Iterator[bytes]:
     """Deflated strips of so many rows, and a last one of what is left."""
     waiting = np.empty((0, frame.size[0], frame.channels), np.uint8 if bits == 8 else np.uint16)
     for band in pixel_bands(frame, bits):
@@ -197,19 +199,19 @@ def _differences(rows: Pixels) -> bytes:
     return result.tobytes()
 
 
-def _layout(frame: Frame, metadata: Metadata, bits: int) -> dict[int, Entry]:
+def _layout(frame: Frame | Strips, metadata: Metadata, bits: int) -> dict[int, Entry]:
     """What says how the pixels are stored, without the strips, and what only TIFF calls a tag."""
     layout = {
         WIDTH: numbers_entry(LONG, frame.size[0]),
         HEIGHT: numbers_entry(LONG, frame.size[1]),
         BITS: numbers_entry(SHORT, *[bits] * frame.channels),
         COMPRESSION: numbers_entry(SHORT, _DEFLATE),
-        PHOTOMETRIC: numbers_entry(SHORT, 1 if frame.color.shape[1] == 1 else 2),
+        PHOTOMETRIC: numbers_entry(SHORT, 1 if frame.channels <= 2 else 2),
         SAMPLES: numbers_entry(SHORT, frame.channels),
         PLANAR: numbers_entry(SHORT, 1),
         PREDICTOR: numbers_entry(SHORT, _HORIZONTAL),
     }
-    if frame.alpha is not None:
+    if frame.channels in (2, 4):
         layout[EXTRA_SAMPLES] = numbers_entry(SHORT, _STRAIGHT_ALPHA)
     contents = (
         (ICC, UNDEFINED, metadata.icc_profile),
