@@ -1,6 +1,9 @@
 """swin2sr convert: files and folders, where definitions come from, and what is refused."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -117,3 +120,20 @@ def test_our_own_examples_need_no_definitions(tmp_path):
         assert {n: e["inputs"] for n, e in got.items()} == {
             n: e["inputs"] for n, e in wanted.items()
         }
+
+
+def test_torch_is_not_imported(tmp_path):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-X", "importtime", "-m", "swin2sr_core", "convert"),
+            *(str(GRAPHS / "plain.json"), "-o", "x.json", "--definitions", str(DEFINITIONS)),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    names = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "swin2sr_headless" in names
+    assert not names & {"torch", "numpy", "PIL"}

@@ -242,7 +242,7 @@ def test_a_server_that_restarts_does_not_know_the_run(comfyui, work):
             proxy.port = made.port
 
         thread = when_it_works(made, restart)
-        report = run_workflow(server=proxy.address, timeout=120, **work(500, 9))
+        report = run_workflow(server=proxy.address, timeout=300, **work(500, 9))
         thread.join()
     finally:
         made.close()

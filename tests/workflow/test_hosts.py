@@ -231,7 +231,7 @@ def results(inputs, from_checkout, server, tmp_path_factory) -> dict[str, list[d
 
 @pytest.mark.parametrize("kind", ["page", "api"])
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_host_gives_the_same_bytes(name, kind, results, downloads):
+def test_every_host_gives_the_same_bytes(name, kind, results, downloads, comfyui):
     index = 2 * EXAMPLES.index(name) + ("page", "api").index(kind)
     if "input.mp4" in json.dumps(api(name)):
         pytest.importorskip("av")
@@ -250,8 +250,12 @@ def test_every_host_gives_the_same_bytes(name, kind, results, downloads):
         for host, report in reports.items()
     }
     assert contents["embedded"], "the workflow wrote nothing"
+    assert contents["comfyui"] == contents["server"]
+    if "input.mp4" in json.dumps(api(name)) and contents["embedded"] != contents["comfyui"]:
+        version = (comfyui / "comfyui_version.py").read_text(encoding="utf-8")
+        assert '"0.3.64"' not in version
+        pytest.skip("the embedded host encodes videos as ComfyUI 0.3.64 does, not as this one")
     assert contents["embedded"] == contents["comfyui"]
-    assert contents["embedded"] == contents["server"]
     names = {
         host: [Path(o["path"]).name for o in report["outputs"] if o["type"] == "output"]
         for host, report in reports.items()
@@ -376,8 +380,10 @@ def test_core_nodes_do_what_comfyuis_do(from_checkout, inputs, tmp_path):
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "I", "I;16", "CMYK", "RGB", "RGBA", "gif"])
 def test_pictures_of_all_kinds_are_read_alike(mode, kinds_read):
     ours, theirs = kinds_read
-    assert ours[mode] == theirs[mode]
     assert ours[mode]
+    if isinstance(theirs[mode], str):
+        pytest.skip(f"this ComfyUI does not read it: {theirs[mode]}")
+    assert ours[mode] == theirs[mode]
 
 
 @pytest.fixture(scope="module")
@@ -401,7 +407,9 @@ def kinds_read(from_checkout, tmp_path_factory):
     theirs = from_checkout(work)
     return tuple(
         {
-            mode: [content(Path(output["path"])) for output in sorted_outputs(report)]
+            mode: report["errors"][0]["message"]
+            if report["errors"]
+            else [content(Path(output["path"])) for output in sorted_outputs(report)]
             for mode, report in zip(modes, reports, strict=True)
         }
         for reports in (ours, theirs)
