@@ -368,7 +368,7 @@ def test_core_nodes_do_what_comfyuis_do(from_checkout, inputs, tmp_path):
     assert (theirs["status"], ours["status"]) == ("done", "done"), ours["errors"]
     assert theirs["texts"] == ours["texts"]
     pairs = list(zip(sorted_outputs(theirs), sorted_outputs(ours), strict=True))
-    assert len(pairs) == 48 + 9
+    assert len(pairs) == 48 + 21
     for their, our in pairs:
         assert content(Path(their["path"])) == content(Path(our["path"])), their["path"]
         if their["type"] == "output":

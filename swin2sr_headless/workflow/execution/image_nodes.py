@@ -247,7 +247,8 @@ class ImageBlend(io.ComfyNode):
     def execute(
         cls, image1: Tensor, image2: Tensor, blend_factor: float, blend_mode: str
     ) -> io.NodeOutput:
-        image1, image2 = pixels.with_same_channels(image1, image2)
+        missing = image1.shape[-1] - image2.shape[-1]  # what is too many is cut off by this
+        image2 = pad(image2, (0, missing), value=1.0)
         if image1.shape != image2.shape:
             height, width = image1.shape[1:3]
             image2 = pixels.resized(image2, width, height, "bicubic", center=True)
