@@ -17,7 +17,7 @@ from .document.source import read_workflow
 from .problems import Problem, WorkflowError
 from .report import EXIT_CODES
 
-_SUFFIXES = (".json", ".png")
+_SUFFIXES = (".json", ".png", ".webp")
 
 Told = Callable[[int, int, str], None]
 """(files done, of how many, the one that is next)."""
@@ -109,7 +109,8 @@ def pairs_of(source: Path, place: str) -> list[tuple[Path, Path]]:
         found = list(_workflows(source, out))
         if not found:
             raise WorkflowError.of(
-                f"there are no workflows in {source}: expected .json or .png files", "unreadable"
+                f"there are no workflows in {source}: expected .json, .png or .webp files",
+                "unreadable",
             )
         pairs = [(path, out / path.relative_to(source).with_suffix(".json")) for path in found]
     else:

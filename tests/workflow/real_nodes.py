@@ -63,9 +63,12 @@ def main(checkout: str, cases: str, output: str) -> None:
         for each in vars(module).values():
             if hasattr(each, "define_schema") and each.__module__ == module.__name__:
                 classes[each.GET_SCHEMA().node_id] = each
+    newer = importlib.import_module("comfyui_version").__version__ != "0.3.64"
     results = []
     for class_type, inputs in json.loads(cases):
         node = classes.get(class_type)
+        if class_type == "ImageUpscaleWithModel" and newer:  # it wants a patcher of ComfyUI's own
+            node = None
         if node is None:
             results.append(None)
         elif hasattr(node, "execute"):

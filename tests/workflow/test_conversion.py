@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from swin2sr_headless.workflow.conversion import Conversion, pairs_of
 from swin2sr_headless.workflow.definition_sources import EMBEDDED, definitions_from
@@ -137,3 +138,18 @@ def test_torch_is_not_imported(tmp_path):
     names = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "swin2sr_headless" in names
     assert not names & {"torch", "numpy", "PIL"}
+
+
+def test_a_webp_carries_a_workflow_in_its_exif(tmp_path):
+    prompt = (GRAPHS / "plain.api.json").read_text()
+    exif = Image.Exif()
+    exif[0x0110] = f"prompt:{prompt}"
+    Image.new("RGB", (4, 4)).save(tmp_path / "made.webp", exif=exif)
+    conversion = Conversion(pairs_of(tmp_path / "made.webp", str(tmp_path / "x.json")), {})
+    conversion.run()
+    assert conversion.done[0].problems == ()
+    assert json.loads((tmp_path / "x.json").read_text()) == json.loads(prompt)
+    Image.new("RGB", (4, 4)).save(tmp_path / "plain.webp")
+    conversion = Conversion(pairs_of(tmp_path / "plain.webp", str(tmp_path / "y.json")), {})
+    conversion.run()
+    assert "carries no workflow" in str(conversion.done[0].problems[0])

@@ -440,8 +440,8 @@ def picture_of(mode: str, folder: Path) -> Path:
 # -- the same reports ----------------------------------------------------------------------------
 
 
-def test_the_second_run_of_a_session_is_cached(from_checkout, upscaled, inputs, tmp_path):
-    files = {"example.png": inputs["example.png"]}
+def test_the_second_run_of_a_session_is_cached(from_checkout, upscaled, make_picture, tmp_path):
+    files = {"example.png": str(make_picture(seed=77))}  # of no test before
     places = ["a", "a", "b"]
     work = [{"workflow": upscaled, "inputs": files, "out": str(tmp_path / p)} for p in places]
     states = [
