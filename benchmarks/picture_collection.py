@@ -2,7 +2,7 @@
 
     python benchmarks/picture_collection.py FOLDER [--side N] [--format F] [--json OUT]
 
-One run of `swin2sr upscale FOLDER --recursive`, into a folder of its own; what is larger than
+One run of `swin2sr upscale` over copies of all files, whatever they are called; what is larger than
 `--side` is reduced first, as `--max-input-side` does. A result is right where it has four times the
 size of what is looked at, alpha where there was some, the same colours once it is reduced again,
 and the metadata or a sentence on what was lost. Sources are read by Pillow alone for that. One that
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="every verdict, for a closer look")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
+        renamed(arguments.folder, Path(name) / "in")
         verdicts = [verdict(each) for each in upscaled(arguments, Path(name))]
     for group, count in sorted(Counter(each["verdict"] for each in verdicts).items()):
         print(f"{count:>6}  {group}")
@@ -57,10 +58,20 @@ def main() -> None:
     sys.exit(any(each["verdict"] == "wrong" for each in verdicts))
 
 
-def upscaled(arguments: argparse.Namespace, out: Path) -> list[dict[str, Any]]:
+def renamed(folder: Path, copies: Path) -> None:
+    """The files under names of their own: a.png and a.jpg would both become a_x4.png."""
+    copies.mkdir()
+    files = sorted(
+        each for each in folder.rglob("*") if each.is_file() and ".git" not in each.parts
+    )
+    for number, file in enumerate(files):
+        (copies / f"{number:05}_{file.name}").write_bytes(file.read_bytes())
+
+
+def upscaled(arguments: argparse.Namespace, place: Path) -> list[dict[str, Any]]:
     """What the command line says of each picture; results stay until they were looked at."""
-    command = [sys.executable, "-m", "swin2sr_core", "upscale", arguments.folder, "-o", out]
-    options = ["--recursive", "--json", "lines", "--format", arguments.format, "--device", "cpu"]
+    command = [sys.executable, "-m", "swin2sr_core", "upscale", place / "in", "-o", place / "out"]
+    options = ["--json", "lines", "--format", arguments.format, "--device", "cpu"]
     limits = ["--max-input-side", arguments.side, "--max-frames", arguments.max_frames]
     done = subprocess.run(
         [str(part) for part in (*command, *options, *limits, "--precision", "fp32")],
@@ -70,6 +81,8 @@ def upscaled(arguments: argparse.Namespace, out: Path) -> list[dict[str, Any]]:
         check=False,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
+    if not any("input" in line for line in lines):
+        sys.exit(f"nothing was tried: {done.stdout[-500:]}")
     for line in lines:
         if "input" in line and line.get("status") == "ok":
             line["why"] = wrong_with(line, arguments.side)

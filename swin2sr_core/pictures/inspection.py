@@ -152,9 +152,11 @@ def _looked_at(source: Source, limits: Limits, notices: Notices) -> tuple[Source
         blocks = gif_blocks.read_blocks(source, limits.frames)
         size = int.from_bytes(head[6:8], "little"), int.from_bytes(head[8:10], "little")
         limits.check_size(source.name, size)
-        limits.check_frames(source.name, [size], blocks.frames)
         if blocks.frames:
             limits.check_size(source.name, blocks.extent)
+        # a frame may reach beyond the canvas, which then grows for all that follow
+        grown = (max(size[0], blocks.extent[0]), max(size[1], blocks.extent[1]))
+        limits.check_frames(source.name, [grown], blocks.frames)
         return source.only(blocks.spans), Looks(gif=blocks)
     if head[:2] == b"\xff\xd8":
         segments = jpeg_segments.read_segments(source)
@@ -174,6 +176,12 @@ def _checked_size(image: Image.Image, path: Path, limits: Limits, looks: Looks) 
     """Width and height as stored, orientation not applied."""
     size = tiff.stored_size(image) if image.format == "TIFF" else image.size
     limits.check_size(path, size)
+    if looks.jpeg and looks.jpeg.scans * size[0] * size[1] > TOTAL_PICTURES * limits.pixels:
+        raise InputError(
+            f"{path} has {looks.jpeg.scans} scans of {size[0]} x {size[1]} pixels, each of which "
+            "costs as much as a picture; open and save it in a program that you trust, or raise "
+            "the limit (--max-pixels)"
+        )
     if looks.png and (looks.png.width, looks.png.height) != image.size:
         raise ValueError("its parts tell different sizes")
     if problem := tiff_pages.tile_problem(image):

@@ -14,7 +14,7 @@ from swin2sr_headless.workflow.hosts import http_client, prompt_run
 from swin2sr_headless.workflow.hosts.address import Address
 from swin2sr_headless.workflow.hosts.messages import Timeline
 from swin2sr_headless.workflow.hosts.socket_progress import following
-from swin2sr_headless.workflow.runner import run_workflow
+from swin2sr_headless.workflow.runner import Session, make_host, run_workflow
 
 OBJECT_INFO = {
     "LoadImage": {
@@ -213,7 +213,7 @@ def test_outputs_that_lead_out_are_not_taken(name, serve, run, tmp_path):
 
 def test_a_forgotten_workflow(serve, run):
     empty = {"queue_running": [], "queue_pending": []}
-    report = run(serve({"/history/p1": {}, "/queue": empty}).url)
+    report = run(serve({"/history/p1": {}, "/queue": empty}).url, timeout=20)
     assert report.status == "no_host"
     assert "does not know the workflow any more" in str(report.errors[0])
 
@@ -446,3 +446,22 @@ def test_an_output_that_cannot_be_kept_is_told_with_its_node(serve, run, tmp_pat
     report = run(serve().url)
     assert (report.status, report.exit_code) == ("failed", 1)
     assert str(report.errors[0]).startswith("node 3 (SaveImage): its output cannot be kept")
+
+
+def test_a_changed_input_of_the_same_name_is_uploaded_again(
+    serve, inverted, make_picture, tmp_path
+):
+    """And one that did not change is not; both in one session."""
+    server = serve()
+    folders = [tmp_path / name for name in "ab"]
+    for seed, folder in enumerate(folders):
+        folder.mkdir()
+        make_picture(seed=seed, folder=folder)
+    with Session(make_host(server=server.url)) as session:
+        for folder in (folders[0], folders[0], folders[1]):
+            inputs = {"example.png": folder / "example.png"}
+            assert session.run(inverted, inputs=inputs, out=tmp_path / "out").ok
+    sent = [body for path, body in server.asked if path == "/upload/image"]
+    assert len(sent) == 2
+    for body, folder in zip(sent, folders, strict=True):
+        assert (folder / "example.png").read_bytes() in body

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+
+from swin2sr_core.errors import InputError
 
 from ..problems import WorkflowError
 from .definitions import Definitions
@@ -18,6 +22,7 @@ _MAKE, _MODEL = 0x010F, 0x0110
 """EXIF fields in which ComfyUI keeps "workflow:..." and "prompt:..." of a WebP."""
 
 _LARGEST = 64 << 20
+_DEEPEST = 100  # levels: workflows have ten, with groups in groups twenty
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ def read_workflow(source: str | Path | Mapping[str, object]) -> Workflow:
     Raises WorkflowError for what is missing, unreadable, or no workflow.
     """
     if isinstance(source, Mapping):
+        _check_depth("the workflow", source)
         return _of_document("the workflow", source)
     path = Path(source).expanduser()
     try:
@@ -76,7 +82,7 @@ def read_workflow(source: str | Path | Mapping[str, object]) -> Workflow:
             "unreadable",
         ) from error
     if content.startswith(_PNG) or (content[:4], content[8:12]) == (b"RIFF", b"WEBP"):
-        return _of_picture(path)
+        return _of_picture(path, content)
     return _of_document(path.name, _parsed(content, path.name))
 
 
@@ -108,28 +114,35 @@ def _almost(document: Mapping[str, object]) -> str:
     return f"node {bad[0]} has no class_type; each node needs one"
 
 
-def _texts_of(path: Path) -> dict[object, object]:
-    """What a picture carries as text: chunks of a PNG, EXIF of a WebP. Raises WorkflowError."""
+def _texts_of(path: Path, content: bytes) -> dict[str, str]:
+    """What a picture carries as text: chunks of a PNG, EXIF of a WebP. Raises WorkflowError.
+
+    The picture itself is not decoded, and may have any size.
+    """
     from PIL import Image
 
+    from swin2sr_core.pictures.files.notices import Notices
+    from swin2sr_core.pictures.files.png_chunks import read_header
+    from swin2sr_core.pictures.files.source import Source
+
     try:
-        with Image.open(path) as image:
-            if image.format == "WEBP":
-                exif = image.getexif()
-                fields = (str(exif.get(tag, "")).partition(":") for tag in (_MAKE, _MODEL))
-                return {name.lower(): text for name, _, text in fields}
-            texts = dict(getattr(image, "text", {}) or image.info)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        if content.startswith(_PNG):
+            header = read_header(Source(path), Notices(str(path)))
+            return {each.keyword: each.text for each in header.texts}
+        with Image.open(io.BytesIO(content)) as image:
+            exif = image.getexif()
+    except (OSError, ValueError, SyntaxError, InputError, Image.DecompressionBombError) as error:
         raise WorkflowError.of(f"{path} is a damaged picture: {error}", "unreadable") from error
-    return texts
+    fields = (str(exif.get(tag, "")).partition(":") for tag in (_MAKE, _MODEL))
+    return {name.lower(): text for name, _, text in fields}
 
 
-def _of_picture(path: Path) -> Workflow:
-    texts = _texts_of(path)
+def _of_picture(path: Path, content: bytes) -> Workflow:
+    texts = _texts_of(path, content)
     found = {
         key: _parsed(text.encode(), f"the {key} in {path.name}")
         for key in ("prompt", "workflow")
-        if isinstance(text := texts.get(key), str)
+        if (text := texts.get(key)) is not None
     }
     if not found:
         raise WorkflowError.of(
@@ -169,4 +182,17 @@ def _parsed(content: bytes, name: str) -> Mapping[str, object]:
         raise WorkflowError.of(
             f"{name} holds a {type(document).__name__}, expected an object with nodes", "malformed"
         )
+    _check_depth(name, document)
     return document
+
+
+def _check_depth(name: str, document: object) -> None:
+    """Raise WorkflowError for what is nested so deeply that others, who recurse, would fail."""
+    level = [document]
+    for _ in range(_DEEPEST):
+        inner = [each for each in level if isinstance(each, (Mapping, list, tuple))]
+        if not inner:
+            return
+        values = (each.values() if isinstance(each, Mapping) else each for each in inner)
+        level = list(chain.from_iterable(values))
+    raise WorkflowError.of(f"{name} is nested too deeply for a workflow", "malformed")
