@@ -274,8 +274,10 @@ class PromptRun:
         return OutputFile.of(target, node, kind)
 
 
-def upload(client: Client, name: str, path: Path) -> str:
+def upload(client: Client, name: str, path: Path, sent: dict[str, str]) -> str:
     """Bring a file to a server, unless it is there; the name that it has there.
+
+    sent: what was brought in this session, by content: the names that it has there. It is added.
 
     Raises HostError, WorkflowError.
     """
@@ -283,9 +285,10 @@ def upload(client: Client, name: str, path: Path) -> str:
         digest, size = _digest(path), path.stat().st_size
         file = f"{digest}{PurePosixPath(name).suffix.lower()}"
         query = {"filename": file, "subfolder": UPLOADS, "type": "input"}
-        if client.size_of(query) == size:
-            return f"{UPLOADS}/{file}"
-        return client.upload(path, UPLOADS, file, name)
+        if file not in sent:
+            there = client.size_of(query) == size
+            sent[file] = f"{UPLOADS}/{file}" if there else client.upload(path, UPLOADS, file, name)
+        return sent[file]
     except OSError as error:
         raise WorkflowError.of(
             f"cannot read the input {path}: {error.strerror or error}", "missing_file"

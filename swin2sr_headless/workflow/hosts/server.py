@@ -27,6 +27,7 @@ class ServerHost:
         self._address = address
         self.account: Mapping[str, str] = dict(account or {})
         self._definitions: Definitions | None = None
+        self._sent: dict[str, str] = {}
 
     def definitions(self, watch: Watch | None = None) -> Definitions:
         """As the server told the first time: a server's nodes stay as long as it runs."""
@@ -60,7 +61,7 @@ class ServerHost:
 
     def bring(self, client: Client, name: str, path: Path) -> str:
         """See Place."""
-        return upload(client, name, path)
+        return upload(client, name, path, self._sent)
 
     def target(self, path: Path) -> Path:
         """See Place."""
