@@ -32,6 +32,12 @@ inline Vec power_of_two(Vec n) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
 }
 
+// a * 2**n, where the lowest bits of `whole` are n; the result must be a normal number.
+inline Vec add_to_exponent(Vec a, Vec whole) {
+    const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(whole), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), n));
+}
+
 inline __m256i first(int count) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), lane);

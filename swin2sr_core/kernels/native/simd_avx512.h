@@ -30,6 +30,12 @@ inline Vec power_of_two(Vec n) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
 }
 
+// a * 2**n, where the lowest bits of `whole` are n; the result must be a normal number.
+inline Vec add_to_exponent(Vec a, Vec whole) {
+    const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(whole), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), n));
+}
+
 inline __mmask16 first(int count) {
     return static_cast<__mmask16>(count >= LANES ? 0xffff : (1u << count) - 1);
 }

@@ -9,7 +9,7 @@ constexpr int PANEL = 2 * LANES;  // tokens
 constexpr int PANELS = SWIN2SR_TOKENS / PANEL;
 constexpr int GROUPS_BYTES = 14 << 10;  // of weights that stay in L1 beside a panel
 
-// Rows of the sums: [row][half of the panel].
+// Rows of the sums: [row][half of the panel]. Products are of words, sums are floats.
 template <int COUNT>
 struct Tile {
     Vec sums[COUNT][2];
@@ -21,7 +21,7 @@ struct Tile {
     inline void begin_empty() {
         for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = zero();
     }
-    // sums[r] += left[r * LEFT_ROW + k * left_step] * right[k * right_step ...] over k < depth.
+    // sums[r] += left[r * LEFT_ROW + k * left_step] * right[k * right_step ...] over `depth` words.
     template <int LEFT_ROW>
     inline void multiply(const float *left, int left_step, const float *right, int right_step,
                          int depth) {
@@ -29,9 +29,9 @@ struct Tile {
             const Vec low = load(right), high = load(right + LANES);
 #pragma GCC unroll 16
             for (int r = 0; r < COUNT; r++) {
-                const Vec number = all(left[r * LEFT_ROW]);
-                sums[r][0] = fma(number, low, sums[r][0]);
-                sums[r][1] = fma(number, high, sums[r][1]);
+                const Vec word = all(left[r * LEFT_ROW]);
+                sums[r][0] = multiply_add(word, low, sums[r][0]);
+                sums[r][1] = multiply_add(word, high, sums[r][1]);
             }
             left += left_step;
             right += right_step;
@@ -48,6 +48,15 @@ struct Tile {
             store(to + r * stride, sums[r][0]);
             store(to + r * stride + LANES, sums[r][1]);
         }
+    }
+    // As words: WORD rows become one.
+    inline void store_words_to(float *to, int stride) const {
+        for (int r = 0; r + WORD <= COUNT; r += WORD)
+            for (int half = 0; half < 2; half++) {
+                Vec numbers[WORD];
+                for (int i = 0; i < WORD; i++) numbers[i] = sums[r + i][half];
+                store(to + r / WORD * stride + half * LANES, words_of(numbers));
+            }
     }
     template <typename Function>
     inline void map(Function function) {
@@ -67,18 +76,17 @@ inline void with_tile(int count, Work &&work) {
 
 inline int tile_rows(int row, int rows) { return rows - row < ROWS ? rows - row : ROWS; }
 
-// A linear layer on a whole window: out = finish(weight in + bias), for `rows` rows.
+// A linear layer on a whole window: finish(tile of weight in + bias, panel, row), for `rows` rows.
 //
-// `in` is [panel][depth][PANEL]. Row r of panel p goes to out + p * out_panel + r * out_row.
-// Weights are read once for all panels, a few groups at a time.
+// `in` is [panel][depth][PANEL], `depth` in words. Weights are read once for all panels, a few groups
+// at a time.
 struct Layer {
     const float *weight, *bias;
     int rows, depth;
 };
 
 template <typename Finish>
-inline void apply(const Layer &layer, const float *in, int panels, float *out, int out_panel,
-                  int out_row, Finish finish) {
+inline void apply(const Layer &layer, const float *in, int panels, Finish finish) {
     const int group_bytes = layer.depth * ROWS * static_cast<int>(sizeof(float));
     const int most = GROUPS_BYTES / group_bytes;
     const int chunk = ROWS * (most > 1 ? most : 1);
@@ -91,8 +99,7 @@ inline void apply(const Layer &layer, const float *in, int panels, float *out, i
                     tile.template multiply<1>(layer.weight + static_cast<int64_t>(row) * layer.depth,
                                               ROWS, in + static_cast<int64_t>(p) * layer.depth * PANEL,
                                               PANEL, layer.depth);
-                    finish(tile);
-                    tile.store_to(out + static_cast<int64_t>(p) * out_panel + row * out_row, out_row);
+                    finish(tile, p, row);
                 });
     }
 }
