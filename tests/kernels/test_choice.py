@@ -27,8 +27,8 @@ def automatic(native, monkeypatch):
 
 
 @pytest.fixture
-def model(make_config, make_network, make_model):
-    return make_model(make_network(make_config()))
+def model(native, make_config, make_network, make_model):
+    return make_model(make_network(make_config()), native.precision)
 
 
 def test_the_fused_kernel_is_chosen_once_and_named(automatic, model, make_image, monkeypatch):
@@ -50,18 +50,26 @@ def test_it_is_chosen_again_when_the_network_has_moved(automatic, model):
 
 @pytest.mark.parametrize("strategy", ["whole", "staged", "tiled"])
 def test_every_strategy_gives_the_references_picture(
-    automatic, model, make_image, monkeypatch, strategy
+    automatic, make_config, make_network, make_model, make_image, monkeypatch, strategy
 ):
+    """In fp32; in bf16, where orders of rounding differ, one as near to that of fp32."""
+    network = make_network(make_config())
+    model = make_model(network, automatic.precision)
     image = make_image(3, 60, 44)
     plan = s2.make_plan(model, 60, 44, 2, strategy=strategy)
     fused = s2.upscale(model, image, plan=plan)
     monkeypatch.setenv(setting.VARIABLE, "reference")
     expected = s2.upscale(model, image, plan=plan)
     assert (fused.report.kernel, expected.report.kernel) == (automatic.name, "reference")
-    assert (fused.image - expected.image).abs().max() <= 1e-5
+    if automatic.precision == "fp32":
+        assert (fused.image - expected.image).abs().max() <= 1e-5
+    else:
+        wide = make_model(network, "fp32")
+        exact = s2.upscale(wide, image, plan=s2.make_plan(wide, 60, 44, 2, strategy=strategy)).image
+        assert (fused.image - exact).norm() <= (expected.image - exact).norm()
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_other_precisions_are_left_to_the_reference(
     automatic, make_config, make_network, precision
 ):
@@ -135,7 +143,8 @@ def test_a_slip_in_the_variable_is_told(model, make_image, monkeypatch):
 @pytest.mark.parametrize("asked", ["auto", "reference"])
 def test_the_plan_names_it(automatic, monkeypatch, capsys, asked):
     monkeypatch.setenv(setting.VARIABLE, "auto")  # so that it is put back
-    arguments = ["plan", "64x64", "--device=cpu", "--precision=fp32", f"--kernels={asked}"]
+    arguments = ["plan", "64x64", "--device=cpu", f"--kernels={asked}"]
+    arguments.append(f"--precision={automatic.precision}")
     assert main([*arguments, "--json"]) == 0
     name = automatic.name if asked == "auto" else "reference"
     assert f'"kernel": "{name}"' in capsys.readouterr().out

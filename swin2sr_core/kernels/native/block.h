@@ -58,7 +58,8 @@ struct SwinKernel {
     int32_t number_bytes; // of a number on the maps
     // Floats of scratch memory that one thread needs, to be aligned to 64 bytes.
     int64_t (*scratch)(const SwinBlock *block);
-    // `index`: rows of the maps, [tokens]. The maps are rows of `channels` numbers.
-    void (*window)(const SwinBlock *block, const void *source, void *target,
-                   const int32_t *index, float *scratch);
+    // `index`: rows of the maps, [tokens]; `next`: of a window that is likely to follow, or null.
+    // The maps are rows of `channels` numbers.
+    void (*window)(const SwinBlock *block, const void *source, void *target, const int32_t *index,
+                   const int32_t *next, float *scratch);
 };

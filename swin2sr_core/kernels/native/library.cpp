@@ -103,8 +103,10 @@ EXPORT int swin2sr_run(const SwinKernel *kernel, const SwinBlock *block, const v
     const int64_t numbers = kernel->scratch(block);
     const auto work = [&](int window) {
         try {
-            kernel->window(block, source, target, index + int64_t{window} * block->tokens,
-                           scratch.of(numbers));
+            const int32_t *now = index + int64_t{window} * block->tokens;
+            const int ahead = threads > 1 ? threads : 1;
+            const int32_t *next = window + ahead < windows ? now + ahead * block->tokens : nullptr;
+            kernel->window(block, source, target, now, next, scratch.of(numbers));
         } catch (const std::bad_alloc &) {
             failed = 1;
         }

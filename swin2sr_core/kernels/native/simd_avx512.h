@@ -14,6 +14,9 @@ inline Vec all(float value) { return _mm512_set1_ps(value); }
 inline Vec load(const float *from) { return _mm512_loadu_ps(from); }
 inline void store(float *to, Vec a) { _mm512_storeu_ps(to, a); }
 
+// A line of the cache, into the second level.
+inline void prefetch(const char *line) { _mm_prefetch(line, _MM_HINT_T1); }
+
 inline Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 inline Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 inline Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }

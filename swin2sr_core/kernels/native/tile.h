@@ -9,26 +9,35 @@ constexpr int PANEL = 2 * LANES;  // tokens
 constexpr int PANELS = SWIN2SR_TOKENS / PANEL;
 constexpr int GROUPS_BYTES = 14 << 10;  // of weights that stay in L1 beside a panel
 
+// A tile's functions are inlined and its loops unrolled at once: only then do compilers keep its sums
+// in registers.
+#if defined(__GNUC__)
+#define INLINED inline __attribute__((always_inline))
+#define UNROLLED _Pragma("GCC unroll 16")
+#else
+#define INLINED __forceinline
+#define UNROLLED
+#endif
+
 // Rows of the sums: [row][half of the panel]. Products are of words, sums are floats.
 template <int COUNT>
 struct Tile {
     Vec sums[COUNT][2];
 
     // Every row begins with a number of its own.
-    inline void begin_with_rows(const float *numbers) {
-        for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = all(numbers[r]);
+    INLINED void begin_with_rows(const float *numbers) {
+        UNROLLED for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = all(numbers[r]);
     }
-    inline void begin_empty() {
-        for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = zero();
+    INLINED void begin_empty() {
+        UNROLLED for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = zero();
     }
     // sums[r] += left[r * LEFT_ROW + k * left_step] * right[k * right_step ...] over `depth` words.
     template <int LEFT_ROW>
-    inline void multiply(const float *left, int left_step, const float *right, int right_step,
+    INLINED void multiply(const float *left, int left_step, const float *right, int right_step,
                          int depth) {
         for (int k = 0; k < depth; k++) {
             const Vec low = load(right), high = load(right + LANES);
-#pragma GCC unroll 16
-            for (int r = 0; r < COUNT; r++) {
+            UNROLLED for (int r = 0; r < COUNT; r++) {
                 const Vec word = all(left[r * LEFT_ROW]);
                 sums[r][0] = multiply_add(word, low, sums[r][0]);
                 sums[r][1] = multiply_add(word, high, sums[r][1]);
@@ -37,31 +46,31 @@ struct Tile {
             right += right_step;
         }
     }
-    inline void add_from(const float *from, int stride) {
-        for (int r = 0; r < COUNT; r++) {
+    INLINED void add_from(const float *from, int stride) {
+        UNROLLED for (int r = 0; r < COUNT; r++) {
             sums[r][0] = add(sums[r][0], load(from + r * stride));
             sums[r][1] = add(sums[r][1], load(from + r * stride + LANES));
         }
     }
-    inline void store_to(float *to, int stride) const {
-        for (int r = 0; r < COUNT; r++) {
+    INLINED void multiply_by(const Vec (&factors)[2]) {
+        UNROLLED for (int r = 0; r < COUNT; r++) {
+            sums[r][0] = mul(sums[r][0], factors[0]);
+            sums[r][1] = mul(sums[r][1], factors[1]);
+        }
+    }
+    INLINED void store_to(float *to, int stride) const {
+        UNROLLED for (int r = 0; r < COUNT; r++) {
             store(to + r * stride, sums[r][0]);
             store(to + r * stride + LANES, sums[r][1]);
         }
     }
     // As words: WORD rows become one.
-    inline void store_words_to(float *to, int stride) const {
-        for (int r = 0; r + WORD <= COUNT; r += WORD)
-            for (int half = 0; half < 2; half++) {
-                Vec numbers[WORD];
-                for (int i = 0; i < WORD; i++) numbers[i] = sums[r + i][half];
-                store(to + r / WORD * stride + half * LANES, words_of(numbers));
-            }
-    }
-    template <typename Function>
-    inline void map(Function function) {
-        for (int r = 0; r < COUNT; r++)
-            for (Vec &half : sums[r]) half = function(half);
+    INLINED void store_words_to(float *to, int stride) const {
+        UNROLLED for (int w = 0; w < COUNT / WORD; w++) {
+            const Vec *low = sums[w * WORD], *last = sums[w * WORD + WORD - 1];
+            store(to + w * stride, words_of(low[0], last[0]));
+            store(to + w * stride + LANES, words_of(low[1], last[1]));
+        }
     }
 };
 

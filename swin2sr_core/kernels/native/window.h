@@ -74,6 +74,15 @@ inline void scatter(const SwinBlock &b, float *x, const int32_t *index, void *ta
         }
 }
 
+// Have the rows of a window brought near, of which maps keep none in the caches.
+inline void bring_near(const SwinBlock &b, const void *map, const int32_t *index) {
+    const int64_t row = int64_t{b.channels} * NUMBER_BYTES;
+    for (int token = 0; token < b.tokens; token++) {
+        const char *from = static_cast<const char *>(map) + index[token] * row;
+        for (int64_t at = 0; at < row; at += 64) prefetch(from + at);
+    }
+}
+
 // q, k and v of one head, [3 * width][WIDE].
 inline void project_head(const SwinBlock &b, int number, const float *x, float *head) {
     const int rows = 3 * b.width, packed = (rows + ROWS - 1) / ROWS * ROWS;
@@ -87,20 +96,23 @@ inline void project_head(const SwinBlock &b, int number, const float *x, float *
 
 // Every token's part of q or k to the length `scale`; floats become words, in the same place.
 inline void normalise(const SwinBlock &b, float *rows, float scale) {
-    for (int token = 0; token < panels_of(b) * PANEL; token += LANES) {
+    for (int token = 0; token < panels_of(b) * PANEL; token += PANEL) {
         float *at = rows + token;
-        Vec squares[2] = {zero(), zero()};  // of even and odd rows, as sums take their time
-        for (int i = 0; i < b.width; i++) {
-            const Vec a = load(at + i * WIDE);
-            squares[i % 2] = fma(a, a, squares[i % 2]);
-        }
-        const Vec length = largest(root(add(squares[0], squares[1])), all(COSINE_EPS));
-        const Vec factor = div(all(scale), length);
-        for (int i = 0; i < b.width; i += WORD) {
-            Vec numbers[WORD];
-            for (int n = 0; n < WORD; n++) numbers[n] = mul(load(at + (i + n) * WIDE), factor);
-            store(at + i / WORD * WIDE, words_of(numbers));
-        }
+        Vec squares[2] = {zero(), zero()}, factors[2];
+        for (int i = 0; i < b.width; i++)
+            UNROLLED for (int half = 0; half < 2; half++) {
+                const Vec a = load(at + i * WIDE + half * LANES);
+                squares[half] = fma(a, a, squares[half]);
+            }
+        UNROLLED for (int half = 0; half < 2; half++)
+            factors[half] = div(all(scale), largest(root(squares[half]), all(COSINE_EPS)));
+        for (int i = 0; i < b.width; i += WORD)
+            UNROLLED for (int half = 0; half < 2; half++) {
+                const float *first = at + i * WIDE + half * LANES;
+                const Vec last = load(first + (WORD - 1) * WIDE);
+                store(at + i / WORD * WIDE + half * LANES,
+                      words_of(mul(load(first), factors[half]), mul(last, factors[half])));
+            }
     }
 }
 
@@ -133,7 +145,7 @@ inline void softmax(const SwinBlock &b, float *scores, Vec (&inverse)[2]) {
                 weights[n] = key + n < b.tokens
                     ? softmax_power(sub(load(column + (key + n) * PANEL), most))
                     : zero();
-            const Vec pair = words_of(weights);
+            const Vec pair = words_of(weights[0], weights[WORD - 1]);
             store(column + key / WORD * PANEL, pair);
             sum = multiply_add(pair, ones(), sum);
         }
@@ -149,8 +161,7 @@ inline void attended(const SwinBlock &b, const float *v, const float *scores, co
         with_tile(tile_rows(row, b.width), [&](auto &tile) {
             tile.begin_empty();
             tile.template multiply<V_WIDE>(v + row * V_WIDE, 1, scores, PANEL, words(b.tokens));
-            for (auto &sums : tile.sums)
-                for (int half = 0; half < 2; half++) sums[half] = mul(sums[half], inverse[half]);
+            tile.multiply_by(inverse);
             tile.store_words_to(context + row / WORD * PANEL, PANEL);
         });
 }
@@ -174,31 +185,46 @@ inline void attention(const SwinBlock &b, const Memory &m) {
     }
 }
 
-// x += the layer norm of y, over channels.
-inline void add_norm(const SwinBlock &b, float *y, const float *weight, const float *bias, float eps,
-                     float *x) {
-    const int rows = words(b.channels);
-    const Vec share = all(1.0f / static_cast<float>(b.channels));
-    for (int token = 0; token < panels_of(b) * PANEL; token += LANES) {
-        float *from = lanes_at(y, rows * WORD, token), *to = lanes_at(x, rows, token);
-        Vec sums[2] = {zero(), zero()}, squares[2] = {zero(), zero()};  // of even and odd rows
-        for (int c = 0; c < b.channels; c++) sums[c % 2] = add(sums[c % 2], load(from + c * PANEL));
-        const Vec mean = mul(add(sums[0], sums[1]), share);
-        for (int c = 0; c < b.channels; c++) {
-            const Vec a = sub(load(from + c * PANEL), mean);
-            squares[c % 2] = fma(a, a, squares[c % 2]);
-        }
-        const Vec variance = mul(add(squares[0], squares[1]), share);
-        const Vec factor = div(all(1.0f), root(add(variance, all(eps))));
-        for (int w = 0; w < rows; w++) {
-            Vec numbers[WORD];
-            numbers_of(load(to + w * PANEL), numbers);
-            for (int n = 0, c = w * WORD; n < WORD; n++, c++) {
-                const Vec normed = mul(sub(load(from + c * PANEL), mean), factor);
-                numbers[n] = add(numbers[n], fma(normed, all(weight[c]), all(bias[c])));
+// What a layer norm takes off and multiplies by, for the tokens of a panel's halves.
+struct Moments {
+    Vec mean[2], factor[2];
+
+    Moments(const SwinBlock &b, const float *panel, float eps) {
+        const Vec share = all(1.0f / static_cast<float>(b.channels));
+        Vec sums[2] = {zero(), zero()}, squares[2] = {zero(), zero()};
+        for (int c = 0; c < b.channels; c++)
+            UNROLLED for (int half = 0; half < 2; half++)
+                sums[half] = add(sums[half], load(panel + c * PANEL + half * LANES));
+        UNROLLED for (int half = 0; half < 2; half++) mean[half] = mul(sums[half], share);
+        for (int c = 0; c < b.channels; c++)
+            UNROLLED for (int half = 0; half < 2; half++) {
+                const Vec a = sub(load(panel + c * PANEL + half * LANES), mean[half]);
+                squares[half] = fma(a, a, squares[half]);
             }
-            store(to + w * PANEL, words_of(numbers));
-        }
+        UNROLLED for (int half = 0; half < 2; half++)
+            factor[half] = div(all(1.0f), root(fma(squares[half], share, all(eps))));
+    }
+};
+
+// x += the layer norm of y, over channels.
+inline void add_norm(const SwinBlock &b, const float *y, const float *weight, const float *bias,
+                     float eps, float *x) {
+    const int rows = words(b.channels);
+    for (int p = 0; p < panels_of(b); p++, y += rows * WORD * PANEL, x += rows * PANEL) {
+        const Moments m(b, y, eps);
+        for (int w = 0; w < rows; w++)
+            UNROLLED for (int half = 0; half < 2; half++) {
+                float *to = x + w * PANEL + half * LANES;
+                Vec numbers[WORD];
+                numbers_of(load(to), numbers);
+                UNROLLED for (int n = 0; n < WORD; n++) {
+                    const int c = w * WORD + n;
+                    const Vec off = sub(load(y + c * PANEL + half * LANES), m.mean[half]);
+                    const Vec normed = fma(mul(off, m.factor[half]), all(weight[c]), all(bias[c]));
+                    numbers[n] = add(numbers[n], normed);
+                }
+                store(to, words_of(numbers[0], numbers[WORD - 1]));
+            }
     }
 }
 
@@ -209,15 +235,25 @@ inline void linear(const SwinBlock &b, const Layer &layer, const float *in, floa
     });
 }
 
+// GELU of rows of a panel, from floats to words. Apart from the product, whose registers it would take.
+inline void activate(const float *rows, int count, float *to) {
+    for (int at = 0; at < count / WORD * PANEL; at += LANES) {
+        const float *from = rows + at / PANEL * WORD * PANEL + at % PANEL;
+        store(to + at, words_of(activation(load(from)), activation(load(from + (WORD - 1) * PANEL))));
+    }
+}
+
 inline void linear_gelu(const SwinBlock &b, const Layer &layer, const float *in, float *hidden) {
     apply(layer, in, panels_of(b), [&](auto &tile, int panel, int row) {
-        tile.map(activation);
-        tile.store_words_to(hidden + (int64_t{panel} * layer.rows + row) / WORD * PANEL, PANEL);
+        alignas(64) float rows[ROWS * PANEL];
+        tile.store_to(rows, PANEL);
+        float *to = hidden + (int64_t{panel} * layer.rows + row) / WORD * PANEL;
+        activate(rows, tile_rows(row, layer.rows), to);
     });
 }
 
 void run_window(const SwinBlock *block, const void *source, void *target, const int32_t *index,
-                float *scratch) {
+                const int32_t *next, float *scratch) {
     const SwinBlock &b = *block;
     const Memory m(b, scratch);
     const int depth = words(b.channels), rows = depth * WORD;
@@ -226,6 +262,8 @@ void run_window(const SwinBlock *block, const void *source, void *target, const 
     linear(b, {b.proj, b.proj_bias, rows, words(b.heads * b.width)}, m.context, m.y);
     add_norm(b, m.y, b.norm1_weight, b.norm1_bias, b.norm1_eps, m.x);
     linear_gelu(b, {b.fc1, b.fc1_bias, b.hidden, depth}, m.x, m.hidden);
+    bring_near(b, target, index);
+    if (next != nullptr) bring_near(b, source, next);
     linear(b, {b.fc2, b.fc2_bias, rows, words(b.hidden)}, m.hidden, m.y);
     add_norm(b, m.y, b.norm2_weight, b.norm2_bias, b.norm2_eps, m.x);
     scatter(b, m.x, index, target);

@@ -33,13 +33,13 @@ inline __m512i rounded(Vec low, Vec high) {
     return same_bits<__m512i>(_mm512_cvtne2ps_pbh(high, low));
 }
 
-// A vector of words out of a vector for each number in them, and back.
-inline Vec words_of(const Vec (&numbers)[WORD]) {
+// A vector of words out of a vector of their first and one of their last numbers, and back.
+inline Vec words_of(Vec first, Vec last) {
     const __m512i low_high = _mm512_add_epi32(
         _mm512_set1_epi32(0x00100000),
         _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
                            _mm512_set1_epi32(0x00010001)));
-    return from_bits(_mm512_permutexvar_epi16(low_high, rounded(numbers[0], numbers[1])));
+    return from_bits(_mm512_permutexvar_epi16(low_high, rounded(first, last)));
 }
 inline void numbers_of(Vec words, Vec (&numbers)[WORD]) {
     numbers[0] = from_bits(_mm512_slli_epi32(bits(words), 16));

@@ -14,8 +14,8 @@ constexpr int NUMBER_BYTES = 4;  // on the map
 inline Vec multiply_add(Vec left, Vec right, Vec sums) { return fma(left, right, sums); }
 inline Vec ones() { return all(1.0f); }
 
-// A vector of words out of a vector for each number in them, and back.
-inline Vec words_of(const Vec (&numbers)[WORD]) { return numbers[0]; }
+// A vector of words out of a vector of their first and one of their last numbers, and back.
+inline Vec words_of(Vec first, Vec) { return first; }
 inline void numbers_of(Vec words, Vec (&numbers)[WORD]) { numbers[0] = words; }
 
 // `count` numbers of the map, at most LANES words of them; zeros behind.
