@@ -26,7 +26,7 @@ LAYERS = {
     "machine": BASE | {"planning"},
     "prepared": BASE | {"network", "planning", "machine"},
     "kernels": BASE | {"network", "planning", "machine", "prepared"},
-    "models": BASE | {"network", "planning", "machine", "prepared"},
+    "models": BASE | {"network", "planning", "machine", "prepared", "kernels"},
     "pictures": BASE | {"network", "planning", "machine"},
 }
 LAYERS["engine"] = {*LAYERS, *BASE}

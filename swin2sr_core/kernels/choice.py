@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ Two orders of rounding differ by less than a fifth of that, even where logits ar
 """
 
 _CHECK_WINDOWS = 8
-_TURNS = 3
+_TURNS, _ROUNDS = 8, 3
 _SLOWER = 1.25
 """A kernel that takes this many times the reference's time is not used: less may be chance."""
 
@@ -150,14 +151,27 @@ class _Trial:
         return float((expected - found).abs().max() / expected.abs().max())
 
     def slowness(self, block: FoldedBlock) -> float:
-        """The fused kernel's time relative to the reference's, the shortest of a few in turns."""
-        seconds = {kernel: [] for kernel in (self._reference, self._fused)}
+        """The fused kernel's time relative to the reference's, the shortest of rounds in turns.
+
+        A turn has several rounds, since PyTorch's threads spin on for a while in the first of the
+        other's. There are more turns only where the computer is so busy that they are needed.
+        """
+        reference = fused = math.inf
         for _ in range(_TURNS):
-            for kernel, rounds in seconds.items():
-                started = time.perf_counter()
-                self._run(kernel, block)
-                rounds.append(time.perf_counter() - started)
-        return min(seconds[self._fused]) / min(seconds[self._reference])
+            reference = min(reference, *self._rounds(self._reference, block))
+            fused = min(fused, *self._rounds(self._fused, block))
+            if fused <= _SLOWER * reference:
+                break
+        return fused / reference
+
+    def _rounds(self, kernel: BlockKernel, block: FoldedBlock) -> list[float]:
+        """Seconds of each round."""
+        seconds = []
+        for _ in range(_ROUNDS):
+            started = time.perf_counter()
+            self._run(kernel, block)
+            seconds.append(time.perf_counter() - started)
+        return seconds
 
     def _run(self, kernel: BlockKernel, block: FoldedBlock) -> Tensor:
         target = torch.empty_like(self._map)

@@ -13,6 +13,7 @@ import logging
 import os
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -50,6 +51,7 @@ class _KernelHead(ctypes.Structure):
         ("panel", ctypes.c_int32),
         ("word", ctypes.c_int32),
         ("number_bytes", ctypes.c_int32),
+        ("scratch", ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)),
     )
 
 
@@ -70,6 +72,11 @@ class NativeKernel:
     @property
     def precision(self) -> str:
         return self.name.partition(" ")[0]
+
+    @property
+    def scratch(self) -> Callable[[object], int]:
+        """(reference to a block's arguments) -> floats of memory that a thread needs for it."""
+        return _KernelHead.from_address(self.address).scratch
 
     def run(
         self,

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..planning.workspace import KERNEL_TOKENS as TOKENS
 from ..prepared.folded import FoldedAttention, FoldedBlock
 from ..prepared.linears import Linear
 from .library import BlockArguments, NativeKernel
-
-TOKENS = 64
-"""The most that a window has in compiled kernels: 8 x 8."""
 
 
 @dataclass(frozen=True)

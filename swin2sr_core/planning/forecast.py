@@ -1,16 +1,19 @@
 """The phases of a pass, and the tensors that are live in each: what a forecast adds up.
 
-The weights and the caller's input are not included. Every function is arithmetic on a `PassPlan`;
-`maps` is how many bytes of feature maps stay on the compute device meanwhile.
+The weights and the caller's input are not included, but a kernel's own copy of weights is. Every
+function is arithmetic on a `PassPlan`; `maps` is how many bytes of feature maps stay on the compute
+device meanwhile.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from ..network.head_costs import HEAD_COSTS
 from .costs import conv_reach
 from .pass_plan import PassPlan, Terms
 from .tiles import longest_piece
-from .workspace import WorkspaceSizes
+from .workspace import WorkspaceSizes, packed_bytes, scratch_bytes
 
 ELEMENT_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 4}
 """Of the feature maps; int8 keeps everything between its products in float32."""
@@ -47,6 +50,15 @@ def host_pictures(plan: PassPlan) -> int:
     return 0 if plan.unified else total(picture_terms(plan))
 
 
+def kernel_terms(plan: PassPlan) -> Terms:
+    """What a compiled kernel keeps: weights in its own layout, and memory for its threads."""
+    if not plan.kernel_threads:
+        return ()
+    size = ELEMENT_BYTES[plan.precision]
+    scratch = plan.kernel_threads * scratch_bytes(plan.config, size)
+    return (("kernel", packed_bytes(plan.config, size) + scratch),)
+
+
 def embed_terms(plan: PassPlan, maps: int) -> Terms:
     """The embedding fills the first map: a piece as it comes, without its context, and normed."""
     config = plan.config
@@ -56,6 +68,7 @@ def embed_terms(plan: PassPlan, maps: int) -> Terms:
     image = 0 if plan.unified else piece * config.in_channels * FP32_BYTES
     return (
         *resident_terms(plan),
+        *kernel_terms(plan),
         ("feature maps", maps),
         ("embedding", plan.batch * (features + image)),
     )
@@ -69,16 +82,24 @@ def body_terms(plan: PassPlan) -> Terms:
     conv = plan.batch * _conv_piece(plan, height, width, conv_reach(plan.config))
     if plan.conv_side < width:
         conv *= 2  # a piece of a wider map is copied before it is convolved
-    sizes = WorkspaceSizes.of(plan.config, plan.band_windows, plan.precision, not plan.unified)
-    windows = min(plan.band_windows, pixels // plan.config.window**2)
-    layers = WorkspaceSizes.of(plan.config, windows, plan.precision, not plan.unified).layers
+    band, layers = _band(plan, pixels)
     return (
         *resident_terms(plan),
+        *kernel_terms(plan),
         ("feature maps", 2 * pixels * channels * size),
         ("window indices", 2 * pixels * _INDEX_BYTES),
-        ("band", sizes.kept * size),
+        ("band", band * size),
         ("layers and convolutions", max(conv * channels, layers) * size),
     )
+
+
+def _band(plan: PassPlan, pixels: int) -> tuple[int, int]:
+    """Elements of a band's buffers, and of its layers' results, over a region of so many pixels."""
+    if plan.kernel_threads:
+        return 0, 0
+    of = partial(WorkspaceSizes.of, plan.config, precision=plan.precision, on_gpu=not plan.unified)
+    windows = min(plan.band_windows, pixels // plan.config.window**2)
+    return of(windows=plan.band_windows).kept, of(windows=windows).layers
 
 
 def head_terms(plan: PassPlan, maps: int) -> Terms:
@@ -96,6 +117,7 @@ def head_terms(plan: PassPlan, maps: int) -> Terms:
     peak = max(costs.peak(config, size), config.embed_dim * max(normed, FP32_BYTES))
     return (
         *resident_terms(plan),
+        *kernel_terms(plan),
         ("feature maps", maps),
         ("head", context * (features + image + peak)),
     )

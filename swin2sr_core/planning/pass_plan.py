@@ -32,7 +32,8 @@ class PassPlan(ABC):
     that the compute device's memory is the host's (a CPU), where the output and the image count
     too. `batch` images of this size are run at once: more than one in tiles only. `other_bytes` are
     pictures that wait meanwhile. `narrow_head` tells that the head computes in bf16, though the
-    maps are in fp32 (int8 where bf16 is native).
+    maps are in fp32 (int8 where bf16 is native). `kernel_threads` is how many threads a compiled
+    kernel runs the blocks on, which then need no band's memory; 0 where PyTorch runs them.
     """
 
     config: Swin2SRConfig
@@ -46,6 +47,7 @@ class PassPlan(ABC):
     other_bytes: int = 0
     batch: int = 1
     narrow_head: bool = False
+    kernel_threads: int = 0
 
     strategy: ClassVar[str]
     exact: ClassVar[bool]

@@ -165,6 +165,7 @@ def plan_upscale(
     overlap: int | None = None,
     blend: str = "gaussian",
     native_bf16: bool = False,
+    kernel_threads: int = 0,
 ) -> Plan:
     """The fastest plan for one height x width image that fits into `budget_bytes` (None: any).
 
@@ -183,6 +184,7 @@ def plan_upscale(
         overlap=overlap,
         blend=blend,
         native_bf16=native_bf16,
+        kernel_threads=kernel_threads,
     )
     return fitted(request, budget_bytes)
 
@@ -223,7 +225,12 @@ def _fastest_passes(request: PlanRequest) -> Iterator[Whole]:
         others = final * request.batch - (final if direct else 0) + before
         first = fastest_pass(config, height, width, request.precision, request.unified)
         narrow = request.precision == "int8" and request.native_bf16
-        yield replace(first, other_bytes=others, narrow_head=narrow)
+        yield replace(
+            first,
+            other_bytes=others,
+            narrow_head=narrow,
+            kernel_threads=request.kernel_threads,
+        )
 
 
 def _no_plan(firsts: list[Whole], request: PlanRequest, budget: int) -> BudgetError:

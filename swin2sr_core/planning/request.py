@@ -19,7 +19,8 @@ class PlanRequest:
     `scale` is the whole enlargement (None: x4, or x1 for restoration networks). `tile` and
     `overlap` (LR pixels; 0 and None: chosen) are for *tiled* and are rounded to the window; `blend`
     is gaussian, cosine or linear. `batch` is how many pictures of this size are results at once.
-    `device_type` ("cpu", "cuda", ...) and `native_bf16` tell what the machine has.
+    `device_type` ("cpu", "cuda", ...) and `native_bf16` tell what the machine has;
+    `kernel_threads` how many threads a compiled kernel runs the blocks on, 0 for PyTorch.
     """
 
     config: Swin2SRConfig
@@ -34,6 +35,7 @@ class PlanRequest:
     batch: int = 1
     device_type: str = "cpu"
     native_bf16: bool = False
+    kernel_threads: int = 0
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:

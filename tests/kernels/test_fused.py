@@ -68,7 +68,7 @@ def exactly(network, number, x):
 
 
 def assert_right(native, network, number, x, limit=1e-5):
-    """In fp32 the reference's numbers; in bf16, where orders of rounding differ, as near to truth."""
+    """In fp32 the reference's numbers; in bf16, where rounding differs, as near to the truth."""
     folded = in_type_of(native, network)
     x = x.to(folded.dtype)
     reference = ReferenceKernel(folded.config, 4, folded.dtype, CPU)
