@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from ..errors import InputError
+from ..machine import cpu
 from ..network.config import Swin2SRConfig
 from ..planning.workspace import KERNEL_TOKENS
 from . import library
@@ -39,6 +40,8 @@ def setting() -> str:
 
 def candidate(device_type: str, precision: str) -> Candidate:
     """What is tried first for a network in that precision; its check may still say no."""
+    if precision == "int8" and cpu.has_native_bf16():
+        precision = "bf16"  # see `prepared.precision.prepare`
     if setting() == REFERENCE:
         return Candidate(None, f"{VARIABLE}={REFERENCE}")
     if device_type != "cpu":

@@ -31,8 +31,8 @@ class PassPlan(ABC):
     once; convolutions and the head work on squares of `conv_side` and `head_side`. `unified` tells
     that the compute device's memory is the host's (a CPU), where the output and the image count
     too. `batch` images of this size are run at once: more than one in tiles only. `other_bytes` are
-    pictures that wait meanwhile. `narrow_head` tells that the head computes in bf16, though the
-    maps are in fp32 (int8 where bf16 is native). `kernel_threads` is how many threads a compiled
+    pictures that wait meanwhile. `narrow_head` tells that the head computes in bf16 whatever type
+    the maps have (int8 where bf16 is native). `kernel_threads` is how many threads a compiled
     kernel runs the blocks on, which then need no band's memory; 0 where PyTorch runs them.
     """
 
@@ -52,6 +52,11 @@ class PassPlan(ABC):
     strategy: ClassVar[str]
     exact: ClassVar[bool]
     """Whether the result is the whole network's on the whole image, to float rounding."""
+
+    @property
+    def computed_in(self) -> str:
+        """The precision of the maps: int8 is bf16 on CPUs that have it (`prepared.precision`)."""
+        return "bf16" if self.narrow_head and self.unified else self.precision
 
     # -- geometry --------------------------------------------------------------------------------
 

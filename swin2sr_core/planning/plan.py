@@ -223,10 +223,12 @@ def _fastest_passes(request: PlanRequest) -> Iterator[Whole]:
         direct = index == request.passes - 1 and made == output
         before = height * width * pixel_bytes if index else 0
         others = final * request.batch - (final if direct else 0) + before
-        first = fastest_pass(config, height, width, request.precision, request.unified)
         narrow = request.precision == "int8" and request.native_bf16
+        computed_in = "bf16" if narrow and request.unified else request.precision
+        first = fastest_pass(config, height, width, computed_in, request.unified)
         yield replace(
             first,
+            precision=request.precision,
             other_bytes=others,
             narrow_head=narrow,
             kernel_threads=request.kernel_threads,

@@ -11,7 +11,9 @@ import swin2sr_core as s2
 from swin2sr_core.errors import InputError
 from swin2sr_core.kernels import choice, library, setting
 from swin2sr_core.kernels.choice import chosen
+from swin2sr_core.prepared import precision as precision_module
 from swin2sr_core.prepared.precision import prepare
+from swin2sr_core.prepared.quantization import dequantize_rows, quantize_rows
 from swin2sr_headless.cli.main import main
 
 CPU = torch.device("cpu")
@@ -71,10 +73,27 @@ def test_every_strategy_gives_the_references_picture(
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_other_precisions_are_left_to_the_reference(
-    automatic, make_config, make_network, precision
+    automatic, make_config, make_network, monkeypatch, precision
 ):
+    monkeypatch.setattr(precision_module, "has_native_bf16", lambda device: False)
     made = chosen(prepare(make_network(make_config()), precision, CPU))
     assert made.name == "reference" and made.reason and not made.fault
+
+
+def test_int8_is_a_file_format_where_bf16_is_native(
+    automatic, make_config, make_network, monkeypatch
+):
+    """It computes in bf16 then, so by the same kernel, with the weights of the int8 file."""
+    network = make_network(make_config())
+    monkeypatch.setattr(precision_module, "has_native_bf16", lambda device: True)
+    made = prepare(network, "int8", CPU)
+    assert made.dtype == torch.bfloat16
+    weight = made.stages[0].blocks[1].fc1.weight
+    original = network.layers[0].residual_group.blocks[1].mlp.fc1.weight
+    assert not torch.equal(weight, original.bfloat16())
+    assert torch.equal(weight, dequantize_rows(*quantize_rows(original)).bfloat16())
+    named = automatic.name if automatic.precision == "bf16" else "reference"
+    assert chosen(made).name == named
 
 
 def wrong(self, block, kind, source, target, band):
