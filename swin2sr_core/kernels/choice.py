@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
@@ -22,10 +23,11 @@ from .setting import candidate, setting
 
 log = logging.getLogger(__name__)
 
-TOLERANCES = {"fp32": 1e-4, "bf16": 3e-2}
-"""By precision: how far a fused kernel may be from the reference, of the largest number there is.
+TOLERANCE = 1e-4
+"""How far a fused kernel may be from the reference in fp32, of the largest number there is.
 
-Two orders of rounding differ by less than a fifth of that, even where logits are the hottest.
+Two orders of rounding differ by less than a fifth of that, even where logits are the hottest. In
+bf16 twice what the reference is off by comes on top: how much that is depends on the weights.
 """
 
 _CHECK_WINDOWS = 8
@@ -111,8 +113,8 @@ def _fault(network: FoldedNetwork, native: NativeKernel) -> str:
     try:
         blocks = _representatives(network)
         for block in blocks:
-            error = trial.error(block)
-            if not error <= TOLERANCES[native.precision]:  # NaN is no smaller
+            error, allowed = trial.error(block)
+            if not error <= allowed:  # NaN is no smaller
                 return f"is wrong on this computer, by {error:.2g} of the largest number"
         slower = trial.slowness(blocks[0])
         if slower > _SLOWER:
@@ -143,12 +145,18 @@ class _Trial:
         self._band = torch.arange(rows, dtype=torch.int32).view(_CHECK_WINDOWS, tokens)
         self._map = torch.randn(rows, channels, generator=generator).to(network.dtype)
         self._reference = _reference(network, "").make(_CHECK_WINDOWS)
+        wide = torch.float32
+        self._exact = ReferenceKernel(network.config, _CHECK_WINDOWS, wide, network.device)
         self._fused = FusedKernel(native)
 
-    def error(self, block: FoldedBlock) -> float:
-        """The largest difference, relative to the largest number."""
-        expected, found = (self._run(each, block) for each in (self._reference, self._fused))
-        return float((expected - found).abs().max() / expected.abs().max())
+    def error(self, block: FoldedBlock) -> tuple[float, float]:
+        """The largest difference from fp32, relative to the largest number; and what is allowed."""
+        exact = self._run(self._exact, copy.deepcopy(block).float())
+
+        def off(kernel: BlockKernel) -> float:
+            return float((self._run(kernel, block) - exact).abs().max() / exact.abs().max())
+
+        return off(self._fused), 2 * off(self._reference) + TOLERANCE
 
     def slowness(self, block: FoldedBlock) -> float:
         """The fused kernel's time relative to the reference's, the shortest of rounds in turns.
@@ -174,7 +182,8 @@ class _Trial:
         return seconds
 
     def _run(self, kernel: BlockKernel, block: FoldedBlock) -> Tensor:
-        target = torch.empty_like(self._map)
+        source = self._map.to(block.norm1.weight.dtype)
+        target = torch.empty_like(source)
         kind = len(block.attention.bias) - 1  # the one with most masks
-        kernel.run(block, kind, self._map, target, self._band)
+        kernel.run(block, kind, source, target, self._band)
         return target.float()
