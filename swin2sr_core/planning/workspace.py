@@ -80,4 +80,6 @@ def scratch_bytes(config: Swin2SRConfig, element_bytes: int) -> int:
     dim, hidden = config.embed_dim, config.mlp_dim
     width = max(dim // heads for heads in config.num_heads)
     floats = dim + 3 * width + KERNEL_TOKENS // 2  # y, a head, and its scores
-    return KERNEL_TOKENS * (floats * _FLOAT_BYTES + (2 * dim + hidden) * element_bytes)
+    stream = dim if element_bytes < _FLOAT_BYTES else 0
+    words = (2 * dim + hidden) * element_bytes
+    return KERNEL_TOKENS * ((floats + stream) * _FLOAT_BYTES + words)

@@ -10,13 +10,15 @@ constexpr float COSINE_EPS = 1e-12f;
 
 inline int words(int numbers) { return (numbers + WORD - 1) / WORD; }
 
-// The parts of a thread's memory. All but `y` become words.
+// The parts of a thread's memory. All but `y` and `stream` become words; `stream` is x in floats, so
+// that between the halves of a block nothing is rounded.
 struct Memory {
-    float *x, *y, *context, *hidden, *head, *scores;
+    float *x, *stream, *y, *context, *hidden, *head, *scores;
 
     Memory(const SwinBlock &b, float *start) {
         x = start;
-        y = x + int64_t{words(b.channels)} * WIDE;
+        stream = WORD == 1 ? x : x + int64_t{words(b.channels)} * WIDE;
+        y = stream + int64_t{words(b.channels) * WORD} * WIDE;
         context = y + int64_t{words(b.channels) * WORD} * WIDE;
         hidden = context + int64_t{words(b.heads * b.width)} * WIDE;
         head = hidden + int64_t{words(b.hidden)} * WIDE;
@@ -55,6 +57,17 @@ inline void gather(const SwinBlock &b, const void *source, const int32_t *index,
             float *to = lanes_at(x, rows, token) + w * PANEL;
             for (int i = 0; i < words(count); i++) store(to + i * PANEL, square[i]);
         }
+}
+
+// Words of x as floats, to `stream`.
+inline void widen(const SwinBlock &b, const float *x, float *stream) {
+    if (WORD == 1) return;  // it is x
+    for (int at = 0; at < panels_of(b) * words(b.channels) * PANEL; at += LANES) {
+        Vec numbers[WORD];
+        numbers_of(load(x + at), numbers);
+        for (int n = 0; n < WORD; n++)
+            store(stream + (at / PANEL * WORD + n) * PANEL + at % PANEL, numbers[n]);
+    }
 }
 
 // The inverse of `gather`.
@@ -206,24 +219,22 @@ struct Moments {
     }
 };
 
-// x += the layer norm of y, over channels.
+// stream += the layer norm of y, over channels; and x, which is the stream in words.
 inline void add_norm(const SwinBlock &b, const float *y, const float *weight, const float *bias,
-                     float eps, float *x) {
-    const int rows = words(b.channels);
-    for (int p = 0; p < panels_of(b); p++, y += rows * WORD * PANEL, x += rows * PANEL) {
+                     float eps, float *stream, float *x) {
+    const int rows = words(b.channels), panel_size = rows * WORD * PANEL;
+    for (int p = 0; p < panels_of(b); p++, y += panel_size, stream += panel_size, x += rows * PANEL) {
         const Moments m(b, y, eps);
         for (int w = 0; w < rows; w++)
             UNROLLED for (int half = 0; half < 2; half++) {
-                float *to = x + w * PANEL + half * LANES;
                 Vec numbers[WORD];
-                numbers_of(load(to), numbers);
                 UNROLLED for (int n = 0; n < WORD; n++) {
-                    const int c = w * WORD + n;
-                    const Vec off = sub(load(y + c * PANEL + half * LANES), m.mean[half]);
-                    const Vec normed = fma(mul(off, m.factor[half]), all(weight[c]), all(bias[c]));
-                    numbers[n] = add(numbers[n], normed);
+                    const int c = w * WORD + n, at = c * PANEL + half * LANES;
+                    const Vec normed = mul(sub(load(y + at), m.mean[half]), m.factor[half]);
+                    numbers[n] = add(load(stream + at), fma(normed, all(weight[c]), all(bias[c])));
+                    if (WORD > 1) store(stream + at, numbers[n]);
                 }
-                store(to, words_of(numbers[0], numbers[WORD - 1]));
+                store(x + w * PANEL + half * LANES, words_of(numbers[0], numbers[WORD - 1]));
             }
     }
 }
@@ -258,14 +269,15 @@ void run_window(const SwinBlock *block, const void *source, void *target, const 
     const Memory m(b, scratch);
     const int depth = words(b.channels), rows = depth * WORD;
     gather(b, source, index, m.x);
+    widen(b, m.x, m.stream);
     attention(b, m);
     linear(b, {b.proj, b.proj_bias, rows, words(b.heads * b.width)}, m.context, m.y);
-    add_norm(b, m.y, b.norm1_weight, b.norm1_bias, b.norm1_eps, m.x);
+    add_norm(b, m.y, b.norm1_weight, b.norm1_bias, b.norm1_eps, m.stream, m.x);
     linear_gelu(b, {b.fc1, b.fc1_bias, b.hidden, depth}, m.x, m.hidden);
     bring_near(b, target, index);
     if (next != nullptr) bring_near(b, source, next);
     linear(b, {b.fc2, b.fc2_bias, rows, words(b.hidden)}, m.hidden, m.y);
-    add_norm(b, m.y, b.norm2_weight, b.norm2_bias, b.norm2_eps, m.x);
+    add_norm(b, m.y, b.norm2_weight, b.norm2_bias, b.norm2_eps, m.stream, m.x);
     scatter(b, m.x, index, target);
 }
 
