@@ -20,6 +20,7 @@ from dataclasses import replace
 
 import torch
 
+from swin2sr_core.engine.canvas import WholeCanvas
 from swin2sr_core.engine.passes import Pass
 from swin2sr_core.engine.tiling import TiledPass
 from swin2sr_core.machine.meter import PeakMeter
@@ -81,7 +82,7 @@ def staged_on_a_device(mib: int, sizes: list[int], config: Swin2SRConfig) -> Non
         image = torch.rand(1, 3, size, size)
         with PeakMeter() as meter:
             output = torch.empty(1, 3, size * scale, size * scale)
-            Pass(model.network, image, output, lambda work: None).run(step)
+            Pass(model.network, image, WholeCanvas(output), lambda work: None).run(step)
         print(
             f"{size:>5} px, {step.pieces}: {meter.peak / 2**20:8.1f} MiB in all, "
             f"{step.host_bytes / 2**20:8.1f} on the host, so "

@@ -6,30 +6,32 @@ brought to its size, sharpened, and given better faces, as a `PicturePlan` says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from .engine.upscale import OnFallback, OnPiece, Report, room_on, upscale
+from .engine.upscale import OnFallback, OnPiece, Report, room_on, upscale, upscale_rows
 from .faces.step import FaceStep
 from .models.model import Model
 from .pictures import seamless
 from .pictures.alpha import upscale_frame
-from .pictures.frame import Frame
+from .pictures.frame import Frame, Strips
 from .pictures.input_gate import gated
-from .pictures.sharpen import sharpen
+from .pictures.sharpen import sharpen, sharpened_rows
 from .planning.budget import Room
 from .planning.picture_plan import (
     WRAP_CONTEXT,
     PicturePlan,
     PictureSettings,
+    can_stream,
     plan_picture,
     results_at_once,
 )
 from .progress import Progress, ShouldStop
 
+_Key = tuple[int, int, int, bool]
 _STEPS = 1000
 """Of a frame's progress, in which colours and alpha share."""
 
@@ -100,18 +102,24 @@ class PictureJob:
     room: Callable[[], Room] | None = None
     slower: float = 1.0
     faces: FaceStep | None = None
-    _plans: dict[tuple[int, int, int], PicturePlan] = field(default_factory=dict)
+    _plans: dict[_Key, PicturePlan] = field(default_factory=dict)
 
-    def plan_for(self, height: int, width: int, channels: int) -> PicturePlan:
-        """The plan for frames of this size; see `plan_picture` for the channels and the errors."""
-        key = self._key(height, width, channels)
+    def plan_for(
+        self, height: int, width: int, channels: int, *, streamed: bool = False
+    ) -> PicturePlan:
+        """The plan for frames of this size; see `plan_picture` for the channels and the errors.
+
+        streamed: whether it is for `strips`; else it is for `run`.
+        """
+        key = self._key(height, width, channels, streamed)
         if key not in self._plans:
+            settings = self.settings if streamed else replace(self.settings, streamed=None)
             room = room_on(self.model.device) if self.room is None else self.room()
             self._plans[key] = plan_picture(
                 self.model.prospect,
                 height,
                 width,
-                self.settings,
+                settings,
                 room,
                 channels=channels,
                 slower=self.slower,
@@ -129,9 +137,27 @@ class PictureJob:
         """
         width, height = frame.size
         plan = self.plan_for(height, width, frame.channels)
-        report.plan = report.plan or plan
-        report.notices += [text for text in plan.notices if text not in report.notices]
+        _tell_plan(report, plan)
         return _FrameRun(self, plan, report, callbacks or Callbacks()).result(frame)
+
+    def strips(
+        self, frame: Frame, report: PictureReport, callbacks: Callbacks | None = None
+    ) -> Strips | None:
+        """The frame upscaled as by `run`, but row by row as it is taken; None where it cannot be.
+
+        That is with faces, with alpha, with edges that wrap, and where `settings.streamed` is None:
+        plans without it have room for the whole result. `report` is told once all rows are taken.
+        """
+        settings, config = self.settings, self.model.config
+        wanted = settings.streamed is not None and can_stream(config, frame.channels, settings)
+        if not wanted or self.faces is not None:
+            return None
+        width, height = frame.size
+        plan = self.plan_for(height, width, frame.channels, streamed=True)
+        _tell_plan(report, plan)
+        frame = gated(frame, settings.max_input_side)
+        bands = _FrameRun(self, plan, report, callbacks or Callbacks()).bands(frame)
+        return Strips((plan.width, plan.height), frame.channels, bands)
 
     def step_down(self, planned: PicturePlan, now: PicturePlan) -> None:
         """`planned` did not fit into memory and has become `now`: the next frames start there."""
@@ -139,8 +165,13 @@ class PictureJob:
             if plan == planned:
                 self._plans[key] = now
 
-    def _key(self, height: int, width: int, channels: int) -> tuple[int, int, int]:
-        return height, width, results_at_once(self.model.config, channels)
+    def _key(self, height: int, width: int, channels: int, streamed: bool = False) -> _Key:
+        return height, width, results_at_once(self.model.config, channels), streamed
+
+
+def _tell_plan(report: PictureReport, plan: PicturePlan) -> None:
+    report.plan = report.plan or plan
+    report.notices += [text for text in plan.notices if text not in report.notices]
 
 
 @dataclass
@@ -194,11 +225,31 @@ class _FrameRun:
             on_fallback=callbacks.on_fallback,
         )
         self._calls += 1
-        self.report.reports.append(result.report)
-        now = self.plan.after(result.report.next_plan)
+        self._note(result.report)
+        return result.image
+
+    def bands(self, frame: Frame) -> Iterator[Frame]:
+        """Colours or grey alone, without anything that needs all of them."""
+        grey = frame.color.shape[1] == 1
+        callbacks = self.callbacks
+        rows = upscale_rows(
+            self.job.model,
+            frame.color.expand(-1, 3, -1, -1),
+            self.plan.plan,
+            progress=lambda done, total: self._advance(done / total),
+            should_stop=callbacks.should_stop,
+            on_fallback=callbacks.on_fallback,
+        )
+        one = (band.mean(dim=1, keepdim=True) for band in rows.bands) if grey else rows.bands
+        yield from map(Frame, sharpened_rows(one, self.job.settings.sharpen))
+        assert rows.report is not None
+        self._note(rows.report)
+
+    def _note(self, report: Report) -> None:
+        self.report.reports.append(report)
+        now = self.plan.after(report.next_plan)
         self.job.step_down(self.plan, now)
         self.plan = now
-        return result.image
 
     def _advance(self, done: float) -> None:
         if self.callbacks.progress is not None:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,6 +74,17 @@ TINY_HEADS = {
     "restore-color": replace(TINY, head="none", scale=1, window=7, img_range=255.0),
     "restore-gray": replace(TINY, head="none", scale=1, window=7, img_range=255.0, in_channels=1),
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_folder(tmp_path_factory):
+    """Temporary files go there, also those of processes that tests kill, and nothing is left."""
+    folder = str(tmp_path_factory.mktemp("system"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", folder)
+        for name in ("TMPDIR", "TEMP", "TMP"):
+            patch.setenv(name, folder)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,17 +16,19 @@ PACKAGES = ("swin2sr_core", "swin2sr_headless", "nodes", "training")
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 CORE_FILES = [path for path in FILES if path.is_relative_to(CORE)]
 
-BASE = {"errors", "units", "progress"}
+BASE = {"errors", "units", "progress", "temporary"}
 LAYERS = {
     "errors": set(),
+    "temporary": set(),
     "units": set(),
     "progress": {"errors"},
     "network": BASE,
     "planning": BASE | {"network"},
     "machine": BASE | {"planning"},
+    "transport": BASE,
     "prepared": BASE | {"network", "planning", "machine"},
     "kernels": BASE | {"network", "planning", "machine", "prepared"},
-    "models": BASE | {"network", "planning", "machine", "prepared", "kernels"},
+    "models": BASE | {"network", "planning", "machine", "prepared", "kernels", "transport"},
     "pictures": BASE | {"network", "planning", "machine"},
 }
 LAYERS["engine"] = {*LAYERS, *BASE}

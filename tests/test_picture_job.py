@@ -220,3 +220,13 @@ def test_a_plan_for_a_graphics_card_asks_no_card(monkeypatch):
 def test_impossible_settings_are_refused(model, wrong, sentence):
     with pytest.raises(InputError, match=sentence):
         run(model, picture(8, 8, 3), **wrong)
+
+
+def test_alpha_is_not_shown_while_it_is_computed(model):
+    """Pieces are of the colours: as many with alpha as without."""
+    shown = {}
+    for channels in (3, 4):
+        pieces = []
+        run(model, picture(24, 24, channels), callbacks=Callbacks(on_piece=pieces.append))
+        shown[channels] = [(piece.pass_number, piece.box) for piece in pieces]
+    assert shown[3] == shown[4] != []

@@ -26,6 +26,7 @@ from ..planning.strategies import Staged, Tiled, Whole
 from ..planning.tiles import Tiling
 from ..prepared.folded import FoldedNetwork
 from ..units import format_bytes
+from .canvas import Canvas
 from .passes import Finished, Pass
 from .tiling import TiledPass
 from .watch import MemoryWatch, OverBudget
@@ -69,7 +70,7 @@ class Ladder:
         network: FoldedNetwork,
         plan: PassPlan,
         image: Tensor,
-        output: Tensor,
+        output: Canvas,
         finished: Finished | None = None,
     ) -> None:
         """One pass over 1 x C x H x W, by `plan` or by what has replaced it.

@@ -32,6 +32,7 @@ from ..planning.pass_plan import PassPlan
 from ..planning.strategies import Staged
 from ..planning.tiles import Box, split
 from ..prepared.folded import FoldedNetwork, FoldedStage
+from .canvas import Canvas
 
 WindowGroups = dict[bool, list[tuple[int, Tensor]]]
 """For plain and for shifted blocks: (kind of mask, index of windows x tokens) pairs."""
@@ -48,7 +49,7 @@ HOST = torch.device("cpu")
 class Pass:
     """One application of the network to B x C x H x W in 0..1, which is left as it is.
 
-    Fills `output` (B x C x scale*H x scale*W, float32, any device), roughly in 0..1. Feature maps
+    Fills `output` (B x C x scale*H x scale*W, any device), roughly in 0..1. Feature maps
     are B x H x W x C here. What is kept from one call of `run` to the next, should an error end
     the first: the map that enters the next stage, and the boxes of a phase that are still to do.
     """
@@ -57,7 +58,7 @@ class Pass:
         self,
         network: FoldedNetwork,
         image: Tensor,
-        output: Tensor,
+        output: Canvas,
         advance: Advance,
         finished: Finished | None = None,
     ) -> None:
@@ -94,13 +95,19 @@ class Pass:
             self._stage += 1
         work.release()
         _cut(self._head, plan.head_side)
-        while self._head:
+        scale = self.config.scale
+        while True:
+            # pieces lie in rows, and those that were cut again within them
+            top = min((box.y0 for box in self._head), default=self._source.shape[-2])
+            self.output.finish(top * scale)
+            if not self._head:
+                return
             box = self._head[0]
             work.head_piece(self._features, box, self.output)
             del self._head[0]
             self.advance(plan.batch * head_work(self.config) * box.area)
             if self.finished is not None:
-                self.finished(box.scaled(self.config.scale))
+                self.finished(box.scaled(scale))
 
     def remaining(self, plan: PassPlan) -> int:
         """About the work that is left if `plan` does the rest."""
@@ -238,7 +245,7 @@ class _Work:
             x[:, box.rows, box.columns] = self.network.embed_norm(piece).to(device)
         return x
 
-    def head_piece(self, features: Tensor, box: Box, output: Tensor) -> None:
+    def head_piece(self, features: Tensor, box: Box, output: Canvas) -> None:
         """Reconstruct the output pixels that belong to `box` and write them into `output`."""
         network, config = self.network, self.config
         head = HEADS[config.head]
@@ -253,7 +260,7 @@ class _Work:
         out = out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
         if not math.isfinite(out.sum()):  # one NaN or infinity among the values makes it one
             raise NonFiniteError("the network gives NaN or infinite values for this picture")
-        output[..., target.rows, target.columns] = out.to(output.device)
+        output.put(target, out.to(output.device))
 
     # -- pieces --------------------------------------------------------------------------------
 

@@ -13,11 +13,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..network.padding import reflect_pad
+from ..network.padding import reflected_part
 from ..planning.pass_plan import PassPlan
 from ..planning.strategies import Tiled, Whole
 from ..planning.tiles import Box, TileAxis
 from ..prepared.folded import FoldedNetwork
+from .canvas import Canvas, WholeCanvas
 from .passes import Advance, Finished, Pass
 
 _EDGE_WEIGHT = 0.2
@@ -34,7 +35,7 @@ class TiledPass:
         self,
         network: FoldedNetwork,
         image: Tensor,
-        output: Tensor,
+        output: Canvas,
         advance: Advance,
         finished: Finished | None = None,
     ) -> None:
@@ -48,22 +49,26 @@ class TiledPass:
         """Do all that is left to do as `plan`, a *tiled* one, says."""
         assert isinstance(plan, Tiled)
         if self._tiles != plan.tiles:
-            self.output.zero_()
+            self.output.clear()
             self._tiles, self._missing = plan.tiles, plan.tiles
         scale, device = plan.config.scale, self.network.device
-        padded = reflect_pad(self.image.float(), plan.config.window)
         down, across = (
             blend_weights(axis, plan.overlap, scale, plan.blend).to(device)
             for axis in (plan.tile_rows, plan.tile_columns)
         )
         tile_plan = plan.tile_plan
-        while self._missing:
+        while True:
+            top = self._missing[0].y0 * scale if self._missing else self.output.shape[2]
+            self.output.finish(top)
+            if not self._missing:
+                return
             boxes = self._missing[: tile_plan.batch]
-            pictures = self._run_tiles(tile_plan, boxes, padded)
-            for box, picture in zip(boxes, pictures, strict=True):
-                picture *= down[plan.tile_rows.starts.index(box.y0)][:, None]
-                picture *= across[plan.tile_columns.starts.index(box.x0)]
+            pictures = self._run_tiles(tile_plan, boxes)
+            for box, weighted in zip(boxes, pictures, strict=True):
+                weighted *= down[plan.tile_rows.starts.index(box.y0)][:, None]
+                weighted *= across[plan.tile_columns.starts.index(box.x0)]
             self._add(boxes, pictures)
+            weighted = pictures = None  # or they would be there while the next ones are made
 
     def remaining(self, plan: PassPlan) -> int:
         """The work that is left if `plan` does the rest."""
@@ -71,24 +76,28 @@ class TiledPass:
         left = len(self._missing) if self._tiles == plan.tiles else len(plan.tiles)
         return plan.work // len(plan.tiles) * left
 
-    def _run_tiles(self, plan: Whole, boxes: list[Box], padded: Tensor) -> Tensor:
+    def _run_tiles(self, plan: Whole, boxes: list[Box]) -> Tensor:
         """tiles x C x h x w: the network on each tile, as if it were an image of its own."""
         channels, scale = self.output.shape[1], plan.config.scale
         shape = (len(boxes), channels, plan.height * scale, plan.width * scale)
         pictures = torch.empty(shape, device=self.network.device)
-        tiles = torch.cat([padded[..., box.rows, box.columns] for box in boxes])
-        Pass(self.network, tiles, pictures, self.advance).run(replace(plan, batch=len(boxes)))
+        window = plan.config.window
+        parts = [reflected_part(self.image, box.rows, box.columns, window) for box in boxes]
+        tiles = torch.cat(parts).float()
+        Pass(self.network, tiles, WholeCanvas(pictures), self.advance).run(
+            replace(plan, batch=len(boxes))
+        )
         return pictures
 
     def _add(self, boxes: list[Box], pictures: Tensor) -> None:
         """Add the weighted tiles to the output, and cross them off. Nothing here takes memory."""
         scale = self.network.config.scale
-        bounds = Box(0, 0, self.output.shape[-2], self.output.shape[-1])
+        bounds = Box(0, 0, self.output.shape[2], self.output.shape[3])
         pictures = pictures.to(self.output.device)
         for box, picture in zip(boxes, pictures, strict=True):
             target = box.scaled(scale).clipped(bounds)
             kept = picture[..., : target.height, : target.width]
-            self.output[0, :, target.rows, target.columns] += kept
+            self.output.add(target, kept[None])
             self._missing = self._missing[1:]
             if self.finished is not None:
                 self.finished(target)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import statistics
 import threading
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..network.config import Swin2SRConfig
+from ..temporary import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -127,9 +127,8 @@ class Timings:
 
     def _store(self, runs: Runs) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({"version": 1, "runs": runs}, indent=1), encoding="utf-8")
-        temporary.replace(self.path)
+        with replacing(self.path) as file:
+            file.write(json.dumps({"version": 1, "runs": runs}, indent=1).encode())
 
 
 def _seconds(runs: list[tuple[float, float]], work: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,16 +14,17 @@ from ..kernels.choice import Choice, chosen
 from ..kernels.kernel import REFERENCE
 from ..machine.devices import free_bytes
 from ..models.model import Attempts, Model
-from ..pictures.resize import resize
+from ..pictures.resize import resize, resized_rows
 from ..planning.budget import Room, plan_within
-from ..planning.pass_plan import PassPlan
 from ..planning.plan import Plan
 from ..planning.tiles import Box
 from ..prepared.folded import FoldedNetwork
 from ..prepared.precision import notes
 from ..progress import Progress, ShouldStop, WorkCounter
+from .canvas import Canvas, RowCanvas, WholeCanvas
 from .ladder import Ladder, retrying
 from .passes import Finished
+from .pulled import pulled
 from .watch import MemoryWatch
 
 
@@ -123,22 +124,69 @@ def upscale(
     run = _Run(model, plan, watch, counter, on_piece, on_fallback)
     for index in range(batch):
         run.upscale_frame(index, image[index : index + 1], output[index : index + 1])
-    if model.device.type == "cuda":
-        torch.cuda.synchronize(model.device)
-    next_plan = replace(plan, passes=tuple(run.ladder.taken(each) for each in plan.passes))
-    report = Report(
-        model=model.name,
-        device=str(model.device),
-        precision=model.precision,
-        strategy=next_plan.strategy,
-        plan=plan,
-        seconds=time.perf_counter() - started,
-        peak_bytes=watch.peak_bytes,
-        next_plan=next_plan,
-        fallbacks=run.fallbacks,
-        kernel=run.kernel,
-    )
-    return Result(output, report)
+    return Result(output, run.report(started))
+
+
+@dataclass
+class Rows:
+    """A result that is made while it is taken: `bands` are 1 x C x rows x w float32 in 0..1.
+
+    They come from the top, in host memory, and can be taken once. `report` is there afterwards.
+    """
+
+    bands: Generator[Tensor]
+    report: Report | None = None
+
+
+def upscale_rows(
+    model: Model,
+    image: Tensor,
+    plan: Plan,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+    on_fallback: OnFallback | None = None,
+) -> Rows:
+    """As `upscale`, of one image, whose result is never there as a whole.
+
+    What `upscale` raises is raised by `bands`. After a step down to another plan in the middle,
+    the rows that have left stay as they are. The network runs in a thread of its own, so that it
+    goes on while a band is taken in.
+    """
+    rows = Rows(_ for _ in ())
+    rows.bands = _bands(rows, model, image, plan, progress, should_stop, on_fallback)
+    return rows
+
+
+def _bands(
+    rows: Rows,
+    model: Model,
+    image: Tensor,
+    plan: Plan,
+    progress: Progress | None,
+    should_stop: ShouldStop | None,
+    on_fallback: OnFallback | None,
+) -> Generator[Tensor]:
+    retrying(lambda: _check_image(image, model), image.device, "looking at the picture")
+    _check_plan(plan, model, *image.shape[-2:])
+    started = time.perf_counter()
+    watch = MemoryWatch(model.device, plan.budget_bytes)
+
+    def work(emit: Callable[[Tensor], None], is_abandoned: Callable[[], bool]) -> None:
+        def stop() -> bool:
+            return is_abandoned() or (should_stop is not None and should_stop())
+
+        counter = WorkCounter(plan.work, progress, stop)
+        run = _Run(model, plan, watch, counter, None, on_fallback)
+        run.stream_frame(image, emit)
+        rows.report = run.report(started)
+
+    made = plan.passes[-1].height * model.scale, plan.passes[-1].width * model.scale
+    size = plan.output_height, plan.output_width
+    bands = pulled(work)
+    if made == size:
+        yield from bands
+    else:
+        yield from (band.clamp(0, 1) for band in resized_rows(bands, made[0], *size))
 
 
 def make_plan(
@@ -206,6 +254,7 @@ class _Run:
         on_fallback: OnFallback | None,
     ) -> None:
         self.model, self.plan, self.counter, self.on_piece = model, plan, counter, on_piece
+        self.watch = watch
         self._fallbacks = _Fallbacks(on_fallback)
         self.kernel = REFERENCE
         self.attempts = Attempts(model, self._fallbacks.add)
@@ -222,31 +271,61 @@ class _Run:
 
     def upscale_frame(self, frame: int, image: Tensor, output: Tensor) -> None:
         """Run all passes on 1 x C x H x W and leave the result, in 0..1, in `output`."""
-        plan, device = self.plan, output.device
-        for number, step in enumerate(plan.passes, 1):
-            made = (step.height * self.model.scale, step.width * self.model.scale)
-            last = number == len(plan.passes)
-            direct = last and made == tuple(output.shape[-2:])
-            shape = (1, output.shape[1], *made)
-            target = (
-                output
-                if direct
-                else retrying(
-                    lambda shape=shape: torch.empty(shape, device=device),
-                    device,
-                    f"a picture of {made[1]}x{made[0]} between two passes",
-                )
-            )
-            with self.counter.part(step.work):
-                self._run_pass(step, image, target, self._watcher(frame, number, target))
+        for number in range(1, len(self.plan.passes) + 1):
+            last = number == len(self.plan.passes)
+            direct = last and self._made(number) == tuple(output.shape)
+            target = output if direct else self._between(number, output.device)
+            self._run_pass(number, image, WholeCanvas(target), self._watcher(frame, number, target))
             image = target.clamp_(0, 1)
             if last and not direct:
                 self._reduce(image, output)
 
+    def stream_frame(self, image: Tensor, emit: Callable[[Tensor], None]) -> None:
+        """Run all passes on 1 x C x H x W; the last one's rows go to `emit`: see `RowCanvas`."""
+        last = len(self.plan.passes)
+        for number in range(1, last):
+            target = self._between(number, image.device)
+            self._run_pass(number, image, WholeCanvas(target))
+            image = target.clamp_(0, 1)
+        self._run_pass(last, image, RowCanvas(self._made(last), emit))
+
+    def report(self, started: float) -> Report:
+        """What was done since then, by `time.perf_counter`."""
+        model, plan = self.model, self.plan
+        if model.device.type == "cuda":
+            torch.cuda.synchronize(model.device)
+        next_plan = replace(plan, passes=tuple(self.ladder.taken(each) for each in plan.passes))
+        return Report(
+            model=model.name,
+            device=str(model.device),
+            precision=model.precision,
+            strategy=next_plan.strategy,
+            plan=plan,
+            seconds=time.perf_counter() - started,
+            peak_bytes=self.watch.peak_bytes,
+            next_plan=next_plan,
+            fallbacks=self.fallbacks,
+            kernel=self.kernel,
+        )
+
+    def _made(self, number: int) -> tuple[int, int, int, int]:
+        """The shape of what pass `number`, from 1, makes of one frame."""
+        step, scale = self.plan.passes[number - 1], self.model.scale
+        return (1, self.model.config.in_channels, step.height * scale, step.width * scale)
+
+    def _between(self, number: int, device: torch.device) -> Tensor:
+        shape = self._made(number)
+        purpose = f"a picture of {shape[3]}x{shape[2]} between two passes"
+        return retrying(lambda: torch.empty(shape, device=device), device, purpose)
+
     def _run_pass(
-        self, step: PassPlan, image: Tensor, target: Tensor, finished: Finished | None
+        self, number: int, image: Tensor, target: Canvas, finished: Finished | None = None
     ) -> None:
-        """Fill `target`, in a wider type if what comes of the model's own is not finite."""
+        """Fill `target` by pass `number`, counted from 1.
+
+        In a wider type if what comes of the model's own is not finite.
+        """
+        step = self.plan.passes[number - 1]
 
         def work(network: FoldedNetwork) -> None:
             own = network is self.model.network
@@ -255,7 +334,8 @@ class _Run:
             self.ladder.run(network, plan, image, target, finished)
             self._look_at_kernel(chosen(network))
 
-        self.attempts.run(work)
+        with self.counter.part(step.work):
+            self.attempts.run(work)
 
     def _look_at_kernel(self, choice: Choice) -> None:
         self.kernel = choice.name

@@ -7,11 +7,11 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Swin2SRError
+from ..temporary import replacing, temporary_folder
 from .library import SOURCES, Library, file_name, folders
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def build(folder: Path | None = None, options: tuple[str, ...] = ()) -> Path:
             "everything works without them"
         )
     compiler = Compiler.find()
-    with tempfile.TemporaryDirectory() as name:
+    with temporary_folder() as name:
         made = _compiled(compiler, Path(name), options)
         Library.load(made)  # what can't be loaded is not put anywhere
         return _placed(made, (folder,) if folder is not None else folders())
@@ -132,9 +132,8 @@ def _placed(made: Path, places: tuple[Path, ...]) -> Path:
     for folder in places:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            partial = folder / f"{made.name}.{os.getpid()}.part"
-            shutil.copyfile(made, partial)
-            partial.replace(folder / made.name)
+            with replacing(folder / made.name) as file:
+                file.write(made.read_bytes())
         except OSError as error:
             log.info("%s takes no library: %s", folder, error)
             continue

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import InputError, Interrupted
+from ..temporary import replacing
 
 RECORD_NAME = "checksums.json"
 _BLOCK = 1 << 20
@@ -39,12 +39,8 @@ def record_sha256(path: Path, sha256: str) -> None:
     record = path.parent / RECORD_NAME
     with held(path.parent / f".{RECORD_NAME}.lock", lambda: time.sleep(0.02)):
         known = {**_read(record), path.name: sha256}
-        draft = record.with_name(f".{RECORD_NAME}.new")
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(known, file, indent=2, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(record)
+        with replacing(record) as file:
+            file.write(json.dumps(known, indent=2, sort_keys=True).encode())
 
 
 def _read(record: Path) -> dict[str, str]:

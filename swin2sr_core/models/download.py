@@ -11,12 +11,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import DownloadError, Interrupted, ModelNotFoundError
+from ..transport.client import ConnectionBroken, RedirectRefused, Reply
 from .catalog import CatalogEntry, by_hand, locate, models_dir
 from .checksums import RECORD_NAME, record_sha256, recorded_sha256, sha256_of
 from .limits import MOST_DOWNLOAD_BYTES
 from .lock import held
 from .partfile import PartFile
-from .transfer import POLL_SECONDS, ConnectionBroken, Reply, fetch
+from .transfer import POLL_SECONDS, fetch
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +125,8 @@ def _run(job: _Job) -> None:
         try:
             _attempt(job, part)
             break
+        except RedirectRefused as error:
+            raise _led_away(job, error) from error
         except ConnectionBroken as error:
             answered = answered or error.connected
             # Only a new high-water mark counts as progress, so that a server that always starts
@@ -271,6 +274,12 @@ def _refused(job: _Job, reply: Reply) -> DownloadError:
         what = f"{host} answered {reply.status} {reply.reason} for {job.url}"
     return DownloadError(
         f"{what}; if you have {job.entry.file_name} from elsewhere, put it into {job.target.parent}"
+    )
+
+
+def _led_away(job: _Job, error: RedirectRefused) -> DownloadError:
+    return DownloadError(
+        f"{job.url} cannot be had: {error}; {by_hand(job.entry, job.target.parent)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""How much a file or a server may ask for before anything is believed: each limit with its reason.
+"""How much a model file may ask for before anything is believed: each limit with its reason.
 
 The largest published network has about 700 tensors in 70 MB, and the names take 0.2 MB.
 """
@@ -37,16 +37,3 @@ MOST_MODEL_BYTES = 8 << 30
 
 MOST_DOWNLOAD_BYTES = 4 << 30
 """Of a download of which nobody knows the size."""
-
-MOST_JSON_BYTES = 64 << 20
-"""Of a server's JSON: /object_info of a ComfyUI with hundreds of node packs has under 20 MB."""
-
-MOST_ERROR_BYTES = 1 << 20
-"""Of a server's explanation of an error: ComfyUI's has a sentence for each node."""
-
-MOST_OUTPUT_BYTES = 16 << 30
-"""Of one output that a server sends: an hour of video, or 5 gigapixels of 16-bit PNG."""
-
-LEAST_PACE = 1024
-"""Bytes per second that a transfer must make on average once it has had its first timeout: what
-is slower does not end, and is meant so."""

@@ -22,6 +22,8 @@ def held(path: Path, wait: Callable[[], None]) -> Iterator[None]:
 
     `wait` sleeps a little and may raise to give up. The folder must exist.
     """
+    if path.is_symlink():
+        path.unlink()  # older versions of filelock would empty what it leads to
     lock = filelock.FileLock(path)
     _acquire(lock, wait)
     try:

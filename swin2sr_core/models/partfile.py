@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from ..temporary import open_kept
+
 
 class PartFile:
     """The bytes of a download so far, and what a server needs to know to send the rest."""
@@ -15,8 +17,8 @@ class PartFile:
         self.url = url
 
     def size(self) -> int:
-        """Bytes that are there; 0 where there is no file."""
-        return self.path.stat().st_size if self.path.exists() else 0
+        """Bytes that are there; 0 where there is no file, or a link in its place."""
+        return self.path.stat().st_size if self.path.is_file() and not self.path.is_symlink() else 0
 
     def resume_headers(self) -> dict[str, str]:
         """Range and If-Range for the missing rest; {} where only a fresh start is safe.
@@ -36,13 +38,14 @@ class PartFile:
     def begin(self, headers: Mapping[str, str], total: int | None) -> None:
         """Empties the file for another version, `total` bytes long; `headers` are its reply's."""
         # In this order a crash in between leaves an empty part, never old bytes under a new note.
-        self.path.write_bytes(b"")
+        open_kept(self.path, "wb").close()
         note = {"url": self.url, "validator": _strong_validator(headers), "total": total}
-        self.note.write_text(json.dumps(note), encoding="utf-8")
+        with open_kept(self.note, "wb") as file:
+            file.write(json.dumps(note).encode())
 
     def open(self) -> BinaryIO:
         """The file, open for adding bytes at its end."""
-        return self.path.open("ab")
+        return open_kept(self.path, "ab")
 
     def discard(self) -> None:
         """Removes the bytes and the note."""

@@ -23,6 +23,23 @@ def reflect_pad(image: Tensor, multiple: int) -> Tensor:
     return image
 
 
+def reflected_part(image: Tensor, rows: slice, columns: slice, multiple: int) -> Tensor:
+    """These rows and columns of what `reflect_pad` gives, without making all of it."""
+    height, width = image.shape[-2:]
+    if rows.stop > height:
+        image = image.index_select(-2, _part(height, rows, multiple).to(image.device))
+        rows = slice(None)
+    if columns.stop > width:
+        image = image[..., rows, :]
+        image = image.index_select(-1, _part(width, columns, multiple).to(image.device))
+        rows = columns = slice(None)
+    return image[..., rows, columns]
+
+
+def _part(size: int, part: slice, multiple: int) -> Tensor:
+    return _reflected(size, round_up(size, multiple))[part]
+
+
 def crop(image: Tensor, height: int, width: int) -> Tensor:
     """B C H' W' -> B C height width, from the top left; the inverse of `reflect_pad`."""
     return image[..., :height, :width]

@@ -1,12 +1,15 @@
 """One decoded picture as tensors, and its way from and to arrays of 8- or 16-bit integers.
 
+A picture is a `Frame`, or `Strips` of one that is made while it is written.
+
 torch is imported where tensors are made: headers of pictures are read without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +58,43 @@ class Frame:
         """1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
         return self.color.shape[1] + (self.alpha is not None)
 
+    def bands(self) -> Iterator[Frame]:
+        """The same in bands of rows from the top, so that no whole copy is needed of anything."""
+        width, height = self.size
+        rows = max(1, _BAND_SAMPLES // (width * self.channels))
+        for top in range(0, height, rows):
+            alpha = None if self.alpha is None else self.alpha[..., top : top + rows, :]
+            yield Frame(self.color[..., top : top + rows, :], alpha)
+
+    def mapped(self, change: Callable[[Frame], Frame]) -> Frame:
+        """What `change` makes of it, which looks at each pixel alone."""
+        return change(self)
+
+
+@dataclass(frozen=True)
+class Strips:
+    """A picture whose rows come from the top, once: `size` is (width, height).
+
+    `made` has bands of all rows; `channels` is each one's, as in `Frame`.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    made: Iterator[Frame]
+
+    def bands(self) -> Iterator[Frame]:
+        """The bands as they are made."""
+        return self.made
+
+    def mapped(self, change: Callable[[Frame], Frame]) -> Strips:
+        """With what `change`, which looks at each pixel alone, makes of every band.
+
+        The number of channels is known from the first one.
+        """
+        bands = map(change, self.made)
+        first = next(bands)
+        return replace(self, channels=first.channels, made=chain((first,), bands))
+
 
 def from_pixels(pixels: Pixels) -> Frame:
     """The frame of an array H x W x C of uint8 or uint16; the inverse of `to_pixels`."""
@@ -70,25 +110,29 @@ def from_pixels(pixels: Pixels) -> Frame:
     return Frame(planes[:, :-1].contiguous(), planes[:, -1:].contiguous())
 
 
-def to_pixels(frame: Frame, bits: int = 8) -> Pixels:
+def to_pixels(frame: Frame | Strips, bits: int = 8) -> Pixels:
     """The frame as H x W x C integers of 8 or 16 bits: `(x.clamp(0, 1) * 255).round()`, or 65535.
 
     round() goes to the nearest, halves to the even number. Inverse of `from_pixels`: integers that
     came from there come back unchanged.
     """
-    return np.concatenate(list(pixel_bands(frame, bits)))
+    width, height = frame.size
+    result = np.empty((height, width, frame.channels), np.uint8 if bits == 8 else np.uint16)
+    top = 0
+    for band in pixel_bands(frame, bits):
+        result[top : top + len(band)] = band
+        top += len(band)
+    return result
 
 
-def pixel_bands(frame: Frame, bits: int = 8) -> Iterator[Pixels]:
+def pixel_bands(frame: Frame | Strips, bits: int = 8) -> Iterator[Pixels]:
     """What `to_pixels` gives, in bands of rows from the top, so that no whole copy is needed."""
     import torch
 
-    width, height = frame.size
-    rows = max(1, _BAND_SAMPLES // (width * frame.channels))
-    for top in range(0, height, rows):
-        planes = frame.color[0, :, top : top + rows]
-        if frame.alpha is not None:
-            planes = torch.cat([planes, frame.alpha[0, :, top : top + rows]])
+    for part in frame.bands():
+        planes = part.color[0]
+        if part.alpha is not None:
+            planes = torch.cat([planes, part.alpha[0]])
         scaled = planes.to("cpu", torch.float32).clamp(0, 1) * (2**bits - 1)
         band = scaled.round().permute(1, 2, 0).contiguous().numpy()  # C H W -> H W C
         yield band.astype(np.uint8 if bits == 8 else np.uint16)

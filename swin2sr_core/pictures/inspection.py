@@ -11,8 +11,8 @@ from PIL import Image, ImageFile
 
 from ..errors import InputError
 from .files import gif_blocks, jpeg_segments, png_chunks, tiff, tiff_pages
-from .files.gathering import Looks, gathered, png_exif
-from .files.metadata import Metadata, orientation, read_exif
+from .files.gathering import Looks, exif_of, gathered, orientation_of, packet_of
+from .files.metadata import Metadata
 from .files.notices import Notices
 from .files.png_chunks import PngHeader
 from .files.readable import open_image
@@ -111,8 +111,8 @@ def inspected(source: Source, limits: Limits, notices: Notices, *, pages: bool) 
         size = _checked_size(image, source.name, limits, looks)
         if looks.png:
             _hand_over(image, looks.png)
-        exif = read_exif(image, looks.png and png_exif(looks.png), notices)
-        turn = orientation(exif)
+        exif = exif_of(image, looks, source, notices)
+        turn = orientation_of(exif, packet_of(image, looks))
         numbers = _numbers(image, source, limits, notices, pages=pages)
         paged = image.format == "TIFF" and len(numbers) > 1
         animated = len(numbers) > 1 and not paged
@@ -152,9 +152,11 @@ def _looked_at(source: Source, limits: Limits, notices: Notices) -> tuple[Source
         blocks = gif_blocks.read_blocks(source, limits.frames)
         size = int.from_bytes(head[6:8], "little"), int.from_bytes(head[8:10], "little")
         limits.check_size(source.name, size)
-        limits.check_frames(source.name, [size], blocks.frames)
         if blocks.frames:
             limits.check_size(source.name, blocks.extent)
+        # a frame may reach beyond the canvas, which then grows for all that follow
+        grown = (max(size[0], blocks.extent[0]), max(size[1], blocks.extent[1]))
+        limits.check_frames(source.name, [grown], blocks.frames)
         return source.only(blocks.spans), Looks(gif=blocks)
     if head[:2] == b"\xff\xd8":
         segments = jpeg_segments.read_segments(source)
@@ -174,6 +176,12 @@ def _checked_size(image: Image.Image, path: Path, limits: Limits, looks: Looks) 
     """Width and height as stored, orientation not applied."""
     size = tiff.stored_size(image) if image.format == "TIFF" else image.size
     limits.check_size(path, size)
+    if looks.jpeg and looks.jpeg.scans * size[0] * size[1] > TOTAL_PICTURES * limits.pixels:
+        raise InputError(
+            f"{path} has {looks.jpeg.scans} scans of {size[0]} x {size[1]} pixels, each of which "
+            "costs as much as a picture; open and save it in a program that you trust, or raise "
+            "the limit (--max-pixels)"
+        )
     if looks.png and (looks.png.width, looks.png.height) != image.size:
         raise ValueError("its parts tell different sizes")
     if problem := tiff_pages.tile_problem(image):
@@ -185,9 +193,6 @@ def _hand_over(image: Image.Image, header: PngHeader) -> None:
     """Give Pillow's picture what it would have found in the chunks that were hidden from it."""
     if header.profile:
         image.info["icc_profile"] = header.profile
-    for each in header.texts:
-        if each.keyword == png_chunks.XMP_KEYWORD:
-            image.info.setdefault(each.keyword, each.text)  # may tell the orientation
 
 
 def _numbers(
@@ -253,6 +258,8 @@ def _declared(
 ) -> tuple[int, int]:
     """The most channels and bits that the picture, or any of its pages, has."""
     channels, bits = declared_channels(image), _depth(image, header, notices)
+    if header and header.grey:  # grey of 16 bits with alpha is RGBA to Pillow
+        channels -= 2 if channels > 2 else 0
     for number in pages[1:]:
         image.seek(number)
         channels = max(channels, declared_channels(image))

@@ -25,7 +25,7 @@ JPEG_SCANS = 200
 """Scans of a progressive JPEG: encoders write 10, the standard has no more than 64 a component;
 each one goes over the whole picture again."""
 
-PNG_CHUNKS = 2_000_000
+PNG_CHUNKS = 500_000
 """Chunks of a PNG: 100 million pixels in the smallest chunks that writers make are 50,000."""
 
 TEXT_BYTES = 16 << 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -33,14 +34,47 @@ def sharpen(image: Tensor, amount: float) -> Tensor:
         raise InputError(f"sharpen must be from 0 (off) to {MAX_SHARPEN:g}, got {amount:g}")
     if amount == 0:
         return image
-    result = torch.empty_like(image)
-    height = image.shape[-2]
-    for top in range(0, height, _STRIP_ROWS):
-        bottom = min(top + _STRIP_ROWS, height)
-        first, last = max(top - _REACH, 0), min(bottom + _REACH, height)
-        strip = _sharpened(image[..., first:last, :], amount * _GAIN)
-        result[..., top:bottom, :] = strip[..., top - first : bottom - first, :]
+    result, top = torch.empty_like(image), 0
+    for strip in sharpened_rows(image.split(_STRIP_ROWS, dim=-2), amount):
+        result[..., top : top + strip.shape[-2], :] = strip
+        top += strip.shape[-2]
     return result
+
+
+def sharpened_rows(bands: Iterable[Tensor], amount: float) -> Iterator[Tensor]:
+    """What `sharpen` makes of a picture that comes in bands of rows, in bands again."""
+    above = here = None  # rows that are done and still seen, and those that wait for the next ones
+    for band in _thick(bands):
+        if here is not None:
+            yield _between(above, here, band, amount)
+            seen = here if above is None else torch.cat([above, here], dim=-2)
+            above = seen[..., -_REACH:, :]
+        here = band
+    if here is not None:
+        yield _between(above, here, None, amount)
+
+
+def _thick(bands: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The bands, those put together that are thinner than what a blur sees."""
+    waiting = None
+    for band in bands:
+        waiting = band if waiting is None else torch.cat([waiting, band], dim=-2)
+        if waiting.shape[-2] >= _REACH:
+            yield waiting
+            waiting = None
+    if waiting is not None:
+        yield waiting
+
+
+def _between(above: Tensor | None, here: Tensor, below: Tensor | None, amount: float) -> Tensor:
+    if amount == 0:
+        return here
+    head = 0 if above is None else above.shape[-2]
+    parts = [part for part in (above, here, below) if part is not None]
+    if below is not None:
+        parts[-1] = below[..., :_REACH, :]
+    strip = _sharpened(torch.cat(parts, dim=-2), amount * _GAIN)
+    return strip[..., head : head + here.shape[-2], :]
 
 
 def _sharpened(image: Tensor, gain: float) -> Tensor:

@@ -52,6 +52,7 @@ def fastest_like(plan: PassPlan) -> Whole:
         other_bytes=plan.other_bytes,
         narrow_head=plan.narrow_head,
         kernel_threads=plan.kernel_threads,
+        streamed=plan.streamed,
     )
 
 

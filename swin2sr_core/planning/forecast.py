@@ -32,17 +32,24 @@ def map_bytes(plan: PassPlan) -> int:
     return plan.batch * plan.bounds.area * plan.config.embed_dim * ELEMENT_BYTES[plan.computed_in]
 
 
-def picture_terms(plan: PassPlan) -> Terms:
-    """The pass's output, its padded input, and the pictures that wait meanwhile."""
+def picture_terms(plan: PassPlan, *, before_head: bool = False) -> Terms:
+    """The pass's output or a strip of it, its padded input, and the pictures that wait.
+
+    before_head: while no row of a streamed output is there yet.
+    """
     channels, scale = plan.config.in_channels, plan.config.scale
-    output = plan.height * plan.width * channels * scale**2 * FP32_BYTES
-    padded = plan.bounds.area * channels * FP32_BYTES
+    rows = plan.strip_rows if plan.streamed else plan.height
+    if plan.streamed and before_head:
+        rows = 0
+    output = rows * plan.width * channels * scale**2 * FP32_BYTES
+    # of tiles, only those are padded that are at work
+    padded = plan.bounds.area * channels * FP32_BYTES if plan.exact else 0
     return (("pictures", plan.batch * (output + padded) + plan.other_bytes),)
 
 
-def resident_terms(plan: PassPlan) -> Terms:
+def resident_terms(plan: PassPlan, *, before_head: bool = False) -> Terms:
     """What of the pictures is in the compute device's memory."""
-    return picture_terms(plan) if plan.unified else ()
+    return picture_terms(plan, before_head=before_head) if plan.unified else ()
 
 
 def host_pictures(plan: PassPlan) -> int:
@@ -67,7 +74,7 @@ def embed_terms(plan: PassPlan, maps: int) -> Terms:
     features = (piece + cut_out + inner) * config.embed_dim * FP32_BYTES
     image = 0 if plan.unified else piece * config.in_channels * FP32_BYTES
     return (
-        *resident_terms(plan),
+        *resident_terms(plan, before_head=True),
         *kernel_terms(plan),
         ("feature maps", maps),
         ("embedding", plan.batch * (features + image)),
@@ -84,7 +91,7 @@ def body_terms(plan: PassPlan) -> Terms:
         conv *= 2  # a piece of a wider map is copied before it is convolved
     band, layers = _band(plan, pixels)
     return (
-        *resident_terms(plan),
+        *resident_terms(plan, before_head=True),
         *kernel_terms(plan),
         ("feature maps", 2 * pixels * channels * size),
         ("window indices", 2 * pixels * _INDEX_BYTES),

@@ -31,8 +31,9 @@ class PassPlan(ABC):
     once; convolutions and the head work on squares of `conv_side` and `head_side`. `unified` tells
     that the compute device's memory is the host's (a CPU), where the output and the image count
     too. `batch` images of this size are run at once: more than one in tiles only. `other_bytes` are
-    pictures that wait meanwhile. `narrow_head` tells that the head computes in bf16 whatever type
-    the maps have (int8 where bf16 is native). `kernel_threads` is how many threads a compiled
+    pictures that wait meanwhile. With `streamed` the result leaves in strips of rows, as it is
+    made, and is never there as a whole. `narrow_head` tells that the head computes in bf16 whatever
+    type the maps have (int8 where bf16 is native). `kernel_threads` is how many threads a compiled
     kernel runs the blocks on, which then need no band's memory; 0 where PyTorch runs them.
     """
 
@@ -48,6 +49,7 @@ class PassPlan(ABC):
     batch: int = 1
     narrow_head: bool = False
     kernel_threads: int = 0
+    streamed: bool = False
 
     strategy: ClassVar[str]
     exact: ClassVar[bool]
@@ -133,6 +135,11 @@ class PassPlan(ABC):
     @abstractmethod
     def host_bytes(self) -> int:
         """The most that is live in host memory besides what the compute device holds."""
+
+    @property
+    def strip_rows(self) -> int:
+        """Rows of this pass, in LR pixels, that are there at once where the result is streamed."""
+        return min(self.height, self.head_side)
 
     @property
     @abstractmethod

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from ..errors import InputError
+from ..errors import BudgetError, InputError
 from ..network.config import Swin2SRConfig
 from ..network.window_grid import round_up
+from ..units import format_bytes
 from .budget import Room, plan_within
 from .choices import EDGES, MAX_SHARPEN
 from .plan import Plan
@@ -28,7 +29,8 @@ class PictureSettings:
     `longest_side` (pixels of the result; 0: not given) takes the place of `scale` (None: x4, or x1
     for restoration). `sharpen` is 0 to 0.5, `edge` reflect or wrap (textures that tile). Pictures
     with a side over `max_input_side` (0: no limit) are reduced first. `max_memory` is in bytes,
-    None for what is free. Tiles are as in `PlanRequest`.
+    None for what is free; on a CPU `program_bytes` of it are the process's own. Tiles, and
+    `streamed` (where a picture is one that can be), are as in `PlanRequest`.
     """
 
     scale: float | None = None
@@ -40,6 +42,8 @@ class PictureSettings:
     overlap: int | None = None
     max_memory: int | None = None
     max_input_side: int = 0
+    streamed: int | None = None
+    program_bytes: int = 0
 
     def __post_init__(self) -> None:
         if self.edge not in EDGES:
@@ -73,6 +77,7 @@ class Prospect:
         tile: int = 0,
         overlap: int | None = None,
         blend: str = "gaussian",
+        streamed: int | None = None,
     ) -> PlanRequest:
         """What to plan for a picture of height x width; see `PlanRequest`."""
         return PlanRequest(
@@ -89,6 +94,7 @@ class Prospect:
             tile=tile,
             overlap=overlap,
             blend=blend,
+            streamed=streamed,
         )
 
 
@@ -138,8 +144,27 @@ def plan_picture(
         margin = wrap_margin(model.config.window)
         padded_height, padded_width = (side + 2 * margin for side in gated)
         request = replace(request, height=padded_height, width=padded_width, scale=float(factor))
-    plan = plan_within(request, room, settings.max_memory, slower)
+    plan = _planned(request, room, settings, slower)
     return PicturePlan(plan, *gated, *size, margin, factor, notices)
+
+
+def _planned(request: PlanRequest, room: Room, settings: PictureSettings, slower: float) -> Plan:
+    """Within the limit, less what the program itself takes where they share the memory."""
+    limit, program = settings.max_memory, settings.program_bytes if request.unified else 0
+    if limit is None or not program:
+        return plan_within(request, room, limit, slower)
+    try:
+        plan = plan_within(request, room, limit - program, slower)
+    except BudgetError as error:
+        least = program + (error.least_bytes or 0)
+        raise BudgetError(
+            f"{request.width}x{request.height} in {request.precision} does not fit into "
+            f"{format_bytes(limit)} with the program itself ({format_bytes(program)}); the "
+            f"smallest budget that works is {format_bytes(least, up=True)}",
+            least,
+        ) from error
+    note = f"of {format_bytes(limit)}, {format_bytes(program)} are the program's own"
+    return replace(plan, notes=(*plan.notes, note))
 
 
 def picture_output_size(
@@ -162,7 +187,14 @@ def _request(
         strategy=settings.strategy,
         tile=settings.tile,
         overlap=settings.overlap,
+        streamed=settings.streamed if can_stream(model.config, channels, settings) else None,
     )
+
+
+def can_stream(config: Swin2SRConfig, channels: int, settings: PictureSettings) -> bool:
+    """Whether such a picture can leave row by row: alpha needs its own whole, edges that wrap the
+    other end."""
+    return config.in_channels == 3 and channels in (1, 3) and settings.edge != "wrap"
 
 
 def gated_size(height: int, width: int, max_side: int) -> tuple[int, int]:

@@ -166,6 +166,7 @@ def plan_upscale(
     blend: str = "gaussian",
     native_bf16: bool = False,
     kernel_threads: int = 0,
+    streamed: int | None = None,
 ) -> Plan:
     """The fastest plan for one height x width image that fits into `budget_bytes` (None: any).
 
@@ -185,6 +186,7 @@ def plan_upscale(
         blend=blend,
         native_bf16=native_bf16,
         kernel_threads=kernel_threads,
+        streamed=streamed,
     )
     return fitted(request, budget_bytes)
 
@@ -212,26 +214,34 @@ def _fastest_passes(request: PlanRequest) -> Iterator[Whole]:
     """Each pass in its fastest way, knowing the pictures that live beside it.
 
     These are the batch's output, and what the pass before made. The last pass writes straight into
-    the output unless it is to be reduced.
+    the output unless it is to be reduced. Of a streamed result there is only what its encoder
+    keeps, and the caller's picture, which nobody else counts then.
     """
     config, output = request.config, request.output_size
     pixel_bytes = config.in_channels * FP32_BYTES
     final = output[0] * output[1] * pixel_bytes
+    read = request.height * request.width * pixel_bytes
+    kept = output[0] * output[1] * (request.streamed or 0)
     for index in range(request.passes):
         height, width = (side * config.scale**index for side in (request.height, request.width))
         made = (height * config.scale, width * config.scale)
         direct = index == request.passes - 1 and made == output
         before = height * width * pixel_bytes if index else 0
-        others = final * request.batch - (final if direct else 0) + before
         narrow = request.precision == "int8" and request.native_bf16
         computed_in = "bf16" if narrow and request.unified else request.precision
         first = fastest_pass(config, height, width, computed_in, request.unified)
+        if request.streamed is None:
+            others = final * request.batch - (final if direct else 0) + before
+        else:
+            others = read + kept + before
+        streamed = request.streamed is not None and index == request.passes - 1
         yield replace(
             first,
             precision=request.precision,
             other_bytes=others,
             narrow_head=narrow,
             kernel_threads=request.kernel_threads,
+            streamed=streamed,
         )
 
 

@@ -19,8 +19,10 @@ class PlanRequest:
     `scale` is the whole enlargement (None: x4, or x1 for restoration networks). `tile` and
     `overlap` (LR pixels; 0 and None: chosen) are for *tiled* and are rounded to the window; `blend`
     is gaussian, cosine or linear. `batch` is how many pictures of this size are results at once.
-    `device_type` ("cpu", "cuda", ...) and `native_bf16` tell what the machine has;
-    `kernel_threads` how many threads a compiled kernel runs the blocks on, 0 for PyTorch.
+    `streamed`: the result leaves row by row to an encoder that keeps so many bytes per pixel of it
+    (0: none); None: it is handed over whole. `device_type` ("cpu", "cuda", ...) and `native_bf16`
+    tell what the machine has; `kernel_threads` how many threads a compiled kernel runs the blocks
+    on, 0 for PyTorch.
     """
 
     config: Swin2SRConfig
@@ -33,6 +35,7 @@ class PlanRequest:
     overlap: int | None = None
     blend: str = "gaussian"
     batch: int = 1
+    streamed: int | None = None
     device_type: str = "cpu"
     native_bf16: bool = False
     kernel_threads: int = 0

@@ -142,6 +142,11 @@ class Tiled(_OnDevice):
         ]
 
     @property
+    def strip_rows(self) -> int:
+        """A row of tiles, and what waits of the one before for its neighbours below."""
+        return min(self.padded_height, self.tile_rows.size + self.overlap)
+
+    @property
     def tile_count(self) -> int:
         return len(self.tile_rows.starts) * len(self.tile_columns.starts)
 
@@ -159,6 +164,7 @@ class Tiled(_OnDevice):
             width=columns.size,
             unified=True,
             other_bytes=0,
+            streamed=False,
             batch=max(1, min(self.tile_count, self.band_windows // windows)),
         )
 

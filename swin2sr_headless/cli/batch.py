@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swin2sr_core.errors import Interrupted
+from swin2sr_core.temporary import sweep
 from swin2sr_core.units import format_bytes, format_seconds
 
 from ..failures import INTERRUPTED, Failure
@@ -18,7 +19,7 @@ from .failures import report
 from .files import Done, FileUpscaler
 from .output import Console, Outcome
 from .records import Records
-from .resuming import AtWork, is_made, kept_unknown, remove_leftovers, to_replace
+from .resuming import is_made, kept_unknown, to_replace
 from .survey import Forecast, Surveyor, check_space
 from .targets import Target
 
@@ -58,18 +59,17 @@ class Batch:
     def run(self) -> None:
         """All of them, until there are no more, the disk is full, or the user has enough."""
         started = time.perf_counter()
-        with AtWork():
-            if self.course.skip_existing:
-                remove_leftovers(self.targets, self.records)
-            try:
-                ready = self._surveyed()
-            except KeyboardInterrupt as error:
-                self._failed(self.targets[0], error)
-                ready = []
-            numbers = {target.source: n for n, target in enumerate(self.targets, 1)}
-            for target in ready:
-                if not self._one(target, numbers[target.source]):
-                    break
+        for folder in {target.output.parent for target in self.targets}:
+            sweep(folder)
+        try:
+            ready = self._surveyed()
+        except KeyboardInterrupt as error:
+            self._failed(self.targets[0], error)
+            ready = []
+        numbers = {target.source: n for n, target in enumerate(self.targets, 1)}
+        for target in ready:
+            if not self._one(target, numbers[target.source]):
+                break
         self.seconds = time.perf_counter() - started
         if len(self.targets) > 1:
             self._tell_totals()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swin2sr_core.engine.upscale import Report
@@ -14,7 +14,7 @@ from swin2sr_core.pictures import Picture, open_picture
 from swin2sr_core.pictures.files.encoders import save_picture
 from swin2sr_core.pictures.files.formats import DEEP, PAGED, format_of
 from swin2sr_core.pictures.files.metadata import Metadata
-from swin2sr_core.pictures.frame import Frame, Pixels, from_pixels, over_white, to_pixels
+from swin2sr_core.pictures.frame import Frame, Pixels, Strips, from_pixels, over_white, to_pixels
 from swin2sr_core.pictures.input_gate import gated
 from swin2sr_core.pictures.limits import MAX_FRAMES
 from swin2sr_core.planning.picture_plan import PicturePlan
@@ -176,7 +176,7 @@ class _FileWork:
     report: PictureReport = field(default_factory=PictureReport)
     first: tuple[Pixels, Pixels] | None = None
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[Frame | Strips]:
         """Upscaled frames, made as they are asked for."""
         count = self.picture.frame_count
         for number, frame in enumerate(self.picture.frames()):
@@ -185,7 +185,7 @@ class _FileWork:
             yield self._upscaled(number, frame)
             self.bar.to(number + 1)
 
-    def _upscaled(self, number: int, frame: Frame) -> Frame:
+    def _upscaled(self, number: int, frame: Frame) -> Frame | Strips:
         self._check_channels(frame)
         stop, job = self.upscaler.stop, self.upscaler.job
         callbacks = Callbacks(
@@ -193,6 +193,11 @@ class _FileWork:
             should_stop=stop,
             on_faces=lambda: self.bar.tell("faces"),
         )
+        animated = self.picture.frame_count > 1 and not self.picture.paged
+        if not animated and not self.keep_first:
+            strips = job.strips(frame, self.report, callbacks)
+            if strips is not None:
+                return replace(strips, made=_polled(strips.made, stop))
         with stop.polled():
             result = job.run(frame, self.report, callbacks)
         if self.keep_first and number == 0:
@@ -207,3 +212,9 @@ class _FileWork:
                 f"{self.picture.path} is in colour, and {model.name} takes grey pictures only; "
                 "convert it to grey first, or choose another --model"
             )
+
+
+def _polled(bands: Iterator[Frame], stop: StopSwitch) -> Iterator[Frame]:
+    """The bands, with the work behind them listening to signals."""
+    with stop.polled():
+        yield from bands

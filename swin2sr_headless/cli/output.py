@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from swin2sr_core.errors import harmless
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -42,7 +44,7 @@ class Bar:
 
     def tell(self, text: str) -> None:
         """Show a few words behind the bar."""
-        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.set_postfix_str(harmless(text, 100), refresh=False)
 
 
 class Console:
@@ -127,7 +129,7 @@ class Console:
         from tqdm import tqdm
 
         with tqdm(
-            desc=label,
+            desc=harmless(label, 100),
             total=total,
             file=sys.stderr,
             disable=not (self.progress or sys.stderr.isatty()),
@@ -163,7 +165,7 @@ class _WarningLines(logging.Handler):
         from tqdm import tqdm
 
         if (text := self._told(record.getMessage())) is not None:
-            line = f"{PROGRAM}: {record.levelname.lower()}: {text}"
+            line = f"{PROGRAM}: {record.levelname.lower()}: {harmless(text, 4000)}"
             tqdm.write(_printable(line, sys.stderr), file=sys.stderr)
 
 
@@ -190,6 +192,16 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def _printable(text: str, stream: TextIO) -> str:
-    """The text with escapes for what the stream's encoding lacks: file names may hold anything."""
+    """The text with escapes for what the stream's encoding lacks, or what moves cursors.
+
+    Names and texts of files and servers may hold anything.
+    """
     encoding = stream.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    shown = text if text.isprintable() else "".join(map(_escaped, text))
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() or character in "\n\t":
+        return character
+    return character.encode("unicode_escape").decode("ascii")

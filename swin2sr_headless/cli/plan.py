@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,20 +51,27 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     """Make the plan that `upscale` would run, now, with the same options."""
     from swin2sr_core.kernels.setting import candidate
     from swin2sr_core.pictures import open_picture
+    from swin2sr_core.pictures.files.formats import KEPT_BYTES, format_of
     from swin2sr_core.planning.picture_plan import plan_picture
     from swin2sr_core.units import format_seconds
 
     from .candidate_table import candidate_rows, candidate_table, reason
     from .prospects import prospect_for
+    from .targets import written_suffix
 
     choose_kernels(args)
     found = prospect_for(args.model, args.precision, args.device)
     size, channels, frames = parse_size(args.input), found.prospect.config.in_channels, 1
+    suffix = ".png"
     if size is None:
         with open_picture(Path(args.input).expanduser()) as picture:
             size, channels, frames = picture.size, picture.channels, picture.frame_count
+            suffix = written_suffix(picture.path)
     width, height = size
     settings = picture_settings(args, found.prospect.config.scale)
+    if frames == 1:
+        kept = KEPT_BYTES[format_of(Path(f"a{suffix}"))]
+        settings = replace(settings, streamed=kept)
     picture = plan_picture(found.prospect, height, width, settings, found.room, channels=channels)
     plan = picture.plan
     seconds = _seconds(found, plan, frames)

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swin2sr_core.models.catalog import cache_dir
+from swin2sr_core.temporary import open_kept
 
 from ..workflow.journal import version
 
@@ -70,10 +71,6 @@ class Records:
         """Whether this command was at work on a file when it was killed, or has made another."""
         folder = self._of(path)
         return path.name in folder.begun or path.name in folder.made
-
-    def unfinished(self, path: Path) -> bool:
-        """Whether this command was killed while it was at work on a file."""
-        return path.name in self._of(path).begun
 
     def begin(self, path: Path) -> None:
         """A file is about to be written that is not there, or may be replaced."""
@@ -122,7 +119,7 @@ class Records:
         line = (b"\n" if folder.torn else b"") + json.dumps(entry).encode() + b"\n"
         try:
             folder.path.parent.mkdir(parents=True, exist_ok=True)
-            with folder.path.open("ab") as file:
+            with open_kept(folder.path, "ab") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())

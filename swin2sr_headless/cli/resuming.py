@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from PIL import Image
 
-from swin2sr_core.models.catalog import cache_dir, resolve_model
+from swin2sr_core.models.catalog import resolve_model
 from swin2sr_core.models.checksums import sha256_of
 from swin2sr_core.planning.picture_plan import PictureSettings
 
@@ -27,7 +24,6 @@ from ..workflow.journal import version
 from .records import Records
 from .targets import Target
 
-_TEMPORARY = re.compile(r"\.swin2sr-[0-9a-f]{16}\.tmp")
 _UNKNOWN = (
     "it was there, whole and of the right size, and is kept; how it was made is not known "
     "(--overwrite makes it again)"
@@ -39,6 +35,8 @@ def way_of(
 ) -> str:
     """A digest of everything that outputs depend on besides their sources."""
     computed = asdict(settings) | {"max_memory": None}
+    for name in ("streamed", "program_bytes"):  # of memory alone, too
+        del computed[name]
     if settings.strategy in ("whole", "staged"):
         computed["strategy"] = "auto"
     sums = [sha256_of(resolve_model(name)) for name in models]
@@ -73,67 +71,6 @@ def kept_unknown(target: Target, records: Records, size: tuple[int, int]) -> str
 def to_replace(target: Target) -> Target:
     """The target, allowed to take the place of what is there."""
     return replace(target, may_replace=True)
-
-
-def remove_leftovers(targets: Sequence[Target], records: Records) -> None:
-    """Remove temporary files that a killed run has left where outputs go.
-
-    Only in folders where this machine's record has an output begun and not made, and while no other
-    process of this command is at work here: what it writes has such names, too.
-    """
-    if _others_run():
-        return
-    interrupted = {t.output.parent for t in targets if any(map(records.unfinished, t.files))}
-    for folder in interrupted:
-        for path in folder.glob(".swin2sr-*.tmp"):
-            if _TEMPORARY.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-
-
-class AtWork:
-    """A mark, while it is entered, that this process writes pictures; a kill removes it."""
-
-    def __init__(self) -> None:
-        folder = _marks()
-        self._lock = None if folder is None else FileLock(_mark_of_this_process(folder))
-
-    def __enter__(self) -> None:
-        if self._lock is not None:
-            try:
-                Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-                self._lock.acquire(timeout=0)
-            except (OSError, Timeout):
-                self._lock = None  # a cache that cannot be written: nothing is removed then
-
-    def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            Path(self._lock.lock_file).unlink(missing_ok=True)
-
-
-def _marks() -> Path | None:
-    cache = cache_dir()
-    return None if cache is None else cache / "running"
-
-
-def _mark_of_this_process(folder: Path) -> Path:
-    return folder / f"{os.getpid()}.lock"
-
-
-def _others_run() -> bool:
-    folder = _marks()
-    if folder is None or not folder.is_dir():
-        return True  # nobody knows
-    for path in folder.glob("*.lock"):
-        if path == _mark_of_this_process(folder):
-            continue
-        try:
-            with FileLock(path, timeout=0):
-                pass
-            path.unlink(missing_ok=True)  # of a process that was killed
-        except (OSError, Timeout):
-            return True
-    return False
 
 
 def _is_whole(path: Path, size: tuple[int, int] | None = None) -> bool:

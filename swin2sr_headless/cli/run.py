@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swin2sr_core.errors import harmless
+
 from ..failures import debugging
 from .arguments import Commands, UsageError, add_command, add_json
 from .output import Bar, Console, Outcome
@@ -174,7 +176,7 @@ def _tell(report: Report, console: Console) -> Outcome:
         console.error(str(error))
     if report.ok:
         for node, texts in report.texts.items():
-            console.show("\n".join(f"{node}: {line}" for line in texts))
+            console.show("\n".join(harmless(f"{node}: {line}") for line in texts))
         for output in report.outputs:
             console.show(f"{output.path}: {output.size:,} bytes")
         ran, cached = len(report.ran), len(report.cached)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from swin2sr_core.errors import InputError
 from swin2sr_core.pictures.files.formats import FORMATS
+from swin2sr_core.temporary import temporary_folder
 
 STREAM = "-"
 _STDIN_NAMES = (STREAM, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
@@ -40,7 +40,7 @@ def writes_stdout(inputs: Sequence[str], output: str | None, json: bool) -> bool
 @contextmanager
 def from_stdin() -> Iterator[Path]:
     """A file with what standard input holds, called by its format; gone after the block."""
-    with tempfile.TemporaryDirectory(prefix="swin2sr-") as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "stdin"
         with path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
@@ -52,7 +52,7 @@ def from_stdin() -> Iterator[Path]:
 @contextmanager
 def to_stdout(suffix: str) -> Iterator[Path]:
     """A path to write to; what lies there after the block goes to standard output."""
-    with tempfile.TemporaryDirectory(prefix="swin2sr-") as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / f"stdout{suffix}"
         yield path
         if not path.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,8 @@ def _upscaled(
     from .batch import Batch
     from .records import Records
 
+    if any(is_film(picture.path) for picture in inputs.pictures):
+        return _film(args, inputs.pictures, console, stop)
     _check_readable(inputs.pictures)
     records = Records(remember)
     settings = _settings(args)
@@ -96,6 +98,41 @@ def _upscaled(
     batch.notices += [*selection.notices, *unused]
     batch.run()
     return batch.outcome()
+
+
+def _film(
+    args: argparse.Namespace, inputs: Sequence[InputPicture], console: Console, stop: StopSwitch
+) -> Outcome:
+    """One film, alone."""
+    from swin2sr_core.models.model import load_model
+    from swin2sr_core.picture_job import PictureJob
+
+    from .film import CONTAINERS, FilmUpscaler, pyav
+    from .targets import folder_of
+
+    source, *others = (picture.path for picture in inputs)
+    if others:
+        raise InputError(f"films are upscaled one by one; name {source} alone")
+    if args.skip_existing or args.compare:
+        raise InputError("--skip-existing and --compare are for pictures; a film starts anew")
+    pyav(source)
+    if not source.is_file():
+        raise InputError(f"there is no file {source}; check the name")
+    settings = _settings(args)
+    label = _label(settings) if args.suffix is None else args.suffix
+    suffix = source.suffix if source.suffix.lower() in CONTAINERS else ".mp4"
+    output = source.with_name(f"{source.stem}{label}{suffix}")
+    if args.output is not None:
+        named = Path(args.output).expanduser()
+        output = named / output.name if named.is_dir() or not named.suffix else named
+    faces = _face_step(args)
+    job = PictureJob(load_model(args.model, args.precision, args.device), settings, faces=faces)
+    film = FilmUpscaler(job, console, stop, args.quality, args.strip_metadata)
+    with folder_of(output):
+        done = film.run(source, output, overwrite=args.overwrite)
+    (width, height), kept = done.output_size, ", ".join(done.copied) or "no sound"
+    console.show(f"{output}: {done.frames} pictures of {width}x{height}, {kept}")
+    return Outcome(0, done.to_dict())
 
 
 def _settings(args: argparse.Namespace) -> PictureSettings:
@@ -165,6 +202,7 @@ def _prepared(
     """The loaded model with its settings, and how the batch is gone through."""
     from swin2sr_core.models.model import load_model
     from swin2sr_core.picture_job import PictureJob
+    from swin2sr_core.pictures.files.formats import KEPT_BYTES, format_of
 
     from .batch import Course
     from .files import FileUpscaler, Writing
@@ -180,6 +218,9 @@ def _prepared(
         args.max_frames,
         args.strip_metadata,
     )
+    if faces is None and not args.compare:
+        kept = (KEPT_BYTES[format_of(target.output)] for target in selection.targets)
+        settings = replace(settings, streamed=max(kept))
     job = PictureJob(model, settings, faces=faces)
     models = [args.model] if faces is None else [args.model, _face_model(args)]
     how = way_of(
@@ -227,13 +268,6 @@ def _check_readable(pictures: Sequence[InputPicture]) -> None:
     """Raises InputError for what is no picture and can be told so by its name or kind."""
     for picture in pictures:
         path = picture.path
-        if is_film(path):
-            raise InputError(
-                f"{path} is a film, and pictures are upscaled here. Take it apart (`ffmpeg -i "
-                f"{path.name} frames/%06d.png`), upscale the folder (`swin2sr upscale frames -o "
-                "large`), and put it together with its sound (`ffmpeg -framerate RATE -i "
-                f"large/%06d_x4.png -i {path.name} -map 0:v -map 1:a? -c:a copy out.mp4`)"
-            )
         if not path.is_file():
             raise InputError(f"{path} is no file; give a picture on standard input with -")
 

@@ -15,7 +15,8 @@ EXAMPLES = """\
   swin2sr upscale photo.jpg -o large.png         another name and format
   swin2sr upscale holiday/ -o large/             all pictures of a folder
   swin2sr upscale holiday/ -o large/ --skip-existing      go on where it was stopped
-  swin2sr upscale scan.tif --max-memory 1GB      any size, in a gigabyte
+  swin2sr upscale scan.tif --max-memory 1GB      24 megapixels, in a gigabyte
+  swin2sr upscale clip.mp4 --scale 2             a film, with its sound (pip install av)
   swin2sr upscale old.png --model realworld-x4   for blurred or noisy photographs
   swin2sr upscale group.jpg --faces              and the faces with a better model"""
 

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from swin2sr_core.temporary import open_kept
+
 from .problems import WorkflowError
 from .staging import remove
 
@@ -51,7 +53,7 @@ class Journal:
         self.made: dict[str, Made] = {}
         self.begun: dict[str, int] = {}
         whole = self._read(workflow)
-        self._file: BinaryIO = self._path.open("r+b" if self._path.exists() else "w+b")
+        self._file: BinaryIO = open_kept(self._path, "r+b")
         self._file.truncate(whole)
         self._file.seek(whole)
         if not whole:
@@ -97,7 +99,7 @@ class Journal:
     def _read(self, workflow: str) -> int:
         """Take in what is there; the length of the part that is whole."""
         try:
-            content = self._path.read_bytes()
+            content = b"" if self._path.is_symlink() else self._path.read_bytes()
         except FileNotFoundError:
             return 0
         whole = content.rfind(b"\n") + 1
@@ -140,7 +142,10 @@ class Journal:
         """Give files their names that a process was killed over, and remove what is left."""
         for made in self.made.values():
             self._name_files(made)
-        remove(self._folder / WORK)
+        work = self._folder / WORK
+        if work.is_symlink():
+            work.unlink()  # what it leads to is somebody else's
+        remove(work)
 
     def _name_files(self, made: Made) -> None:
         for work, final, size in made.files:

@@ -60,11 +60,14 @@ class Session:
         out: the folder for outputs; previews go into its `temp`. timeout: in seconds.
         """
         begun = time.perf_counter()
+        watch = Watch(timeout, should_stop)
         try:
-            prepared = self.prepare(workflow, values or {})
+            prepared = self.prepare(workflow, values or {}, watch)
         except WorkflowError as error:
             return self._ended("refused", begun, error.problems)
         except HostError as error:
+            if watch.over():
+                return self._ended(watch.reason or "timeout", begun, [])
             return self._ended("no_host", begun, [Problem(str(error), "no_host")])
         except KeyboardInterrupt:
             return self._ended("interrupted", begun, [])
@@ -103,10 +106,12 @@ class Session:
             result.errors or _reasons(result.status, timeout),
         )
 
-    def prepare(self, workflow: Source, values: Mapping[str, object]) -> Prepared:
+    def prepare(
+        self, workflow: Source, values: Mapping[str, object], watch: Watch | None = None
+    ) -> Prepared:
         """Read a workflow and set values in it. Raises WorkflowError and HostError."""
         read = workflow if isinstance(workflow, Workflow) else read_workflow(workflow)
-        definitions = self.host.definitions()
+        definitions = self.host.definitions(watch)
         graph = read.graph(definitions, self.host.explain_unknown)
         self._check_classes(graph, definitions)
         for target, value in values.items():

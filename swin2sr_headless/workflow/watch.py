@@ -33,6 +33,11 @@ class Watch:
         return self.reason is not None
 
     @property
+    def until(self) -> float | None:
+        """When the time is up, of `time.monotonic()`; None where there is no limit."""
+        return self._deadline
+
+    @property
     def left(self) -> float | None:
         """Seconds until the time is up, at least 0; None where there is no limit."""
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())

@@ -181,10 +181,12 @@ def test_the_limit_of_pixels_is_called_as_the_option_is(tmp_path, run):
     assert "raise the limit (--max-pixels)" in run("upscale", source, "--max-pixels", 9)[2]
 
 
-def test_a_film_is_answered_with_what_to_do(tmp_path, run):
+def test_a_film_is_answered_with_what_to_do(tmp_path, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
     (tmp_path / "clip.mp4").write_bytes(b"")
     code, _, err = run("upscale", tmp_path / "clip.mp4")
-    assert code == 2 and "clip.mp4 is a film" in err and "ffmpeg -i clip.mp4" in err
+    assert code == 2 and "clip.mp4 is a film" in err
+    assert "pip install av" in err and "ffmpeg -i clip.mp4" in err
 
 
 # -- time --------------------------------------------------------------------------------------

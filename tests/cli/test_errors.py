@@ -271,7 +271,7 @@ def test_a_scale_that_is_impossible(refused, source):
 def test_a_budget_too_small_names_the_smallest_that_works(refused, source, tmp_path):
     options = ["--device", "cpu", "--max-memory"]
     sentence = refused(2, "upscale", source, *options, "100KB")
-    assert "does not fit into 100 KB; the smallest budget that works is " in sentence
+    assert "does not fit into 100 KB with the program itself (320 MB); the smallest" in sentence
     smallest = sentence.strip().split("works is ")[1].replace(" ", "")
     assert main(["upscale", str(source), *options, smallest]) == 0
     assert (tmp_path / "a_x4.png").exists()

@@ -151,7 +151,7 @@ def test_strategies_and_budgets_agree(tmp_path, run):
     results = []
     for name, choice in (
         ("whole", ["--strategy", "whole"]),
-        ("staged", ["--strategy", "staged", "--max-memory", "4MB"]),
+        ("staged", ["--strategy", "staged", "--max-memory", "324MB"]),
     ):
         code, out, _ = run("upscale", source, *options, *choice, "-o", tmp_path / f"{name}.png")
         document = json.loads(out)
@@ -167,7 +167,7 @@ def test_json_tells_everything(tmp_path, run):
     assert (code, err) == (0, "")
     assert (
         document["plan"]
-        == s2.plan_upscale(s2.load_model().config, 16, 24, precision="bf16").to_dict()
+        == s2.plan_upscale(s2.load_model().config, 16, 24, precision="bf16", streamed=0).to_dict()
     )
     assert document["inference_time_ms"] > 0
     assert 0.01 < document["peak_memory_gb"] < 1000
@@ -356,7 +356,7 @@ def test_options_of_the_picture_job_out_of_range(tmp_path, run, options, sentenc
 def test_what_a_plan_of_a_transparent_picture_promises_upscale_keeps(tmp_path, run):
     """The colours wait while alpha is upscaled: both count that, or both refuse."""
     source = picture(tmp_path / "a.png", 384, 384, 4)
-    limit = ["--max-memory", "40MB", "--precision", "fp32", "--device", "cpu"]
+    limit = ["--max-memory", "360MB", "--precision", "fp32", "--device", "cpu"]
     planned, _, said = run("plan", source, *limit)
     done, _, refused = run("upscale", source, *limit)
     assert planned == done == 2

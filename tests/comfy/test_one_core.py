@@ -19,7 +19,7 @@ import swin2sr_core
 from swin2sr_headless import comfy_stub
 
 name, root = "custom/nodes with spaces", sys.argv[1]
-with comfy_stub.installed(Path(tempfile.mkdtemp())):
+with tempfile.TemporaryDirectory() as base, comfy_stub.installed(Path(base)):
     spec = importlib.util.spec_from_file_location(
         name, root + "/__init__.py", submodule_search_locations=[root]
     )

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Loads the pack where neither the repository nor the network can be reached by other means.
 LOADER = """
-import importlib.util, json, socket, sys, tempfile, time
+import importlib.util, json, socket, sys, tempfile
 from pathlib import Path
 import torch, numpy, PIL.Image, safetensors.torch, einops
 
@@ -34,16 +34,14 @@ sys.path.remove(root)
 sys.meta_path.insert(0, NotInstalled())
 for module in [m for m in sys.modules if m.startswith("swin2sr_")]:
     del sys.modules[module]
-with stub.installed(Path(tempfile.mkdtemp())):
-    started = time.perf_counter()
+with tempfile.TemporaryDirectory() as base, stub.installed(Path(base)):
     spec = importlib.util.spec_from_file_location(
         name, root + "/__init__.py", submodule_search_locations=[root]
     )
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    seconds = time.perf_counter() - started
     modules = sorted(m for m in sys.modules if m == "nodes" or m.startswith("swin2sr_core"))
-    print(json.dumps({"seconds": seconds, "modules": modules, "web": module.WEB_DIRECTORY}))
+    print(json.dumps({"modules": modules, "web": module.WEB_DIRECTORY}))
 """
 
 
@@ -85,11 +83,6 @@ def test_tools_that_import_the_folder_are_not_in_the_way(name):
         [sys.executable, "-c", code, str(ROOT), name], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_import_is_quick_beyond_torch(imported):
-    # 0.2 s here; a generous bound, for this is about what gets imported and not about the machine.
-    assert imported["seconds"] < 5
 
 
 def test_web_folder_exists_and_is_named_once(imported):

@@ -10,6 +10,7 @@ from faults import CUDA_TEXT, FailingAllocator, FullAt
 
 import swin2sr_core as s2
 from swin2sr_core.engine import ladder, watch
+from swin2sr_core.engine.canvas import WholeCanvas
 from swin2sr_core.errors import OutOfMemoryError
 from swin2sr_core.machine import out_of_memory
 from swin2sr_core.machine.meter import PeakMeter
@@ -162,9 +163,10 @@ def test_where_nothing_exact_fits_tiles_do(make_model, make_network, make_image)
     assert difference(result.image, expected) < 0.1
 
 
-def test_who_asked_for_an_exact_strategy_gets_no_tiles(model, make_image):
+@pytest.mark.parametrize("strategy", ["whole", "staged"])
+def test_who_asked_for_an_exact_strategy_gets_no_tiles(model, make_image, strategy):
     image = make_image(3, 96, 96)
-    plan = s2.make_plan(model, 96, 96, 2, strategy="whole")
+    plan = s2.make_plan(model, 96, 96, 2, strategy=strategy)
     capacity = plan.forecast["pictures"] + plan.forecast["feature maps"] * 3 // 4
     with (
         PeakMeter() as meter,
@@ -238,7 +240,7 @@ def test_from_whole_to_staged_in_the_middle(model, make_image):
     expected = s2.upscale(model, image, 2).image
     for number in itertools.count(1, 13):
         output = torch.empty(1, 3, 80, 80)
-        work = ladder.Pass(model.network, image, output, lambda _: None)
+        work = ladder.Pass(model.network, image, WholeCanvas(output), lambda _: None)
         try:
             with FailingAllocator(number):
                 work.run(whole)
@@ -370,3 +372,28 @@ def test_a_system_that_says_nothing_is_free_stops_nobody(model, make_image, monk
     result = s2.upscale(model, image, plan=plan)
     assert result.report.fallbacks
     assert difference(result.image, expected) <= 0.02
+
+
+def test_where_two_frames_failed_the_third_starts(model, make_image):
+    """Each failure leads further down, and what it led to is the plan for what comes."""
+    image = make_image(3, 24, 24, batch=3)
+    plan = plan_for(model, image, "whole")
+    expected = s2.upscale(model, image, plan=plan).image
+    with FailingAllocator() as counting:
+        s2.upscale(model, image[:1], plan=plan)
+    first, again = counting.count // 2, counting.count * 2
+    with FailingAllocator(first, again):
+        result = s2.upscale(model, image, plan=plan)
+    assert len(result.report.fallbacks) == 2
+    assert difference(result.image, expected) <= TOLERANCE
+    (started,), (left,) = plan.passes, result.report.next_plan.passes
+    assert left != started
+    assert left.charged_bytes < started.charged_bytes
+    later = s2.upscale(model, image[:1], plan=s2_plan(result.report.next_plan, 1))
+    assert not later.report.fallbacks
+    assert later.report.next_plan.passes == (left,)
+
+
+def s2_plan(plan, batch):
+    """The same passes for another number of frames."""
+    return dataclasses.replace(plan, request=dataclasses.replace(plan.request, batch=batch))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from swin2sr_core import load_model, upscale
+from swin2sr_core.engine.canvas import WholeCanvas
 from swin2sr_core.engine.passes import Pass
 from swin2sr_core.errors import Interrupted
 from swin2sr_core.planning.candidates import pass_candidates
@@ -41,7 +42,7 @@ def run(folded: FoldedNetwork, plan: PassPlan, image: Tensor, advance=lambda wor
     config = folded.config
     size = (plan.height * config.scale, plan.width * config.scale)
     output = torch.full((1, config.in_channels, *size), float("nan"))
-    Pass(folded, image, output, advance).run(plan)
+    Pass(folded, image, WholeCanvas(output), advance).run(plan)
     return output
 
 

@@ -115,3 +115,11 @@ def test_what_will_not_fit_is_said_before_it_fails(system):
         looking.check()
     looking.ignore()
     looking.check()
+
+
+def test_the_peak_is_the_most_there_was_and_not_what_is_left(system):
+    looking = watch.MemoryWatch(CPU, None)
+    for used in (10, 70, 30):
+        system["used"] = used * MB
+        looking.check()
+    assert looking.peak_bytes == 70 * MB

@@ -198,3 +198,13 @@ def test_matched_colour_has_the_means_of_the_base_and_the_detail_of_the_patch():
     matched = match_color(shifted, base, 4)
     assert (matched - (base + detail)).abs().max() < 0.02
     assert (shifted - (base + detail)).abs().max() > 0.09
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_colour_is_matched_by_what_16_pixels_of_the_input_still_show(scale):
+    """Stripes of 8 input pixels are detail at every scale: they stay those of the patch."""
+    columns = torch.arange(128 * scale)
+    stripes = ((columns // (4 * scale)) % 2).float().expand(3, 128 * scale, -1)
+    patch = torch.full_like(stripes, 0.5)
+    matched = match_color(patch, 0.4 + 0.2 * stripes, scale)
+    assert (matched - patch).abs().max() < 0.04

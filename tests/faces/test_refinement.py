@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from swin2sr_core import BudgetError, InputError, Interrupted, load_model, upscale
-from swin2sr_core.faces import Face, RefineSettings, plan_regions, refine
+from swin2sr_core.faces import Face, RefineSettings, crops, plan_regions, refine
 from swin2sr_core.faces.crops import CropRunner, turned_back, turned_by
 from swin2sr_core.faces.widening import in_fp32
 from swin2sr_core.pictures.frame import Frame
@@ -331,3 +331,15 @@ def test_faces_get_nearer_to_the_truth_by_the_better_model(data_folder):
     before = (base.color - truth)[..., inside].square().mean()
     after = (result.frame.color - truth)[..., inside].square().mean()
     assert after < 0.6 * before
+
+
+def test_faces_of_one_size_run_together_up_to_a_limit():
+    sizes = [*[64] * 40, *[300] * 3, *[128] * 5]
+    boxes = [Box(0, 0, side, side) for side in sizes]
+    batches = crops._batches(boxes)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(sizes)))
+    for batch in batches:
+        assert len({boxes[index].height for index in batch}) == 1
+        area = sum(boxes[index].area for index in batch)
+        assert len(batch) == 1 or area <= crops._BATCH_PIXELS
+    assert len(batches) == 3 + 3 + 2

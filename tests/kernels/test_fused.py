@@ -10,6 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from swin2sr_core.engine.canvas import WholeCanvas
 from swin2sr_core.engine.passes import Pass
 from swin2sr_core.kernels import choice
 from swin2sr_core.kernels.block import ReferenceKernel
@@ -217,7 +218,7 @@ def test_whole_and_staged_have_the_same_bits(
     outputs = []
     for plan in (whole, replace(whole, band_windows=1), staged):
         output = torch.empty(1, 3, 2 * side, 2 * side)
-        Pass(folded, image, output, lambda work: None).run(plan)
+        Pass(folded, image, WholeCanvas(output), lambda work: None).run(plan)
         outputs.append(output)
     assert torch.equal(outputs[0], outputs[1])
     assert torch.equal(outputs[0], outputs[2])

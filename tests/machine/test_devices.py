@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from swin2sr_core.errors import DeviceError, InputError
+from swin2sr_core.machine import cpu
 from swin2sr_core.machine.devices import (
     DTYPES,
     PRECISIONS,
@@ -113,3 +114,34 @@ def test_free_memory_is_some_and_no_more_than_there_is():
 
 def test_a_device_that_tells_nothing_is_no_error():
     assert free_bytes(torch.device("meta")) is None
+
+
+CPUS = {
+    "flags\t\t: fpu avx512f avx512_bf16": (True, False),
+    "flags\t\t: fpu amx_bf16 amx_tile amx_int8": (True, True),
+    "flags\t\t: fpu avx2 avx_vnni": (False, True),
+    "flags\t\t: fpu avx512f avx512_vnni": (False, True),
+    "flags\t\t: fpu avx2 fma": (False, False),
+    "Features\t: fp asimd bf16 i8mm": (True, False),
+    "Features\t: fp asimd sve": (False, False),
+    "flags\t\t: fpu avx512_bf16_not_really xbf16": (False, False),
+    "flags\t\t:": (False, False),
+}
+"""Lines of /proc/cpuinfo, and whether there are native bf16 and int8 products."""
+
+
+@pytest.mark.parametrize(("line", "expected"), CPUS.items())
+def test_what_made_up_processors_can(line, expected, monkeypatch, tmp_path):
+    text = f"model name\t: avx512_bf16\n{line}\nbugs\t\t: avx512_bf16 avx512_vnni\n"
+    (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(cpu, "Path", lambda _: tmp_path / "cpuinfo")
+    found = cpu.has_native_bf16.__wrapped__(), cpu.has_int8_products.__wrapped__()
+    assert found == expected
+
+
+def test_what_the_allocator_holds_without_use_is_free(monkeypatch):
+    """A pretended card: planning is arithmetic about what the driver says."""
+    says = {"mem_get_info": (100, 1000), "memory_reserved": 70, "memory_allocated": 30}
+    for name, value in says.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _device, value=value: value)
+    assert free_bytes(torch.device("cuda")) == 100 + 70 - 30

@@ -1,6 +1,7 @@
 """The catalog: what is known, what is here, and what a user is told when it is not."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -310,3 +311,36 @@ def test_importing_opens_no_connection():
         [sys.executable, "-c", script], capture_output=True, text=True, env=os.environ, check=False
     )
     assert (done.stdout.strip(), done.stderr) == ("quiet", "")
+
+
+def test_a_published_sum_beats_what_was_recorded(home: Path):
+    """A record is of what arrived once; where they differ, the file is not the published one."""
+    sums = {each: hashlib.sha256(each).hexdigest() for each in (b"weights", b"changed")}
+    entry = replace(find_entry("classical-x2"), size=7, sha256=sums[b"weights"])
+    path = put(home / entry.file_name, b"changed")
+    record_sha256(path, sums[b"changed"])
+    assert verify(entry).status == "damaged"
+    path.write_bytes(b"weights")
+    assert verify(entry).status == "ok"
+
+
+RECORD = """
+import sys
+from pathlib import Path
+from swin2sr_core.models.checksums import record_sha256
+for number in range(40):
+    record_sha256(Path(sys.argv[1], f"{sys.argv[2]}-{number}"), "0" * 64)
+"""
+
+
+def test_two_processes_record_at_once(tmp_path: Path):
+    """Each reads the record, adds to it and replaces it: nothing of the other's may be lost."""
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", RECORD, tmp_path, name],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        for name in "abc"
+    ]
+    assert [each.wait(60) for each in running] == [0, 0, 0]
+    assert len(json.loads((tmp_path / RECORD_NAME).read_text())) == 3 * 40

@@ -410,3 +410,18 @@ def test_flipped_bytes_raise_one_kind_of_error(tiny, tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(Swin2SRError):
             load_checkpoint(path)
+
+
+def test_a_tensor_of_another_shape_and_the_same_count_is_told(tmp_path, make_config, make_network):
+    state = dict(make_network(make_config()).state_dict())
+    name = "layers.0.residual_group.blocks.0.mlp.fc1.weight"
+    state[name] = state[name].t().contiguous()
+    save_file(state, tmp_path / "x.safetensors")
+    with pytest.raises(CheckpointError):
+        load_checkpoint(tmp_path / "x.safetensors")
+    square = "layers.0.residual_group.blocks.0.attn.proj.bias"
+    state[name] = state[name].t().contiguous()
+    state[square] = state[square].reshape(1, -1)
+    save_file(state, tmp_path / "y.safetensors")
+    with pytest.raises(CheckpointError, match="has shape"):
+        load_checkpoint(tmp_path / "y.safetensors")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from swin2sr_core.engine.canvas import WholeCanvas
 from swin2sr_core.engine.passes import Pass
 from swin2sr_core.engine.tiling import TiledPass
 from swin2sr_core.machine.devices import has_native_bf16
@@ -34,7 +35,7 @@ def measured(config, step, precision):
     with PeakMeter() as meter:
         output = torch.empty(1, 3, step.height * config.scale, step.width * config.scale)
         kind = TiledPass if step.strategy == "tiled" else Pass
-        kind(network, image, output, lambda work: None).run(step)
+        kind(network, image, WholeCanvas(output), lambda work: None).run(step)
     return meter.peak
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from swin2sr_core.network.config import padded_head_dim
+from swin2sr_core.prepared import fold as fold_module
 from swin2sr_core.prepared.fold import fold
 
 CPU = torch.device("cpu")
@@ -112,3 +113,11 @@ def test_the_temperature_is_clamped_before_it_is_judged(make_config, make_networ
                 parameter.fill_(value)
         folded.append(tensors_of(fold(network, torch.float32, CPU)))
     assert all(torch.equal(a, b) for a, b in zip(*folded, strict=True))
+
+
+def test_what_counts_as_bounded_keeps_sums_normal_and_finite():
+    """64 terms of 2 ** (+-room), and of their products with values of 2 ** 10, in float32."""
+    room = torch.tensor(fold_module._EXPONENT_ROOM)
+    largest, least = torch.exp2(room), torch.exp2(-room)
+    assert torch.isfinite(largest * 64 * 2**10)
+    assert least / 2**10 >= torch.finfo(torch.float32).tiny

@@ -197,3 +197,9 @@ def test_what_fp16_cannot_hold_is_kept_in_fp32(tiny):
     tensors = compressed(state, quantizable(tiny))
     assert tensors["norm.bias"].dtype == torch.float32
     assert torch.equal(expanded(tensors, "x")["norm.bias"], state["norm.bias"])
+
+
+@pytest.mark.parametrize("lowest", [None, GELU_MINIMUM])
+def test_a_token_of_zeros_is_the_bias(each_product, lowest):
+    layer = QuantizedLinear.of(noise(7, 9), noise(7, seed=1), lowest)
+    assert torch.equal(layer.quantized(torch.zeros(4, 9)), layer.bias.expand(4, -1))

@@ -257,3 +257,24 @@ def test_killed_again_and_again_everything_is_made_once(pictures, upscaled, writ
         with Image.open(path) as image:
             image.load()
             assert image.size == (64, 64)
+
+
+def test_a_changed_second_input_makes_everything_again(
+    each, inverted, make_picture, pictures, tmp_path
+):
+    """The journal is of other values then: what was made with them is not kept."""
+    inverted["4"] = {"class_type": "LoadImage", "inputs": {"image": "other.png"}}
+    inverted["5"] = {
+        "class_type": "ImageBatch",
+        "inputs": {"image1": ["2", 0], "image2": ["4", 0]},
+    }
+    inverted["3"]["inputs"]["images"] = ["5", 0]
+    folder = pictures(1)
+    other = make_picture("other.png", 16, 16, "RGB", 7)
+    changes = {"inputs": {"other.png": other}, "each_as": "example.png"}
+    assert each(folder, inverted, **changes).status == "done"
+    assert each(folder, inverted, **changes).kept == ["p000.png"]
+    make_picture("other.png", 16, 16, "RGB", 8)
+    again = each(folder, inverted, **changes)
+    assert (again.status, again.kept) == ("refused", [])
+    assert "of another workflow, or of other values" in again.errors[0]

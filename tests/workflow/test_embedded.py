@@ -302,3 +302,40 @@ def test_models_of_a_folder(where, inverted, make_picture, tmp_path, make_config
     refused = run_workflow(graph, inputs=inputs, out=out, models=tmp_path)
     assert refused.status == "refused"
     assert "mine.safetensors" in str(refused.errors[0])
+
+
+def test_what_a_graph_does_not_have_is_forgotten():
+    """Results take memory: those of the last graph are kept, and no others."""
+    log = []
+    executor = Executor(
+        {"A": node_class("A", log), "Out": node_class("Out", log, 0, is_output_node=True)}
+    )
+
+    def graph(value):
+        return {"a": Node("A", {"i0": value}), "out": Node("Out", {"i0": Link("a", 0)})}
+
+    for value in range(5):
+        run_nodes(executor, graph(value))
+        assert len(executor._cache) == 2
+    log.clear()
+    run_nodes(executor, graph(4))
+    assert log == []
+    run_nodes(executor, graph(0))
+    assert [name for name, _ in log] == ["A", "Out"]
+
+
+def test_what_brings_an_output_nearest_runs_first():
+    """As in ComfyUI: a preview comes as soon as it can, not after all that is ready."""
+    log = []
+    executor = Executor(
+        {"A": node_class("A", log), "Out": node_class("Out", log, 0, is_output_node=True)}
+    )
+    graph = {
+        "far": Node("A", {"i0": 1}),
+        "further": Node("A", {"i0": Link("far", 0), "i1": 2}),
+        "furthest": Node("A", {"i0": Link("further", 0), "i1": 3}),
+        "late": Node("Out", {"i0": Link("furthest", 0)}),
+        "near": Node("A", {"i0": 5}),
+        "soon": Node("Out", {"i0": Link("near", 0)}),
+    }
+    assert list(run_nodes(executor, graph).nodes)[:2] == ["near", "soon"]

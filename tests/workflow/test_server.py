@@ -3,17 +3,18 @@
 import json
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from raw_server import raw_server, repeats, says
 
 from swin2sr_headless.workflow.document.graph import parse_api
 from swin2sr_headless.workflow.hosts import http_client
 from swin2sr_headless.workflow.hosts import server as server_host
 from swin2sr_headless.workflow.hosts.messages import Timeline
 from swin2sr_headless.workflow.hosts.socket_progress import following
-from swin2sr_headless.workflow.runner import run_workflow
+from swin2sr_headless.workflow.runner import Session, make_host, run_workflow
 
 OBJECT_INFO = {
     "LoadImage": {
@@ -200,13 +201,13 @@ def test_outputs_that_lead_out_are_not_taken(name, serve, run, tmp_path):
     history = {**HISTORY, "outputs": {"3": {"images": [{"filename": name, "type": "output"}]}}}
     report = run(serve({"/history/p1": {"p1": history}}).url)
     assert report.status == "no_host"
-    assert "names an output that leads out of the folder" in str(report.errors[0])
+    assert "names an output that was not taken" in str(report.errors[0])
     assert not [path for path in tmp_path.rglob("x.png") if path.is_file()]
 
 
 def test_a_forgotten_workflow(serve, run):
     empty = {"queue_running": [], "queue_pending": []}
-    report = run(serve({"/history/p1": {}, "/queue": empty}).url)
+    report = run(serve({"/history/p1": {}, "/queue": empty}).url, timeout=20)
     assert report.status == "no_host"
     assert "does not know the workflow any more" in str(report.errors[0])
 
@@ -307,66 +308,72 @@ def test_others_are_not_interrupted(serve, run):
     assert "/interrupt" not in dict(server.asked)
 
 
-@contextmanager
-def raw_server(answer: bytes):
-    """Says the same to everybody, whatever that is."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve():
-            try:
-                while True:
-                    connection, _ = listener.accept()
-                    with connection:
-                        connection.recv(4096)
-                        connection.sendall(answer)
-            except OSError:
-                pass
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
 @pytest.mark.parametrize(
     "answer", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"\x00" * 100, b"HTTP/1.1 x\r\n"]
 )
 def test_something_that_does_not_speak_http(answer, run):
-    with raw_server(answer) as url:
+    with raw_server(says(answer)) as url:
         report = run(url)
     assert report.status == "no_host"
     assert f"the ComfyUI server at {url} cannot be reached" in str(report.errors[0])
 
 
 @contextmanager
-def endless_server(path, start, status=200):
-    """Good until it is asked for `path`, which it answers without end."""
+def partly(path, talk, answers=None):
+    """A good server that answers `path` as `talk` does, on the bare connection."""
 
-    class Endless(Server):
+    class Partly(Server):
         def send(self, handler, answer):
             if handler.path.partition("?")[0] != path:
-                return super().send(handler, answer)
-            handler.send_response(status)
-            handler.end_headers()
-            try:
-                handler.wfile.write(start)
-                while True:
-                    handler.wfile.write(b" " * (1 << 16))
-            except OSError:
-                pass
+                super().send(handler, answer)
+                return
+            handler.close_connection = True
+            with suppress(OSError):
+                talk(handler.connection, b"")
 
-    server = Endless(GOOD)
-    yield server.url
+    server = Partly(GOOD | (answers or {}))
+    yield server
     server.close()
 
 
-@pytest.mark.parametrize("path", ["/object_info", "/history/p1", "/view", "/prompt"])
+PATHS = ["/object_info", "/history/p1", "/view", "/prompt", "/upload/image"]
+
+
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("status", [200, 500])
 def test_answers_without_end_are_left(path, status, run, monkeypatch, tmp_path):
     for limit in ("MOST_JSON_BYTES", "MOST_ERROR_BYTES", "MOST_OUTPUT_BYTES"):
         monkeypatch.setattr(http_client, limit, 1 << 22)
-    with endless_server(path, b'{"a": "', status) as url:
-        report = run(url)
+    head = f"HTTP/1.1 {status} x\r\n\r\n".encode()
+    with partly(path, repeats(head + b'{"a": "', b" " * (1 << 16))) as server:
+        report = run(server.url)
     assert report.status == "no_host"
     assert not [each for each in tmp_path.rglob("*") if each.suffix == ".tmp"]
+
+
+SLOW = {
+    "silence": repeats(b"", b"", 0.05),
+    "a slow head": repeats(b"HTTP/1.1 200 OK\r\nA: ", b"x", 0.05),
+    "a slow body": repeats(b"HTTP/1.1 200 OK\r\n\r\n", b" ", 0.05),
+    "a slow error": repeats(b"HTTP/1.1 500 No\r\n\r\n", b" ", 0.05),
+    "a steady body": repeats(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 2000, 0.05),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("talk", SLOW.values(), ids=SLOW.keys())
+def test_the_time_limit_counts_in_the_middle_of_an_answer(path, talk, run, tmp_path):
+    """`timeout` is for the whole run: no answer of a server may hold it up."""
+    with partly(path, talk) as server:
+        report = run(server.url, timeout=0.6)
+    assert (report.status, report.exit_code) == ("timeout", 124), report
+    assert not [each for each in tmp_path.rglob("*") if each.suffix in (".tmp", ".part")]
+
+
+def test_a_run_that_is_out_of_time_is_told_to_the_server_though_it_is_slow(run):
+    with partly("/history/p1", SLOW["silence"]) as server:
+        assert run(server.url, timeout=0.6).status == "timeout"
+    assert ("/interrupt", b'{"prompt_id": "p1"}') in server.asked
 
 
 @pytest.mark.parametrize(
@@ -374,8 +381,81 @@ def test_answers_without_end_are_left(path, status, run, monkeypatch, tmp_path):
 )
 def test_redirects_stay_on_the_host(target, run):
     answer = f"HTTP/1.1 302 x\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
-    with raw_server(answer) as url:
+    with raw_server(says(answer)) as url:
         report = run(url)
     assert report.status == "no_host"
-    refusal = "HTTP 302" if target.startswith("file") else "which is not followed"
-    assert refusal in str(report.errors[0])
+    assert f"redirects to {target}, which is not followed" in str(report.errors[0])
+
+
+UGLY = "\x1b]0;owned\x07\x00\u202e\ud800\r\nforged"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"/prompt": (400, {"error": {"message": UGLY, "type": UGLY}})},
+        {"/prompt": (400, {"error": UGLY, "node_errors": {UGLY: {"class_type": UGLY}}})},
+        {"/prompt": (500, {"error": UGLY})},
+        {"/prompt": (500, UGLY.encode("utf-8", "replace"))},
+        {"/upload/image": {"name": UGLY}, "/prompt": (500, {})},
+        {"/history/p1": {"p1": {"outputs": {"3": {"images": [{"filename": UGLY}]}}}}},
+        {"/history/p1": {"p1": {**HISTORY, "status": {"messages": [["execution_error", {
+            "node_id": UGLY, "node_type": UGLY, "exception_type": UGLY, "exception_message": UGLY
+        }]]}}}},
+    ],
+)  # fmt: skip
+def test_what_a_server_says_is_printed_harmless(answers, serve, run):
+    report = run(serve(answers).url)
+    assert not report.ok
+    for error in report.errors:
+        assert str(error).isprintable()
+
+
+def test_texts_of_a_server_are_printed_harmless(serve, inverted, make_picture, tmp_path, swin2sr):
+    """On the terminal; the JSON has them as they came."""
+    shown = {"3": {"text": [UGLY, "plain"]}}
+    history = {"/history/p1": {"p1": {**HISTORY, "outputs": HISTORY["outputs"] | shown}}}
+    (tmp_path / "w.json").write_text(json.dumps(inverted))
+    make_picture()
+    done = swin2sr(
+        "run", "w.json", "--server", serve(history).url, "--input", "example.png=example.png"
+    )
+    assert done.returncode in (0, 1), done.stderr
+    lines = (done.stdout + done.stderr).splitlines()
+    assert all(line.isprintable() for line in lines), lines
+    assert not any(line.startswith("forged") for line in lines)
+
+
+@pytest.mark.parametrize("name", ["a\0b.png", "\ud800.png", "x" * 300 + ".png", "a/" * 900 + "b"])
+def test_outputs_with_names_that_no_file_has_are_not_taken(name, serve, run):
+    history = {**HISTORY, "outputs": {"3": {"images": [{"filename": name, "type": "output"}]}}}
+    report = run(serve({"/history/p1": {"p1": history}}).url)
+    assert report.status == "no_host"
+    assert "no name that a file could have" in str(report.errors[0])
+
+
+def test_an_output_that_cannot_be_kept_is_told_with_its_node(serve, run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "made").write_text("a file where the folder has to be")
+    report = run(serve().url)
+    assert (report.status, report.exit_code) == ("failed", 1)
+    assert str(report.errors[0]).startswith("node 3 (SaveImage): its output cannot be kept")
+
+
+def test_a_changed_input_of_the_same_name_is_uploaded_again(
+    serve, inverted, make_picture, tmp_path
+):
+    """And one that did not change is not; both in one session."""
+    server = serve()
+    folders = [tmp_path / name for name in "ab"]
+    for seed, folder in enumerate(folders):
+        folder.mkdir()
+        make_picture(seed=seed, folder=folder)
+    with Session(make_host(server=server.url)) as session:
+        for folder in (folders[0], folders[0], folders[1]):
+            inputs = {"example.png": folder / "example.png"}
+            assert session.run(inverted, inputs=inputs, out=tmp_path / "out").ok
+    sent = [body for path, body in server.asked if path == "/upload/image"]
+    assert len(sent) == 2
+    for body, folder in zip(sent, folders, strict=True):
+        assert (folder / "example.png").read_bytes() in body

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from ..frame import Pixels
-from .metadata import Metadata, exif_block, parse_exif, with_dpi
+from .exif import parse_exif
+from .metadata import Metadata
 
 QUALITY = 90
 """Above what eyes tell from the original; Pillow's own 75 blurs what was just made sharp."""
@@ -33,5 +34,4 @@ def write_avif(
 
 def _exif(metadata: Metadata) -> bytes:
     """AVIF has no other place for the resolution."""
-    exif = with_dpi(parse_exif(metadata.exif), metadata.dpi)
-    return exif_block(exif) if len(exif) else b""
+    return parse_exif(metadata.exif).with_dpi(metadata.dpi).block() or b""

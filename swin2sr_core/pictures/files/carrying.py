@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from PIL import Image
-
 from . import iptc, raw_profile, xmp
+from .exif import MAKE, MODEL, USER_COMMENT, Entry, Exif, bytes_entry, parse_exif, text_entry
 from .jpeg_segments import MAX_SEGMENT, PHOTOSHOP_MARK, XMP_MARK
-from .metadata import EXIF_IFD, Metadata, exif_block, parse_exif
+from .metadata import Metadata
 from .notices import Notices
 from .png_chunks import PngText
-
-USER_COMMENT, MAKE, MODEL = 0x9286, 0x010F, 0x0110
 
 _EXIF_TAGS = {
     "Title": 0x010D,
@@ -42,6 +39,7 @@ class _Places(NamedTuple):
     iptc: bool = False
     comment: bool = False
     texts: bool = False
+    dpi: bool = True
 
 
 _PLACES = {
@@ -50,7 +48,7 @@ _PLACES = {
     "WEBP": _Places(exif=True, xmp=True),
     "TIFF": _Places(exif=True, xmp=True, iptc=True),
     "AVIF": _Places(exif=True, xmp=True),
-    "GIF": _Places(xmp=True, comment=True),
+    "GIF": _Places(xmp=True, comment=True, dpi=False),
     "BMP": _Places(),
 }
 
@@ -69,6 +67,7 @@ def carried(metadata: Metadata, kind: str, size: tuple[int, int], notices: Notic
         "XMP": not places.xmp and result.xmp,
         "IPTC": not places.iptc and result.iptc,
         "a comment": not places.comment and result.comment,
+        "the resolution": not places.dpi and result.dpi,
         **{f"the text {each.keyword!r}": not places.texts for each in result.texts},
     }
     names = [name for name, lost in left.items() if lost]
@@ -81,6 +80,7 @@ def carried(metadata: Metadata, kind: str, size: tuple[int, int], notices: Notic
         iptc=result.iptc if places.iptc else None,
         comment=result.comment if places.comment else None,
         texts=result.texts if places.texts else (),
+        dpi=result.dpi if places.dpi else None,
     )
     return _within_segments(result, metadata, notices) if kind == "JPEG" else result
 
@@ -104,15 +104,13 @@ def _in_texts(metadata: Metadata) -> Metadata:
     return replace(metadata, texts=tuple(texts), comment=None, iptc=None)
 
 
-def _workflow_texts(exif: Image.Exif) -> Iterable[tuple[str, str | None]]:
+def _workflow_texts(exif: Exif) -> Iterable[tuple[str, str | None]]:
     """What ComfyUI and A1111 put into EXIF where there are no texts, under the names of those."""
     for keyword, tag in _COMFY_TAGS.items():
-        value = exif.get(tag)
-        text = _decoded(value) if isinstance(value, bytes) else value
-        if isinstance(text, str) and text.startswith(f"{keyword}:"):
-            yield keyword, text.removeprefix(f"{keyword}:").rstrip("\0")
-    comment = exif.get_ifd(EXIF_IFD).get(USER_COMMENT)
-    text = _user_comment(comment) if isinstance(comment, bytes) else None
+        text = _decoded(exif.main[tag].data) if tag in exif.main else ""
+        if text.startswith(f"{keyword}:"):
+            yield keyword, text.removeprefix(f"{keyword}:")
+    text = _user_comment(exif.photo[USER_COMMENT].data) if USER_COMMENT in exif.photo else None
     if text and "Steps: " in text:
         yield _PARAMETERS, text
 
@@ -120,27 +118,28 @@ def _workflow_texts(exif: Image.Exif) -> Iterable[tuple[str, str | None]]:
 def _out_of_texts(metadata: Metadata, places: _Places) -> Metadata:
     """For all but PNG: texts and comments to where there is a place for them."""
     exif = parse_exif(metadata.exif)
-    photo = exif.get_ifd(EXIF_IFD)
     comment, left = metadata.comment, []
     for each in metadata.texts:
         tag = _EXIF_TAGS.get(each.keyword, _COMFY_TAGS.get(each.keyword))
-        if places.exif and tag is not None and tag not in exif:
+        if places.exif and tag is not None and tag not in exif.main:
             mark = f"{each.keyword}:" if each.keyword in _COMFY_TAGS else ""
-            exif[tag] = f"{mark}{each.text}".encode()
-        elif places.exif and each.keyword == _PARAMETERS and USER_COMMENT not in photo:
-            photo[USER_COMMENT] = _UNICODE + each.text.encode("utf-16-be", "replace")
+            exif.main[tag] = text_entry(mark + each.text)
+        elif places.exif and each.keyword == _PARAMETERS and USER_COMMENT not in exif.photo:
+            exif.photo[USER_COMMENT] = _in_unicode(each.text)
         elif each.keyword == _COMMENT and comment is None:
-            comment = each.text.encode()
+            comment = each.text.encode("utf-8", "replace")
         else:
             left.append(each)
-    if comment and places.exif and not places.comment and USER_COMMENT not in photo:
+    if comment and places.exif and not places.comment and USER_COMMENT not in exif.photo:
         text = _decoded(comment)
-        plain = _ASCII + comment if text.isascii() else _UNICODE + text.encode("utf-16-be")
-        photo[USER_COMMENT], comment = plain, None
-    if photo:
-        exif[EXIF_IFD] = dict(photo)
-    block = exif_block(exif) if len(exif) else None
-    return replace(metadata, exif=block, comment=comment, texts=tuple(left))
+        plain = text.isascii()
+        exif.photo[USER_COMMENT] = bytes_entry(_ASCII + comment) if plain else _in_unicode(text)
+        comment = None
+    return replace(metadata, exif=exif.block(), comment=comment, texts=tuple(left))
+
+
+def _in_unicode(text: str) -> Entry:
+    return bytes_entry(_UNICODE + text.encode("utf-16-be", "replace"))
 
 
 def _within_segments(result: Metadata, metadata: Metadata, notices: Notices) -> Metadata:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,6 +39,9 @@ _SRGB_CURVES = (1, 6, 13, 14, 15)
 _HDR = {16: "PQ", 18: "HLG"}
 
 
+Conversion = Callable[[Frame], Frame]
+
+
 class _Meaning(NamedTuple):
     """Light by numbers: a power, or None for sRGB's curve; and the corners of the colours."""
 
@@ -46,80 +50,76 @@ class _Meaning(NamedTuple):
 
 
 def fitted(
-    frame: Frame, metadata: Metadata, kind: str, bits: int, notices: Notices
-) -> tuple[Frame, Metadata]:
-    """The frame and its metadata as a format can hold them without changing how they look.
+    channels: int, metadata: Metadata, kind: str, bits: int, notices: Notices
+) -> tuple[Conversion | None, Metadata]:
+    """What a format needs to hold a frame of so many channels without changing how it looks.
 
-    What the format cannot say is made sRGB, and told.
+    What to do to its colours, pixel by pixel (None: nothing), and the metadata. What the format
+    cannot say is made sRGB, and told.
     """
     profile = metadata.icc_profile
-    if profile and not profile_fits(profile, frame.color.shape[1]):
+    grey = channels <= 2
+    if profile and not profile_fits(profile, 1 if grey else 3):
         profile = None
     if kind == "PNG":
-        return frame, replace(metadata, icc_profile=profile)
+        return None, replace(metadata, icc_profile=profile)
     plain = replace(metadata, png_color=(), icc_profile=profile)
     chunks = dict(metadata.png_color)
-    if (profile and b"cICP" not in chunks) or not chunks:
-        return _with_profile(frame, plain, kind, bits, notices)
-    return _converted(frame, chunks, kind, notices), replace(plain, icc_profile=None)
-
-
-def _with_profile(
-    frame: Frame, metadata: Metadata, kind: str, bits: int, notices: Notices
-) -> tuple[Frame, Metadata]:
-    profile = metadata.icc_profile
+    if chunks and not (profile and b"cICP" not in chunks):
+        return _by_chunks(chunks, kind, notices), replace(plain, icc_profile=None)
     if profile is None:
-        return frame, metadata
+        return None, plain
     if kind not in _WITH_PROFILE:
-        converted = _by_profile(frame, profile)
-        how = "converted to sRGB" if converted else "left out"
+        conversion = _by_profile(profile, grey=grey)
+        how = "converted to sRGB" if conversion else "left out"
         notices.tell(f"has its colour profile {how}: {kind} has no place for one")
-        return converted or frame, replace(metadata, icc_profile=None)
-    as_color = kind in _ALWAYS_RGB or (kind == "TIFF" and bits == 16 and frame.channels == 2)
-    if frame.color.shape[1] == 1 and as_color:
+        return conversion, replace(plain, icc_profile=None)
+    as_color = kind in _ALWAYS_RGB or (kind == "TIFF" and bits == 16 and channels == 2)
+    if grey and as_color:
         profile = as_rgb(profile)
         if profile is None:
             notices.tell(f"leaves out the profile for grey: {kind} stores RGB here")
-    return frame, replace(metadata, icc_profile=profile)
+    return None, replace(plain, icc_profile=profile)
 
 
-def _by_profile(frame: Frame, profile: bytes) -> Frame | None:
-    """The frame in sRGB, 8 bits a sample; None where this Pillow or the profile cannot."""
+def _by_profile(profile: bytes, *, grey: bool) -> Conversion | None:
+    """To sRGB, 8 bits a sample; None where this Pillow or the profile cannot."""
     try:
         from PIL import ImageCms
 
-        pixels = to_pixels(frame)
-        grey = frame.color.shape[1] == 1
-        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels[..., :3]))
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+        transform = ImageCms.buildTransform(source, target, "L" if grey else "RGB", "RGB")
     except (ImportError, OSError, ValueError, TypeError, RuntimeError):
         return None
     except Exception as error:  # PyCMSError cannot be named where the import failed
         if type(error).__name__ != "PyCMSError":
             raise
         return None
-    if converted is None:
-        return None
-    color = from_pixels(np.asarray(converted)).color
-    return Frame(color[:, :1].contiguous() if grey else color, frame.alpha)
+
+    def convert(frame: Frame) -> Frame:
+        pixels = to_pixels(frame)
+        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels[..., :3]))
+        color = from_pixels(np.asarray(transform.apply(image))).color
+        return Frame(color[:, :1].contiguous() if grey else color, frame.alpha)
+
+    return convert
 
 
-def _converted(frame: Frame, chunks: dict[bytes, bytes], kind: str, notices: Notices) -> Frame:
-    """The frame in sRGB, by what PNG's chunks say of it."""
+def _by_chunks(chunks: dict[bytes, bytes], kind: str, notices: Notices) -> Conversion | None:
+    """To sRGB, by what PNG's chunks say."""
     names = ", ".join(name.decode() for name in chunks)
     meaning = _meaning(chunks)
     if isinstance(meaning, str):
         notices.tell(f"leaves out {names} without converting ({meaning}): {kind} has no place")
-        return frame
+        return None
     extra = [name for name in ("mDCV", "cLLI") if name.encode() in chunks]
     if extra:
         notices.tell(f"leaves out {', '.join(extra)}: {kind} has no place for it")
     if meaning is None or (meaning.gamma is None and meaning.primaries == _SRGB_PRIMARIES):
-        return frame
+        return None
     notices.tell(f"has its colours converted to sRGB: {kind} has no place for {names}")
-    return Frame(_to_srgb(frame.color, meaning), frame.alpha)
+    return lambda frame: Frame(_to_srgb(frame.color, meaning), frame.alpha)
 
 
 def _meaning(chunks: dict[bytes, bytes]) -> _Meaning | str | None:

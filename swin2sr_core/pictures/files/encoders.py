@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...errors import InputError
-from ..frame import Frame, Pixels, over_white, to_pixels
+from ..frame import Frame, Pixels, Strips, over_white, to_pixels
 from .avif import write_avif
+from .bmp import write_bmp
 from .carrying import carried
 from .color import fitted
 from .formats import ANIMATED, DEEP, FORMATS, OPAQUE, PAGED, format_of
 from .gif import write_gif
 from .jpeg import QUALITY as JPEG_QUALITY
-from .jpeg import as_image, write_jpeg
+from .jpeg import write_jpeg
 from .metadata import Metadata
 from .notices import Notices
 from .output_file import output_file
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 def save_picture(
     path: str | Path,
-    frames: Iterable[Frame],
+    frames: Iterable[Frame | Strips],
     metadata: Metadata | None = None,
     *,
     bits: int = 8,
@@ -45,7 +46,8 @@ def save_picture(
     """Write frames as the picture or animation that the suffix of `path` names.
 
     Formats: .png (.apng), .jpg, .jpeg, .webp, .tif, .tiff, .bmp, .gif, .avif. Frames are taken one
-    at a time, so that a generator need not have them all, and rounded as `to_pixels` says.
+    at a time, so that a generator need not have them all, and rounded as `to_pixels` says. Of
+    `Strips` no more than a band is kept in a PNG, TIFF or BMP; others want all pixels, as bytes.
 
     metadata: what goes into the file besides pixels, as far as its format holds it. More than one
         frame makes an animation, played at `metadata.durations`, or, where it is
@@ -77,7 +79,7 @@ def save_picture(
         timed = len(metadata.durations) > 1
         begun = deque([first])
         del first  # of an animation there is one float frame at a time
-        if not timed and not metadata.paged:
+        if not timed and not metadata.paged and isinstance(begun[0], Frame):
             begun.extend(islice(frames, 1))
         if kind in PAGED and metadata.paged:
             write_tiff(sink, writer.pages(chain(_taken(begun), frames)), bits)
@@ -133,14 +135,14 @@ class _Writer:
     quality: int | None
     notices: Notices
 
-    def pages(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Metadata]]:
+    def pages(self, frames: Iterable[Frame | Strips]) -> Iterator[tuple[Frame | Strips, Metadata]]:
         """Each page with what its directory says; what describes the file stands in the first."""
         metadata = self.metadata
         for frame in frames:
             yield self._prepared(frame, metadata)
             metadata = metadata.stripped()
 
-    def write_still(self, sink: BufferedWriter, frame: Frame) -> None:
+    def write_still(self, sink: BufferedWriter, frame: Frame | Strips) -> None:
         frame, metadata = self._prepared(frame, self.metadata)
         frame = self._holdable(frame)
         if self.kind == "PNG":
@@ -156,10 +158,9 @@ class _Writer:
         elif self.kind == "AVIF":
             write_avif(sink, to_pixels(frame), metadata, self.quality)
         else:
-            options = {"dpi": metadata.dpi} if metadata.dpi else {}
-            as_image(to_pixels(frame)).save(sink, "BMP", **options)
+            write_bmp(sink, frame, metadata)
 
-    def write_animation(self, sink: BufferedWriter, frames: Iterator[Frame]) -> None:
+    def write_animation(self, sink: BufferedWriter, frames: Iterator[Frame | Strips]) -> None:
         frame, metadata = self._prepared(next(frames), self.metadata)
         pixels = deque([to_pixels(frame, self.bits)])
         del frame
@@ -171,18 +172,21 @@ class _Writer:
         else:
             write_gif(sink, alike, metadata, animated=True)
 
-    def _pixels(self, frame: Frame) -> Pixels:
+    def _pixels(self, frame: Frame | Strips) -> Pixels:
         return to_pixels(self._prepared(frame, self.metadata)[0], self.bits)
 
-    def _prepared(self, frame: Frame, metadata: Metadata) -> tuple[Frame, Metadata]:
+    def _prepared(
+        self, frame: Frame | Strips, metadata: Metadata
+    ) -> tuple[Frame | Strips, Metadata]:
         """The frame and its metadata as this format holds them."""
-        frame, metadata = fitted(frame, metadata, self.kind, self.bits, self.notices)
+        change, metadata = fitted(frame.channels, metadata, self.kind, self.bits, self.notices)
+        frame = frame.mapped(change) if change else frame
         return frame, carried(metadata, self.kind, frame.size, self.notices)
 
-    def _holdable(self, frame: Frame) -> Frame:
+    def _holdable(self, frame: Frame | Strips) -> Frame | Strips:
         """The frame without the alpha that its format does not have."""
-        if self.kind not in OPAQUE or frame.alpha is None:
+        if self.kind not in OPAQUE or frame.channels not in (2, 4):
             return frame
         name = self.notices.file_name
         self.notices.say(f"{self.kind} has no transparency; {name} is laid on white")
-        return over_white(frame)
+        return frame.mapped(over_white)

@@ -27,6 +27,11 @@ LOSSY = frozenset(("JPEG", "WEBP", "AVIF"))
 """Formats that take a quality."""
 
 
+KEPT_BYTES = {"PNG": 0, "TIFF": 0, "BMP": 0, "JPEG": 10, "WEBP": 14, "AVIF": 14, "GIF": 12}
+"""Of each pixel that is written, how many bytes the encoder has in memory until the end: none where
+rows go into the file as they come, else the samples, Pillow's copy and the encoder's own."""
+
+
 def format_of(path: Path) -> str:
     """The format of a file name: PNG, JPEG, WEBP, TIFF, BMP, GIF or AVIF; InputError for others."""
     kind = FORMATS.get(path.suffix.lower())

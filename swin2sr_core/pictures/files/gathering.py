@@ -12,13 +12,17 @@ from PIL.TiffImagePlugin import TiffImageFile
 from ..limits import PROFILE_BYTES, TEXT_BYTES
 from ..pixels import is_grey
 from . import iptc, raw_profile, xmp
+from .exif import Exif, positive_pair, read_exif
 from .gif_blocks import GifBlocks
 from .jpeg_segments import JpegSegments
-from .metadata import Metadata, carried_exif, profile_fits, read_dpi
+from .metadata import Metadata, profile_fits
 from .notices import Notices
 from .png_chunks import COLOR_CHUNKS, XMP_KEYWORD, PngHeader, PngText
+from .source import Source
 
 _TIFF_XMP, _TIFF_IPTC, _TIFF_PHOTOSHOP = 700, 33723, 34377
+_PHOTOSHOP_EXIF = 1058
+_MOST_NAMED = 8
 _OF_COLOR = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr")
 
 
@@ -31,15 +35,15 @@ class Looks:
     jpeg: JpegSegments | None = None
 
 
-def gathered(image: Image.Image, looks: Looks, exif: Image.Exif, notices: Notices) -> Metadata:
+def gathered(image: Image.Image, looks: Looks, exif: Exif, notices: Notices) -> Metadata:
     """The metadata of an opened image that are still true of it after upscaling."""
-    packet = _packet(image, looks)
+    packet = packet_of(image, looks)
     if looks.jpeg and looks.jpeg.extended_xmp:
         notices.tell("has more XMP than one segment holds; the rest is left out")
     return Metadata(
-        icc_profile=_profile(image, notices),
-        dpi=read_dpi(image, exif),
-        exif=carried_exif(exif, notices),
+        icc_profile=_profile(image, looks, notices),
+        dpi=_dpi(image, exif),
+        exif=exif.described().block(),
         png_color=_color_chunks(looks.png),
         xmp=_within(xmp.upright(packet, notices), "XMP", notices),
         iptc=_within(_records(image, looks), "IPTC", notices),
@@ -48,21 +52,60 @@ def gathered(image: Image.Image, looks: Looks, exif: Image.Exif, notices: Notice
     )
 
 
-def png_exif(header: PngHeader) -> bytes | None:
-    """The EXIF block of a PNG, from its chunk or, as older programs wrote it, from a text."""
-    old = raw_profile.find(header.texts, "exif") or raw_profile.find(header.texts, "APP1")
-    marked = old if old and old.startswith(b"Exif\0\0") else None
-    return header.exif or marked
+def exif_of(image: Image.Image, looks: Looks, source: Source, notices: Notices) -> Exif:
+    """The EXIF of an opened image, wherever its format keeps it; what is damaged in it is told."""
+    try:
+        if image.format == "TIFF":
+            with source.open() as file:
+                exif, damaged = read_exif(file)
+        else:
+            exif, damaged = read_exif(_exif_block(image, looks))
+    except (ValueError, struct.error) as error:
+        notices.tell(f"has damaged EXIF data, which are left out ({error})")
+        return Exif()
+    if damaged:
+        names = ", ".join(f"0x{tag:04X}" for tag in sorted(set(damaged))[:_MOST_NAMED])
+        more = ", ..." if len(set(damaged)) > _MOST_NAMED else ""
+        notices.tell(f"has damaged EXIF tags ({names}{more}), which are left out")
+    return exif
 
 
-def _profile(image: Image.Image, notices: Notices) -> bytes | None:
+def _exif_block(image: Image.Image, looks: Looks) -> bytes | None:
+    if looks.png:
+        # from its chunk or, as older programs wrote it, from a text
+        texts = looks.png.texts
+        old = raw_profile.find(texts, "exif") or raw_profile.find(texts, "APP1")
+        return looks.png.exif or (old if old and old.startswith(b"Exif\0\0") else None)
+    block = image.info.get("exif")
+    return block if isinstance(block, bytes) else _resource(image, _PHOTOSHOP_EXIF)
+
+
+def orientation_of(exif: Exif, packet: bytes | None) -> int:
+    """How stored rows and columns have to be turned: 1 (not at all) to 8, as EXIF numbers it."""
+    return exif.orientation or xmp.orientation(packet) or 1
+
+
+def _dpi(image: Image.Image, exif: Exif) -> tuple[float, float] | None:
+    """Dots per inch as the format or else EXIF tells; None where unknown or nonsense."""
+    told = image.info.get("dpi")
+    if image.format != "TIFF" and isinstance(told, tuple):
+        try:
+            pair = positive_pair(tuple(map(float, told)))
+        except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+            pair = None
+        if pair:
+            return pair
+    return exif.dpi  # Pillow invents 1 dpi for a TIFF without
+
+
+def _profile(image: Image.Image, looks: Looks, notices: Notices) -> bytes | None:
     profile = image.info.get("icc_profile")
     if not profile or image.mode in ("CMYK", "LAB"):  # those are converted by their profile
         return None
-    channels = 1 if is_grey(image) else 3
+    grey = looks.png.grey if looks.png else is_grey(image)
     if len(profile) > PROFILE_BYTES:
         notices.tell(f"has a colour profile of {len(profile):,} bytes; it is left out")
-    elif (is_grey(image) or image.mode in _OF_COLOR) and profile_fits(profile, channels):
+    elif (grey or image.mode in _OF_COLOR) and profile_fits(profile, 1 if grey else 3):
         return profile
     else:
         notices.tell("has a colour profile that is not for its kind of pixels; it is left out")
@@ -74,7 +117,8 @@ def _color_chunks(header: PngHeader | None) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name, chunks[name]) for name in COLOR_CHUNKS if name in chunks)
 
 
-def _packet(image: Image.Image, looks: Looks) -> bytes | None:
+def packet_of(image: Image.Image, looks: Looks) -> bytes | None:
+    """The XMP packet of an opened image as it stands."""
     if looks.png:
         texts = [each.text for each in looks.png.texts if each.keyword == XMP_KEYWORD]
         return texts[0].encode() if texts else None
@@ -96,10 +140,15 @@ def _records(image: Image.Image, looks: Looks) -> bytes | None:
         records = _as_bytes(image.tag_v2.get(_TIFF_IPTC), image.tag_v2.prefix == b"II")
         block = _as_bytes(image.tag_v2.get(_TIFF_PHOTOSHOP), True)
         return records or iptc.from_photoshop(block or b"")
-    resources = getattr(image, "resources", None)  # of a PSD
-    if isinstance(resources, Iterable):
+    return _resource(image, iptc.RESOURCE)
+
+
+def _resource(image: Image.Image, wanted: int) -> bytes | None:
+    """What stands under this number in a Photoshop document."""
+    resources = getattr(image, "resources", None)
+    if image.format == "PSD" and isinstance(resources, Iterable):
         for number, _, content in resources:
-            if number == iptc.RESOURCE:
+            if number == wanted:
                 return content
     return None
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import InputError, OutputExistsError
+from ...temporary import temporary_file
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -23,9 +23,9 @@ _BUFFER_BYTES = 1 << 20
 class _File(io.FileIO):
     """A new file whose failing writes are told as InputError, whoever triggered them."""
 
-    def __init__(self, temporary: Path, target: Path) -> None:
+    def __init__(self, descriptor: int, target: Path) -> None:
         self._target = target
-        super().__init__(temporary, "xb")
+        super().__init__(descriptor, "wb")
 
     def write(self, buffer: Buffer, /) -> int | None:
         try:
@@ -54,10 +54,15 @@ def output_file(path: Path, *, overwrite: bool = False) -> Iterator[io.BufferedW
     Raises OutputExistsError if `path` is there and `overwrite` is false, InputError when the
     folder is missing or read-only, or the disk is full.
     """
-    _check_target(path, overwrite)
-    temporary = path.with_name(f".swin2sr-{secrets.token_hex(8)}.tmp")
     with _told(path):
-        file = _File(temporary, path)
+        try:
+            _check_target(path, overwrite)
+            if "\0" in str(path) or not os.fsencode(path):
+                raise ValueError
+        except ValueError as error:  # a NUL or half a character
+            raise InputError(f"cannot write {path}: no file can have that name") from error
+        temporary, descriptor = temporary_file(path.parent)
+    file = _File(descriptor, path)
     try:
         sink = _Sink(file, _BUFFER_BYTES)
         yield sink

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..frame import Frame, Pixels, pixel_bands
+from ..frame import Frame, Pixels, Strips, pixel_bands
 from .animation import Box, changed_box, frame_durations
 from .metadata import Metadata
 from .png_chunks import CHANNELS_OF_TYPE, SIGNATURE, XMP_KEYWORD, PngHeader, PngText
@@ -80,7 +80,7 @@ def _keyed(pixels: NDArray[np.uint16], key: bytes | None) -> NDArray[np.uint16]:
     return np.concatenate([pixels, visible * np.uint16(65535)], axis=2)
 
 
-def write_png(sink: BufferedWriter, frame: Frame, metadata: Metadata, bits: int) -> None:
+def write_png(sink: BufferedWriter, frame: Frame | Strips, metadata: Metadata, bits: int) -> None:
     """One picture, encoded band by band."""
     _write_preamble(sink, frame.size, frame.channels, bits, metadata)
     for data in _deflated(pixel_bands(frame, bits)):

@@ -50,12 +50,18 @@ class PngHeader:
     profile: bytes | None = None
     exif: bytes | None = None
     frames: int = 0
+    unpacked: int = 0
     spans: list[Span] = field(default_factory=list)
 
     @property
     def readable_at_16(self) -> bool:
         """Whether `png.decode_16` can read it: 16 bits a sample, and not an animation."""
         return self.depth == 16 and self.color_type in CHANNELS_OF_TYPE and not self.animated
+
+    @property
+    def grey(self) -> bool:
+        """Whether its samples are brightness, alpha or not."""
+        return self.color_type in (0, 4)
 
     @property
     def animated(self) -> bool:
@@ -162,10 +168,26 @@ def _take(name: bytes, content: bytes, header: PngHeader) -> None:
         header.exif = header.exif or content
     elif name == b"iCCP":
         _, method, packed = _split(content, 1)
-        header.profile = header.profile or _inflated(packed, method, PROFILE_BYTES)
+        room = min(PROFILE_BYTES, ALL_TEXT_BYTES - header.unpacked)
+        header.profile = header.profile or _counted(header, room, packed, method)
     else:
-        room = ALL_TEXT_BYTES - sum(len(each.text) for each in header.texts)
-        header.texts.append(_text(name, content, min(TEXT_BYTES, room)))
+        room = min(TEXT_BYTES, ALL_TEXT_BYTES - header.unpacked)
+        try:
+            text = _text(name, content, room)
+        except OverflowError:
+            header.unpacked += room
+            raise
+        header.unpacked += len(text.text)
+        header.texts.append(text)
+
+
+def _counted(header: PngHeader, room: int, packed: bytes, method: bytes) -> bytes:
+    """A profile, unpacked; what turned out too large has cost as much as there was room for."""
+    try:
+        return _inflated(packed, method, room)
+    except OverflowError:
+        header.unpacked += room
+        raise
 
 
 def _text(name: bytes, content: bytes, room: int) -> PngText:

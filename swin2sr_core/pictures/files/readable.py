@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile, UnidentifiedImageError, features
@@ -86,10 +87,13 @@ def open_image(source: Source) -> ImageFile.ImageFile:
     """
     file = source.open()
     try:
-        try:
-            return Image.open(file, formats=FIRST)
-        except UnidentifiedImageError:
-            return _opened_by_others(file, source)
+        with warnings.catch_warnings():
+            # what is damaged in EXIF is told by who reads it (exif.py), in words
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+            try:
+                return Image.open(file, formats=FIRST)
+            except UnidentifiedImageError:
+                return _opened_by_others(file, source)
     except BaseException:
         file.close()
         raise

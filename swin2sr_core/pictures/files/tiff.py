@@ -15,11 +15,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
-from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ...errors import InputError
-from ..frame import Frame, Pixels, pixel_bands
-from .metadata import EXIF_IFD, GPS_IFD, Metadata, parse_exif, with_dpi
+from ..frame import Frame, Pixels, Strips, pixel_bands
+from .exif import BYTE, LONG, SHORT, UNDEFINED, Entry, bytes_entry, numbers_entry, parse_exif
+from .metadata import Metadata
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES = 273, 277, 278, 279
@@ -28,8 +29,6 @@ XMP, IPTC = 700, 33723
 
 _DEFLATE, _HORIZONTAL, _STRAIGHT_ALPHA = 8, 2, 2
 _LEVEL = 4
-_BYTE, _LONG, _UNDEFINED = 1, 4, 7
-_STAND_IN = STRIP_OFFSETS + 2  # a number that no standard gives a meaning
 _STRIP_SAMPLES = 1 << 19
 _MAX_BYTES = 2**32 - 2**24  # the rest is for the directory and its profile
 _NATIVE = "16L" if sys.byteorder == "little" else "16B"
@@ -134,7 +133,9 @@ def _divided(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
     return np.concatenate([straight, pixels[..., 3:]], axis=2)
 
 
-def write_tiff(sink: BufferedWriter, pages: Iterable[tuple[Frame, Metadata]], bits: int) -> None:
+def write_tiff(
+    sink: BufferedWriter, pages: Iterable[tuple[Frame | Strips, Metadata]], bits: int
+) -> None:
     """One picture or several pages, deflated, in strips; 16-bit grey with alpha as RGB with alpha.
 
     (Pillow and others do not read two channels of 16 bits.)
@@ -147,10 +148,10 @@ def write_tiff(sink: BufferedWriter, pages: Iterable[tuple[Frame, Metadata]], bi
 
 
 def _write_page(
-    sink: BufferedWriter, frame: Frame, metadata: Metadata, bits: int, pointer: int
+    sink: BufferedWriter, frame: Frame | Strips, metadata: Metadata, bits: int, pointer: int
 ) -> int:
     if frame.channels == 2 and bits == 16:
-        frame = Frame(frame.color.expand(-1, 3, -1, -1), frame.alpha)
+        frame = frame.mapped(lambda part: Frame(part.color.expand(-1, 3, -1, -1), part.alpha))
     rows = max(1, _STRIP_SAMPLES // (frame.size[0] * frame.channels))
     offsets: list[int] = []
     sizes: list[int] = []
@@ -164,10 +165,12 @@ def _write_page(
                 f"{width} x {height} pixels do not fit into a TIFF file (4 GiB); write a .png"
             )
     at = sink.tell()
-    directory = _directory(frame, metadata, bits)
-    directory[ROWS_PER_STRIP] = rows
-    directory[STRIP_BYTES] = tuple(sizes)
-    data = _serialised(directory, offsets, at)
+    exif = parse_exif(metadata.exif).with_dpi(metadata.dpi)
+    layout = _layout(frame, metadata, bits)
+    layout[ROWS_PER_STRIP] = numbers_entry(LONG, rows)
+    layout[STRIP_OFFSETS] = numbers_entry(LONG, *offsets)
+    layout[STRIP_BYTES] = numbers_entry(LONG, *sizes)
+    data = exif.directories({**exif.main, **layout}, at)
     sink.write(data + b"\0" * (len(data) % 2))
     end = sink.tell()
     sink.seek(pointer)
@@ -177,7 +180,7 @@ def _write_page(
     return at + 2 + 12 * entries
 
 
-def _strips(frame: Frame, bits: int, rows: int) -> Iterator[bytes]:
+def _strips(frame: Frame | Strips, bits: int, rows: int) -> Iterator[bytes]:
     """Deflated strips of so many rows, and a last one of what is left."""
     waiting = np.empty((0, frame.size[0], frame.channels), np.uint8 if bits == 8 else np.uint16)
     for band in pixel_bands(frame, bits):
@@ -189,21 +192,6 @@ def _strips(frame: Frame, bits: int, rows: int) -> Iterator[bytes]:
         yield zlib.compress(_differences(waiting), _LEVEL)
 
 
-def _serialised(directory: ImageFileDirectory_v2, offsets: list[int], at: int) -> bytes:
-    """The directory as bytes that stand at `at`, with these absolute strip offsets.
-
-    Pillow would move StripOffsets by the directory's own size (and before Pillow 11 refuse more
-    than one), so they travel under the next number and get their own in the end.
-    """
-    directory.tagtype[_STAND_IN] = _LONG
-    directory[_STAND_IN] = tuple(offsets)
-    data = bytearray(directory.tobytes(at))
-    for entry in range(2, 2 + 12 * len(directory), 12):
-        if data[entry : entry + 2] == _STAND_IN.to_bytes(2, "little"):
-            data[entry : entry + 2] = STRIP_OFFSETS.to_bytes(2, "little")
-    return bytes(data)
-
-
 def _differences(rows: Pixels) -> bytes:
     """Each sample less its left neighbour, little-endian: TIFF's horizontal predictor."""
     result = rows.astype(rows.dtype.newbyteorder("<"))
@@ -211,28 +199,23 @@ def _differences(rows: Pixels) -> bytes:
     return result.tobytes()
 
 
-def _directory(frame: Frame, metadata: Metadata, bits: int) -> ImageFileDirectory_v2:
-    directory = ImageFileDirectory_v2(b"II*\0\0\0\0\0")
-    exif = with_dpi(parse_exif(metadata.exif), metadata.dpi)
-    for tag in exif:
-        directory[tag] = exif[tag]
-    for tag in (EXIF_IFD, GPS_IFD):
-        if tag in exif:
-            directory[tag] = exif.get_ifd(tag)
-    directory[WIDTH], directory[HEIGHT] = frame.size
-    directory[BITS] = (bits,) * frame.channels
-    directory[COMPRESSION] = _DEFLATE
-    directory[PHOTOMETRIC] = 1 if frame.color.shape[1] == 1 else 2
-    directory[SAMPLES] = frame.channels
-    directory[PLANAR] = 1
-    directory[PREDICTOR] = _HORIZONTAL
-    if frame.alpha is not None:
-        directory[EXTRA_SAMPLES] = _STRAIGHT_ALPHA
-    if metadata.icc_profile:
-        directory.tagtype[ICC] = _UNDEFINED
-        directory[ICC] = metadata.icc_profile
-    for tag, kind, content in ((XMP, _BYTE, metadata.xmp), (IPTC, _UNDEFINED, metadata.iptc)):
-        if content:
-            directory.tagtype[tag] = kind
-            directory[tag] = content
-    return directory
+def _layout(frame: Frame | Strips, metadata: Metadata, bits: int) -> dict[int, Entry]:
+    """What says how the pixels are stored, without the strips, and what only TIFF calls a tag."""
+    layout = {
+        WIDTH: numbers_entry(LONG, frame.size[0]),
+        HEIGHT: numbers_entry(LONG, frame.size[1]),
+        BITS: numbers_entry(SHORT, *[bits] * frame.channels),
+        COMPRESSION: numbers_entry(SHORT, _DEFLATE),
+        PHOTOMETRIC: numbers_entry(SHORT, 1 if frame.channels <= 2 else 2),
+        SAMPLES: numbers_entry(SHORT, frame.channels),
+        PLANAR: numbers_entry(SHORT, 1),
+        PREDICTOR: numbers_entry(SHORT, _HORIZONTAL),
+    }
+    if frame.channels in (2, 4):
+        layout[EXTRA_SAMPLES] = numbers_entry(SHORT, _STRAIGHT_ALPHA)
+    contents = (
+        (ICC, UNDEFINED, metadata.icc_profile),
+        (XMP, BYTE, metadata.xmp),
+        (IPTC, UNDEFINED, metadata.iptc),
+    )
+    return layout | {tag: bytes_entry(data, kind) for tag, kind, data in contents if data}

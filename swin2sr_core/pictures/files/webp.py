@@ -17,7 +17,8 @@ from PIL import Image
 from ...errors import InputError
 from ..frame import Pixels
 from .animation import Box, changed_box, ticks
-from .metadata import Metadata, exif_block, parse_exif, with_dpi
+from .exif import parse_exif
+from .metadata import Metadata
 
 _MAX_MS = (1 << 24) - 1
 _ICC_FLAG, _ALPHA_FLAG, _EXIF_FLAG, _XMP_FLAG, _ANIMATION_FLAG = 0x20, 0x10, 0x08, 0x04, 0x02
@@ -91,8 +92,7 @@ def _encoded(
 
 def _exif(metadata: Metadata) -> bytes:
     """WebP has no other place for the resolution."""
-    exif = with_dpi(parse_exif(metadata.exif), metadata.dpi)
-    return exif_block(exif) if len(exif) else b""
+    return parse_exif(metadata.exif).with_dpi(metadata.dpi).block() or b""
 
 
 def _u24(value: int) -> bytes:

@@ -34,6 +34,17 @@ def upright(packet: bytes | None, notices: Notices) -> bytes | None:
     return text.encode() or None
 
 
+def orientation(packet: bytes | None) -> int | None:
+    """What the packet says of turning, 1 to 8 as EXIF numbers it; None where it says nothing."""
+    text = (packet or b"").decode("utf-8", "replace")
+    for prefix in _prefixes(text, _TIFF):
+        name = re.escape(f"{prefix}:Orientation")
+        found = re.search(rf"\s{name}\s*=\s*[\"']([1-8])[\"']|<{name}>\s*([1-8])\s*<", text)
+        if found:
+            return int(found[1] or found[2])
+    return None
+
+
 def sized(packet: bytes | None, width: int, height: int) -> bytes | None:
     """The packet with the size of the upscaled picture where it tells one."""
     if packet is None:

@@ -193,7 +193,9 @@ def _from_json(value: object, name: str, node_id: str, class_type: str) -> objec
 
 
 def _is_slot(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value)
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _to_json(value: object) -> object:

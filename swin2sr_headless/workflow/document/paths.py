@@ -7,11 +7,15 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from swin2sr_core.errors import harmless
+
 from ..problems import Problem
 from .definitions import Definitions, NodeDefinition
 from .graph import Graph, Node
 
 _FOLDERS = re.compile(r" \[(input|output|temp)\]$")
+_LONGEST_PART = 255  # bytes of one name, on every common file system
+_LONGEST = 1000  # of a path within a folder, so that the whole path stays within 4,096 bytes
 
 
 def check_names(
@@ -36,6 +40,8 @@ def check_names(
 def escape(name: str, kind: str, folder: Path | None = None) -> str:
     """Why a name leads out of the `kind` ("input" or "output") folder; "" where it does not."""
     plain = _FOLDERS.sub("", name)
+    if not _is_name(plain):
+        return f"{harmless(plain, 80)!r} is no name that a file could have; choose another"
     if PurePosixPath(plain).is_absolute() or PureWindowsPath(plain).anchor:
         why = "is an absolute path"
     elif _climbs(plain):
@@ -69,6 +75,15 @@ def _named_files(node: Node, definition: NodeDefinition | None) -> list[tuple[st
         elif name == "filename_prefix":
             found.append((name, value, "output"))
     return found
+
+
+def _is_name(name: str) -> bool:
+    """Whether file systems take it: its parts are of a length, and of whole characters."""
+    try:
+        parts = [os.fsencode(part) for part in re.split(r"[/\\]", name)]
+    except UnicodeEncodeError:  # half of a character
+        return False
+    return "\0" not in name and max(map(len, parts)) <= _LONGEST_PART and len(name) <= _LONGEST
 
 
 def _climbs(name: str) -> bool:

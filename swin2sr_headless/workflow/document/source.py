@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+
+from swin2sr_core.errors import InputError
+from swin2sr_core.pictures.files.notices import Notices
+from swin2sr_core.pictures.files.png_chunks import read_header
+from swin2sr_core.pictures.files.source import Source
 
 from ..problems import WorkflowError
 from .definitions import Definitions
@@ -15,6 +21,7 @@ from .ui_format import convert
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LARGEST = 64 << 20
+_DEEPEST = 100  # levels: workflows have ten, with groups in groups twenty
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ def read_workflow(source: str | Path | Mapping[str, object]) -> Workflow:
     Raises WorkflowError for what is missing, unreadable, or no workflow.
     """
     if isinstance(source, Mapping):
+        _check_depth("the workflow", source)
         return _of_document("the workflow", source)
     path = Path(source).expanduser()
     try:
@@ -103,17 +111,16 @@ def _almost(document: Mapping[str, object]) -> str:
 
 
 def _of_png(path: Path) -> Workflow:
-    from PIL import Image
-
+    """What a picture carries; the picture itself is not decoded, and may have any size."""
     try:
-        with Image.open(path) as image:
-            texts = dict(getattr(image, "text", {}) or image.info)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        header = read_header(Source(path), Notices(str(path)))
+    except (OSError, ValueError, InputError) as error:
         raise WorkflowError.of(f"{path} is a damaged PNG: {error}", "unreadable") from error
+    texts = {each.keyword: each.text for each in header.texts}
     found = {
         key: _parsed(texts[key].encode(), f"the {key} in {path.name}")
         for key in ("prompt", "workflow")
-        if isinstance(texts.get(key), str)
+        if key in texts
     }
     if not found:
         raise WorkflowError.of(
@@ -153,4 +160,17 @@ def _parsed(content: bytes, name: str) -> Mapping[str, object]:
         raise WorkflowError.of(
             f"{name} holds a {type(document).__name__}, expected an object with nodes", "malformed"
         )
+    _check_depth(name, document)
     return document
+
+
+def _check_depth(name: str, document: object) -> None:
+    """Raise WorkflowError for what is nested so deeply that others, who recurse, would fail."""
+    level = [document]
+    for _ in range(_DEEPEST):
+        inner = [each for each in level if isinstance(each, (Mapping, list, tuple))]
+        if not inner:
+            return
+        values = (each.values() if isinstance(each, Mapping) else each for each in inner)
+        level = list(chain.from_iterable(values))
+    raise WorkflowError.of(f"{name} is nested too deeply for a workflow", "malformed")

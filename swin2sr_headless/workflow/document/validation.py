@@ -92,6 +92,9 @@ class _NodeCheck:
                     "wrong_type",
                 )
             return value
+        if each.is_file and not isinstance(value, str):
+            self._wrong(f"{each.name} must be the name of a file, got {value!r:.60}", "wrong_type")
+            return value
         try:
             value = _converted(each.type, value)
         except (TypeError, ValueError, OverflowError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,10 @@ import torch
 from torch import Tensor
 
 from swin2sr_core.errors import InputError
+from swin2sr_core.machine.host_memory import free_host_bytes
+from swin2sr_core.pictures.limits import MAX_PIXELS
+from swin2sr_core.temporary import temporary_file
+from swin2sr_core.units import format_bytes
 
 _MILLI = 1000
 
@@ -48,7 +53,7 @@ class VideoFile:
         try:
             with pyav().open(str(self.path)) as container:
                 return _decoded(container)
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError, IndexError, RuntimeError) as error:
             raise InputError(f"{self.path.name} is no video that can be read: {error}") from error
 
 
@@ -71,9 +76,11 @@ def encode(video: Video, path: Path, metadata: Mapping[str, object]) -> None:
             f"a video of {width}x{height} cannot be saved: H.264 wants even sides; choose another "
             "scale"
         )
-    temporary = path.with_name(f".{path.name}.part.mp4")
+    temporary, descriptor = temporary_file(path.parent)
+    os.close(descriptor)  # av opens it by its name
     try:
-        with av.open(str(temporary), mode="w", options={"movflags": "use_metadata_tags"}) as output:
+        options = {"movflags": "use_metadata_tags"}
+        with av.open(str(temporary), mode="w", format="mp4", options=options) as output:
             for name, value in metadata.items():
                 output.metadata[name] = json.dumps(value)
             _encode(av, output, video)
@@ -107,14 +114,34 @@ def _encode(av: Any, output: Any, video: Video) -> None:
 
 def _decoded(container: Any) -> Video:
     stream = container.streams.video[0]
-    frames = [
-        torch.from_numpy(frame.to_ndarray(format="rgb24")) / 255.0
-        for frame in container.decode(video=0)
-    ]
+    free = free_host_bytes()
+    _check_room(stream.frames, stream.width, stream.height, free)  # what it claims
+    frames: list[np.ndarray] = []
+    for frame in container.decode(video=0):
+        _check_room(len(frames) + 1, frame.width, frame.height, free)
+        frames.append(frame.to_ndarray(format="rgb24"))
     if not frames:
         raise ValueError("it has no frames")
     rate = Fraction(stream.average_rate) if stream.average_rate else Fraction(1)
-    return Video(torch.stack(frames), rate, _sound(container))
+    images = torch.empty(len(frames), *frames[0].shape)
+    for image, pixels in zip(images, frames, strict=True):
+        image.copy_(torch.from_numpy(pixels)).div_(255.0)
+    return Video(images, rate, _sound(container))
+
+
+def _check_room(count: int, width: int, height: int, free: int | None) -> None:
+    """Raise InputError for frames that are too large, or too many for the memory that is free."""
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"the video has frames of {width}x{height}, and the limit is {MAX_PIXELS:,} pixels; "
+            "make it smaller"
+        )
+    size = count * width * height * 3 * (1 + 4)  # as bytes, and then as floats beside them
+    if free is not None and size > free:
+        raise InputError(
+            f"{count} frames of {width}x{height} take {format_bytes(size)}, and "
+            f"{format_bytes(free)} is free; cut the video, or make it smaller"
+        )
 
 
 def _sound(container: Any) -> Sound | None:

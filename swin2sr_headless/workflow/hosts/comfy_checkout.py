@@ -8,13 +8,14 @@ import copy
 import importlib
 import logging
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from swin2sr_core.temporary import temporary_folder
 
 from ..document.definitions import Definitions, parse_definitions
 from ..document.graph import to_api
@@ -58,9 +59,7 @@ class CheckoutHost:
                 "has its main.py"
             )
         self._pack = pack_folder()
-        self._temporary = tempfile.TemporaryDirectory(
-            prefix="swin2sr-run-", ignore_cleanup_errors=True
-        )
+        self._temporary = temporary_folder()
         self._base = Path(self._temporary.name)
         self._staged = self._base / "input"
         for kind in _FOLDERS:
@@ -74,7 +73,7 @@ class CheckoutHost:
         """The checkout's own."""
         return self._checkout / "input"
 
-    def definitions(self) -> Definitions:
+    def definitions(self, watch: Watch | None = None) -> Definitions:
         with contextlib.redirect_stdout(sys.stderr):
             return parse_definitions(self._object_info())
 

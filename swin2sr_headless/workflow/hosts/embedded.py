@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from swin2sr_core.models import catalog
+from swin2sr_core.temporary import temporary_folder
 
 from ... import comfy_stub
 from ...comfy_stub import folder_paths, model_management, progress
@@ -38,14 +38,14 @@ class EmbeddedHost:
     def __init__(self, models: Path | None = None) -> None:
         """models: a folder laid out like ComfyUI's (swin2sr, upscale_models); None: our own."""
         self._models = models
-        self._base = tempfile.TemporaryDirectory(prefix="swin2sr-run-", ignore_cleanup_errors=True)
+        self._base = temporary_folder()
         self._executor: Executor | None = None
 
     @cached_property
     def _input(self) -> Path:
         return Path(self._base.name, "input")
 
-    def definitions(self) -> Mapping[str, NodeDefinition]:
+    def definitions(self, watch: Watch | None = None) -> Mapping[str, NodeDefinition]:
         """Of the classes as they are now: lists of files may have changed."""
         with self._standing():
             return parse_definitions(

@@ -55,8 +55,8 @@ class Host(Protocol):
         """Where inputs are looked for that the caller does not give, if it is on this machine."""
         ...
 
-    def definitions(self) -> Definitions:
-        """The node classes there are. Raises HostError."""
+    def definitions(self, watch: Watch | None = None) -> Definitions:
+        """The node classes there are. Raises HostError, also where `watch` says that it is over."""
         ...
 
     def explain_unknown(self, class_type: str) -> str:

@@ -1,29 +1,26 @@
-"""Plain HTTP to a ComfyUI server; whatever goes wrong is one HostError."""
+"""A ComfyUI server over HTTP; whatever goes wrong is one HostError."""
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import json
 import mimetypes
-import socket
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from swin2sr_core.errors import harmless
-from swin2sr_core.models.limits import (
-    LEAST_PACE,
-    MOST_ERROR_BYTES,
-    MOST_JSON_BYTES,
-    MOST_OUTPUT_BYTES,
-)
 from swin2sr_core.pictures.files.output_file import output_file
+from swin2sr_core.transport.client import (
+    ConnectionBroken,
+    RedirectRefused,
+    Response,
+    TooLong,
+    request,
+)
+from swin2sr_core.transport.limits import MOST_ERROR_BYTES, MOST_JSON_BYTES, MOST_OUTPUT_BYTES
 
 from ..problems import HostError, WorkflowError
 
@@ -44,7 +41,8 @@ class Client:
     """Asks one server.
 
     `url` is its address without a slash at the end; `timeout` is how long to wait for an answer,
-    in seconds.
+    in seconds; `until` is when everything has to be over, of `time.monotonic()`, or None; `headers`
+    go with every request.
     """
 
     def __init__(self, url: str) -> None:
@@ -59,20 +57,20 @@ class Client:
                 f"--server wants an address like http://127.0.0.1:8188, got {url!r}", "usage"
             )
         self.url = urllib.parse.urlunsplit((*parts[:2], parts.path.rstrip("/"), "", ""))
-        # nobody reaches this machine, or a neighbour, through a proxy
-        near = urllib.request.ProxyHandler({}) if _is_near(parts.hostname or "") else None
         self.timeout = _TIMEOUT
-        self._opener = urllib.request.build_opener(_SameHost(), *([near] if near else []))
+        self.until: float | None = None
+        self.headers: dict[str, str] = {}
+        # nobody reaches this machine, or a neighbour, through a proxy
+        self._direct = _is_near(parts.hostname or "")
 
     def get(self, path: str) -> dict[str, object]:
         """GET a JSON object. Raises HostError, and Answer for an error status."""
-        return self._json(urllib.request.Request(self.url + path))
+        return self._json(path)
 
     def post(self, path: str, document: Mapping[str, object]) -> dict[str, object]:
         """POST JSON, get a JSON object; an empty answer is an empty one."""
-        headers = {"Content-Type": "application/json"}
         data = json.dumps(document).encode()
-        return self._json(urllib.request.Request(self.url + path, data, headers), empty=True)
+        return self._json(path, {"Content-Type": "application/json"}, data, empty=True)
 
     def upload(self, source: Path, folder: str, name: str) -> str:
         """Upload an input file; returns the name that workflows have for it."""
@@ -80,15 +78,17 @@ class Client:
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         fields = {"overwrite": "true", "type": "input", "subfolder": folder}
         start = f"--{mark}\r\nContent-Disposition: form-data; "
-        body = b"".join(
-            f'{start}name="{field}"\r\n\r\n{value}\r\n'.encode() for field, value in fields.items()
+        before = "".join(
+            f'{start}name="{field}"\r\n\r\n{value}\r\n' for field, value in fields.items()
         )
         plain = name.replace('"', "_").replace("\r", "_").replace("\n", "_")
-        body += f'{start}name="image"; filename="{plain}"\r\nContent-Type: {kind}\r\n\r\n'.encode()
-        body += source.read_bytes() + f"\r\n--{mark}--\r\n".encode()
+        before += f'{start}name="image"; filename="{plain}"\r\nContent-Type: {kind}\r\n\r\n'
+        first, last = before.encode(errors="replace"), f"\r\n--{mark}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={mark}"}
+        size = source.stat().st_size
+        body = _blocks(first, source, size, last)
         try:
-            got = self._json(urllib.request.Request(self.url + "/upload/image", body, headers))
+            got = self._json("/upload/image", headers, body, length=len(first) + size + len(last))
         except Answer as answer:
             raise HostError(
                 f"the server at {self.url} did not take the input {name}: {answer}"
@@ -100,88 +100,84 @@ class Client:
 
     def download(self, query: Mapping[str, str], target: Path) -> None:
         """GET /view into a new file, whole or not at all."""
-        path = "/view?" + urllib.parse.urlencode(query)
+        name, received = harmless(query["filename"], 200), 0
         try:
             with (
-                self._open(urllib.request.Request(self.url + path)) as answer,
+                self._asked("/view?" + urllib.parse.urlencode(query, errors="replace")) as response,
                 output_file(target) as file,
             ):
-                expected = answer.headers.get("Content-Length")
-                until = time.monotonic() + self.timeout
-                while block := answer.read1(_BLOCK):
-                    file.write(block)
-                    if file.tell() > MOST_OUTPUT_BYTES or self._is_late(until, file.tell()):
+                for block in response.blocks():
+                    received += len(block)
+                    if received > MOST_OUTPUT_BYTES:
                         raise HostError(
-                            f"the server at {self.url} sends {harmless(query['filename'])} without "
-                            "end; it was not kept"
+                            f"the server at {self.url} sends {name} without end; it was not kept"
                         )
-                if expected is not None and expected.isdigit() and file.tell() != int(expected):
-                    raise HostError(
-                        f"the server at {self.url} broke off while it sent {query['filename']}"
-                    )
+                    file.write(block)
         except Answer as answer:
             raise HostError(
-                f"the server at {self.url} does not give out {query['filename']}: {answer}"
+                f"the server at {self.url} does not give out {name}: {answer}"
             ) from answer
-        except (OSError, http.client.HTTPException) as error:
-            raise HostError(self._lost(error)) from error
+        except ConnectionBroken as error:
+            if not received:
+                raise self._lost(error) from error
+            raise HostError(
+                f"the server at {self.url} broke off while it sent {name}: {error}"
+            ) from error
 
-    def _body(self, answer: http.client.HTTPResponse, most: int, path: str) -> bytes:
-        """All of an answer, if it is of a size to be one and comes in time. Raises HostError."""
-        until, body = time.monotonic() + self.timeout, bytearray()
-        while block := answer.read1(_BLOCK):
-            body += block
-            if len(body) > most:
-                raise HostError(self._garbage(path, f"has more than {most >> 20} MiB"))
-            if time.monotonic() > until:
-                raise HostError(self._lost(TimeoutError()))
-        return bytes(body)
-
-    def _is_late(self, until: float, received: int) -> bool:
-        """Whether a file comes so slowly that it is meant never to end."""
-        late = time.monotonic() - until
-        return late > 0 and received < LEAST_PACE * (late + self.timeout)
-
-    def _explanation(self, error: urllib.error.HTTPError) -> bytes:
-        """What the server says of an error, up to a limit."""
+    def _json(
+        self,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] | None = None,
+        *,
+        length: int | None = None,
+        empty: bool = False,
+    ) -> dict[str, object]:
         try:
-            return error.read(MOST_ERROR_BYTES)
-        except (OSError, http.client.HTTPException):
-            return b""
-
-    def _json(self, request: urllib.request.Request, empty: bool = False) -> dict[str, object]:
-        path = request.full_url.removeprefix(self.url)
-        try:
-            with self._open(request) as answer:
-                body = self._body(answer, MOST_JSON_BYTES, path)
-        except (OSError, http.client.HTTPException) as error:
-            raise HostError(self._lost(error)) from error
-        if empty and not body.strip():
+            with self._asked(path, headers, body, length) as response:
+                content = response.body(MOST_JSON_BYTES)
+        except ConnectionBroken as error:
+            raise self._lost(error) from error
+        except TooLong as error:
+            raise HostError(self._garbage(path, str(error))) from error
+        if empty and not content.strip():
             return {}
         try:
-            document = json.loads(body)
+            document = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise HostError(self._garbage(path, "is no JSON")) from error
         if not isinstance(document, dict):
             raise HostError(self._garbage(path, f"is a {type(document).__name__}, no object"))
         return document
 
-    def _open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+    @contextmanager
+    def _asked(
+        self,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] | None = None,
+        length: int | None = None,
+    ) -> Iterator[Response]:
+        """The answer to a request. Raises ConnectionBroken, HostError, Answer for an error."""
         try:
-            return self._opener.open(request, timeout=self.timeout)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise Answer(error.code, _parsed(self._explanation(error))) from None
+            with request(
+                self.url + path,
+                {**self.headers, **(headers or {})},
+                self.timeout,
+                body=body,
+                length=length,
+                until=self.until,
+                direct=self._direct,
+            ) as response:
+                if response.reply.status >= 300:
+                    raise Answer(response.reply.status, _explanation(response))
+                yield response
+        except RedirectRefused as error:
+            raise self._lost(error) from error
 
-    def _lost(self, error: Exception) -> str:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, TimeoutError | socket.timeout):
-            why = f"no answer within {self.timeout:g} s"
-        else:
-            told = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-            why = harmless(told, 200)
-        return (
-            f"the ComfyUI server at {self.url} cannot be reached ({why}); start it, or check "
+    def _lost(self, error: Exception) -> HostError:
+        return HostError(
+            f"the ComfyUI server at {self.url} cannot be reached ({error}); start it, or check "
             "--server"
         )
 
@@ -192,26 +188,32 @@ class Client:
         )
 
 
-class _SameHost(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http(s) on the same host alone: a server is trusted, not its friends."""
+def _blocks(first: bytes, source: Path, size: int, last: bytes) -> Iterator[bytes]:
+    """The body of an upload. Raises WorkflowError where the file changes meanwhile."""
+    yield first
+    left = size
+    try:
+        with source.open("rb") as file:
+            while block := file.read(min(_BLOCK, left)):
+                left -= len(block)
+                yield block
+    except OSError as error:
+        raise WorkflowError.of(
+            f"cannot read the input {source}: {error.strerror or error}", "missing_file"
+        ) from error
+    if left:
+        raise WorkflowError.of(
+            f"the input {source} became shorter while it was uploaded; run it again", "missing_file"
+        )
+    yield last
 
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        came, goes = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
-        schemes = [("http", "http"), ("https", "https"), ("http", "https")]
-        if (came.scheme, goes.scheme) not in schemes or came.hostname != goes.hostname:
-            raise urllib.error.URLError(f"it redirects to {newurl[:200]}, which is not followed")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
-
-def _parsed(body: bytes) -> object:
+def _explanation(response: Response) -> object:
+    """What the server says of an error: JSON where it is some, else the start of its text."""
+    try:
+        body = response.start_of_body(MOST_ERROR_BYTES)
+    except ConnectionBroken:
+        return ""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from swin2sr_core.errors import InputError
+
 from ..document.definitions import Definitions, parse_definitions
 from ..document.graph import Graph, Node, to_api
 from ..document.paths import check_names, escape
-from ..problems import HostError, WorkflowError
+from ..problems import HostError, Problem, WorkflowError
 from ..report import OutputFile
 from ..staging import named_inputs
 from ..watch import Watch
@@ -28,6 +30,9 @@ _ATTEMPTS = 4
 
 _PAUSE = 0.5
 
+_FAREWELL = 5.0
+"""Seconds for telling a server to stop, after the time is up."""
+
 
 class ServerHost:
     """Runs workflows on a server; it finds models and everything else there."""
@@ -42,9 +47,11 @@ class ServerHost:
         self._definitions: Definitions | None = None
         self._uploaded: dict[str, tuple[tuple[str, int, int], str]] = {}
 
-    def definitions(self) -> Definitions:
+    def definitions(self, watch: Watch | None = None) -> Definitions:
         """As the server told the first time: a server's nodes stay as long as it runs."""
         if self._definitions is None:
+            if watch is not None:
+                self._client.until = watch.until
             info = self._get("/object_info")
             found = parse_definitions(info)
             if not any(each.is_output for each in found.values()):
@@ -66,22 +73,33 @@ class ServerHost:
         problems = check_names(job.graph, self.definitions())
         if problems:
             raise WorkflowError(problems)
+        timeline = Timeline(job.graph, progress)
+        self._client.until = watch.until
+        try:
+            return self._run(job, watch, timeline)
+        except HostError:
+            if not watch.over():
+                raise
+            return Result(watch.reason or "timeout", timeline.nodes())
+        finally:
+            self._client.until = None
+
+    def close(self) -> None:
+        self._definitions = None
+
+    def _run(self, job: Job, watch: Watch, timeline: Timeline) -> Result:
         graph = self._with_uploads(job)
-        timeline = Timeline(graph, progress)
         with following(self._client.url, self._id, timeline.message):
             prompt_id = self._queue(graph, job.page)
             try:
                 entry = self._follow(prompt_id, watch)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, HostError):
                 self._cancel(prompt_id)
                 raise
         if entry is None:
             self._cancel(prompt_id)
             return Result(watch.reason or "interrupted", timeline.nodes())
         return self._collected(entry, timeline, graph, job.out, watch)
-
-    def close(self) -> None:
-        self._definitions = None
 
     # -- inputs ----------------------------------------------------------------------------------
 
@@ -157,8 +175,6 @@ class ServerHost:
         """
         wait, failures, unknown = _POLLS[0], 0, 0
         while not watch.over():
-            if watch.left is not None:
-                self._client.timeout = max(1.0, min(self._client.timeout, watch.left))
             try:
                 entry = self._get(f"/history/{prompt_id}").get(prompt_id)
                 if isinstance(entry, Mapping):
@@ -167,6 +183,8 @@ class ServerHost:
                 failures = 0
             except HostError as error:
                 failures += 1
+                if watch.over():
+                    return None
                 if failures >= _ATTEMPTS:
                     raise HostError(f"the server died while the workflow ran: {error}") from error
                 time.sleep(_PAUSE)
@@ -193,10 +211,13 @@ class ServerHost:
 
     def _cancel(self, prompt_id: str) -> None:
         """Take the prompt out of the queue, or stop it if it runs; never another one."""
+        self._client.until = time.monotonic() + _FAREWELL
         try:
             self._client.post("/queue", {"delete": [prompt_id]})
             running = self._get("/queue").get("queue_running")
-            ours = isinstance(running, list) and any(prompt_id in entry for entry in running)
+            ours = isinstance(running, list) and any(
+                isinstance(entry, list) and prompt_id in entry for entry in running
+            )
             if ours:
                 self._client.post("/interrupt", {"prompt_id": prompt_id})
         except (HostError, Answer):
@@ -228,19 +249,26 @@ class ServerHost:
             for node, entries in shown.items()
             if node in graph and isinstance(entries, Mapping)
         }
-        outputs = tuple(self._downloaded(node, item, out) for node, item in files_of(known))
+        outputs: list[OutputFile] = []
+        for node, item in files_of(known):
+            try:
+                outputs.append(self._downloaded(node, item, out))
+            except (InputError, OSError) as error:  # ran, but is not to be kept here
+                text = f"its output cannot be kept: {getattr(error, 'strerror', None) or error}"
+                problem = Problem(text, "output", node, graph[node].class_type)
+                return Result("failed", timeline.nodes(), tuple(outputs), {}, (problem,))
         ended = timeline.status(watch.reason)
-        return Result(ended, timeline.nodes(), outputs, texts_of(known), timeline.errors)
+        return Result(ended, timeline.nodes(), tuple(outputs), texts_of(known), timeline.errors)
 
     def _downloaded(self, node: str, item: Mapping[str, object], out: Path) -> OutputFile:
         query = {name: str(item.get(name) or "") for name in ("filename", "subfolder", "type")}
         kind = query["type"] or "output"
         name = "/".join(part for part in (query["subfolder"], query["filename"]) if part)
         folder = out / "temp" if kind == "temp" else out
-        if escape(name, "output", folder):
+        if why := escape(name, "output", folder):
             raise HostError(
-                f"the server at {self._client.url} names an output that leads out of the folder "
-                f"for outputs: {name!r}; it was not taken"
+                f"the server at {self._client.url} names an output that was not taken: "
+                f"{why.partition(';')[0]}"
             )
         target = _free(folder / name)
         target.parent.mkdir(parents=True, exist_ok=True)

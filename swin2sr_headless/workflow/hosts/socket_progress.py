@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from swin2sr_core.transport.limits import MOST_EVENT_BYTES
+
 logger = logging.getLogger(__name__)
 
 Told = Callable[[object, object], None]
@@ -39,7 +41,7 @@ def _connected(address: str, stack: contextlib.ExitStack) -> Any | None:
     except ImportError:
         return None
     try:
-        connection = connect(address, open_timeout=5, max_size=None, proxy=None)
+        connection = connect(address, open_timeout=5, max_size=MOST_EVENT_BYTES, proxy=None)
         return stack.enter_context(connection)
     except Exception as error:
         logger.debug("no live progress from %s: %s", address, error)

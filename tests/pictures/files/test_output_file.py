@@ -177,3 +177,10 @@ def small_disk(tmp_path):
     yield mount
     for place in mounted:
         subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "a\0.png", "\ud800.png"])
+def test_names_that_no_file_has(name, tmp_path):
+    with pytest.raises(InputError, match="cannot write"), output_file(tmp_path / name):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from swin2sr_core.errors import InputError
 from swin2sr_core.pictures import open_picture, save_picture
+from swin2sr_core.pictures.files import tiff
 from swin2sr_core.pictures.frame import from_pixels, to_pixels
 
 RNG = np.random.default_rng(0)
@@ -210,3 +212,12 @@ def test_the_first_of_several_pages(tmp_path, caplog):
     assert picture.frame_count == 1
     assert to_pixels(frame).max() == 10
     assert "2 pages; only the first" in caplog.text
+
+
+def test_a_file_beyond_its_offsets_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
+    """4 GiB are where offsets of 32 bits end; here the end comes sooner."""
+    monkeypatch.setattr(tiff, "_MAX_BYTES", 10_000)
+    frame = from_pixels(RNG.integers(0, 256, (64, 64, 3), np.uint8))
+    with pytest.raises(InputError, match="do not fit into a TIFF file"):
+        save_picture(tmp_path / "x.tif", iter([frame]))
+    assert not list(tmp_path.iterdir())
