@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from swin2sr_core.engine.canvas import WholeCanvas
 from swin2sr_core.engine.passes import Pass
 from swin2sr_core.engine.tiling import TiledPass
 from swin2sr_core.kernels import choice, library, setting
@@ -56,7 +57,7 @@ def test_the_forecast_is_within_a_tenth_of_the_measured_peak(automatic, name, st
     with PeakMeter() as meter:
         output = torch.empty(1, 3, size[0] * config.scale, size[1] * config.scale)
         for _ in range(2):  # from the second picture on the packed weights are there all the time
-            kind(network, image, output, lambda work: None).run(step)
+            kind(network, image, WholeCanvas(output), lambda work: None).run(step)
     assert choice.chosen(network).name == automatic.name
     scratch = threads * scratch_bytes(config, ELEMENT_BYTES[precision])
     assert step.total_bytes - scratch == pytest.approx(meter.peak, rel=0.1)
