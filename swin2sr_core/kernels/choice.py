@@ -144,19 +144,21 @@ class _Trial:
         generator = torch.Generator().manual_seed(0)
         self._band = torch.arange(rows, dtype=torch.int32).view(_CHECK_WINDOWS, tokens)
         self._map = torch.randn(rows, channels, generator=generator).to(network.dtype)
-        self._reference = _reference(network, "").make(_CHECK_WINDOWS)
-        wide = torch.float32
-        self._exact = ReferenceKernel(network.config, _CHECK_WINDOWS, wide, network.device)
+        self._config, self._dtype, self._device = network.config, network.dtype, network.device
         self._fused = FusedKernel(native)
 
     def error(self, block: FoldedBlock) -> tuple[float, float]:
         """The largest difference from fp32, relative to the largest number; and what is allowed."""
-        exact = self._run(self._exact, copy.deepcopy(block).float())
+        exact = self._run(self._reference(torch.float32), copy.deepcopy(block).float())
 
         def off(kernel: BlockKernel) -> float:
             return float((self._run(kernel, block) - exact).abs().max() / exact.abs().max())
 
-        return off(self._fused), 2 * off(self._reference) + TOLERANCE
+        return off(self._fused), 2 * off(self._reference(self._dtype)) + TOLERANCE
+
+    def _reference(self, dtype: torch.dtype) -> ReferenceKernel:
+        """One that nobody keeps: its memory is the trial's largest part."""
+        return ReferenceKernel(self._config, _CHECK_WINDOWS, dtype, self._device)
 
     def slowness(self, block: FoldedBlock) -> float:
         """The fused kernel's time relative to the reference's, the shortest of rounds in turns.
@@ -164,9 +166,10 @@ class _Trial:
         A turn has several rounds, since PyTorch's threads spin on for a while in the first of the
         other's. There are more turns only where the computer is so busy that they are needed.
         """
+        reference_kernel = self._reference(self._dtype)
         reference = fused = math.inf
         for _ in range(_TURNS):
-            reference = min(reference, *self._rounds(self._reference, block))
+            reference = min(reference, *self._rounds(reference_kernel, block))
             fused = min(fused, *self._rounds(self._fused, block))
             if fused <= _SLOWER * reference:
                 break

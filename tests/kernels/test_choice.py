@@ -88,8 +88,8 @@ def test_int8_is_a_file_format_where_bf16_is_native(
     monkeypatch.setattr(precision_module, "has_native_bf16", lambda device: True)
     made = prepare(network, "int8", CPU)
     assert made.dtype == torch.bfloat16
-    weight = made.stages[0].blocks[1].fc1.weight
-    original = network.layers[0].residual_group.blocks[1].mlp.fc1.weight
+    weight = made.stages[0].blocks[1].fc1.get_parameter("weight")
+    original = network.layers[0].residual_group.blocks[1].mlp.fc1.get_parameter("weight")
     assert not torch.equal(weight, original.bfloat16())
     assert torch.equal(weight, dequantize_rows(*quantize_rows(original)).bfloat16())
     named = automatic.name if automatic.precision == "bf16" else "reference"

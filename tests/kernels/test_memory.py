@@ -76,5 +76,5 @@ def test_a_threads_memory_is_what_the_plan_says(native, name):
 def test_only_what_it_can_run_is_planned_with_it(automatic):
     assert setting.kernel_threads("cpu", automatic.precision, LIGHT) >= 1
     assert setting.kernel_threads("cuda", automatic.precision, LIGHT) == 0
-    assert setting.kernel_threads("cpu", "int8", LIGHT) == 0
+    assert setting.kernel_threads("cpu", "fp16", LIGHT) == 0
     assert setting.kernel_threads("cpu", automatic.precision, replace(LIGHT, window=9)) == 0
