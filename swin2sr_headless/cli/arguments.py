@@ -92,12 +92,12 @@ def parsed(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def with_json_lines(arguments: Sequence[str]) -> list[str]:
-    """The arguments of `upscale` with "--json lines" as one word.
+    """The arguments of `upscale` and `run` with "--json lines" as one word.
 
     An optional value of --json would swallow the picture in `upscale --json a.png`.
     """
     words = list(arguments)
-    if words[:1] == ["upscale"]:
+    if words[:1] in (["upscale"], ["run"]):
         for at in range(len(words) - 2, 0, -1):
             if words[at : at + 2] == ["--json", "lines"]:
                 words[at : at + 2] = [JSON_LINES]

@@ -27,6 +27,12 @@ def _in_words_of_the_command(failure: Failure) -> Failure:
     return replace(failure, sentence=failure.sentence.replace("(max_pixels)", "(--max-pixels)"))
 
 
-def outcome_of(failure: Failure) -> Outcome:
+def outcome_of(failure: Failure, console: Console, command: str) -> Outcome:
     """What a command ends with that has nothing else to tell."""
+    from ..workflow.early_end import COMMANDS, early_end
+
+    if command in COMMANDS:
+        document = early_end(command, failure)
+        console.line({"event": "report", **document})
+        return Outcome(failure.exit_code, document)
     return Outcome(failure.exit_code, failure.to_dict() | {"exit_code": failure.exit_code})

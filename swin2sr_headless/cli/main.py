@@ -10,6 +10,7 @@ from swin2sr_core import __version__
 
 from ..failures import debugging
 from . import bench as bench_command
+from . import convert as convert_command
 from . import evaluate as evaluate_command
 from . import faces as faces_command
 from . import models as models_command
@@ -75,6 +76,7 @@ def build_parser() -> Parser:
         models_command,
         quantize_command,
         run_command,
+        convert_command,
         bench_command,
     ):
         module.register(commands)
@@ -89,4 +91,4 @@ def _run(arguments: Sequence[str], console: Console, stop: StopSwitch) -> Outcom
     except SystemExit as end:  # --help and --version
         return Outcome(end.code if isinstance(end.code, int) else 0, None)
     except BaseException as error:
-        return outcome_of(report(error, console))
+        return outcome_of(report(error, console), console, arguments[0] if arguments else "")

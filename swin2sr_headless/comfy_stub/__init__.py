@@ -10,7 +10,8 @@ follow ComfyUI 0.3.64, and a test compares them with a real checkout where there
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -49,6 +50,9 @@ def installed(base_directory: Path, device: torch.device | None = None) -> Itera
         model_management.reset(None)
 
 
+_TURN = threading.RLock()
+
+
 def start(base_directory: Path, device: torch.device | None = None) -> None:
     """Start over: folders below `base_directory`, nothing loaded, nothing interrupted."""
     folder_paths.reset(base_directory)
@@ -57,11 +61,25 @@ def start(base_directory: Path, device: torch.device | None = None) -> None:
 
 
 @contextmanager
-def lent() -> Iterator[None]:
+def lent(wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Put the stand-in where imports find it for this block only, whatever is there.
 
-    For code that stands on the stand-in next to a real ComfyUI in the same process.
+    For code that stands on the stand-in next to a real ComfyUI in the same process. The stand-in's
+    folders, models and interruption are those of the process: threads take turns. `wait` is called
+    again and again while another has it, and may raise to give up.
     """
+    while not _TURN.acquire(timeout=0.05):
+        if wait is not None:
+            wait()
+    try:
+        with _in_place():
+            yield
+    finally:
+        _TURN.release()
+
+
+@contextmanager
+def _in_place() -> Iterator[None]:
     ours = _all_modules()
     before = {name: sys.modules.get(name) for name in ours}
     sys.modules.update(ours)

@@ -6,18 +6,18 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from swin2sr_core.errors import InputError
 from swin2sr_core.models.lock import held
-from swin2sr_core.pictures.input_paths import expand_inputs
+from swin2sr_core.pictures.input_paths import find_inputs, named
 
 from .document.graph import to_api
 from .journal import NAME, Journal, version
-from .problems import HostError, WorkflowError
+from .problems import HostError, Problem, WorkflowError
 from .report import EXIT_CODES, Report
 from .runner import Prepared, Session, Source
 from .staging import named_inputs, remove
@@ -31,7 +31,7 @@ class EachJob:
     """What to do: `inputs` and `values` as in Session.run; `pictures` take the place of `each_as`.
 
     each_as: the input that the pictures are, as the workflow names it; None: its only one.
-    timeout: for each picture, in seconds.
+    timeout: for each picture, in seconds. recursive: take the folders below as well, and keep them.
     """
 
     workflow: Source
@@ -41,11 +41,15 @@ class EachJob:
     values: Mapping[str, object] = field(default_factory=dict)
     each_as: str | None = None
     timeout: float | None = None
+    recursive: bool = False
 
 
 @dataclass
 class EachReport:
-    """How far a folder came. `made` are the pictures of this run, `kept` those of earlier ones."""
+    """How far a folder came. `made` are the pictures of this run, `kept` those of earlier ones.
+
+    `notices` tell what was passed over: folders below, files that look like pictures.
+    """
 
     status: str
     host: str
@@ -54,7 +58,8 @@ class EachReport:
     kept: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-    errors: list[str] = field(default_factory=list)
+    errors: list[Problem] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -79,7 +84,8 @@ class EachReport:
             "made": self.made,
             "kept": self.kept,
             "failed": self.failed,
-            "errors": self.errors,
+            "notices": self.notices,
+            "errors": [error.to_dict() for error in self.errors],
         }
 
 
@@ -98,12 +104,15 @@ def run_each(
     report = EachReport("done", session.host.name)
     try:
         _Folder(session, job, report, should_stop or (lambda: False), told).run()
-    except (WorkflowError, HostError, InputError) as error:
+    except WorkflowError as error:
+        report.status = "refused"
+        report.errors += error.problems
+    except (HostError, InputError) as error:
         report.status = "no_host" if isinstance(error, HostError) else "refused"
-        report.errors.append(str(error))
+        report.errors.append(Problem(str(error), report.status))
     except KeyboardInterrupt:
         report.status = "interrupted"
-        report.errors.append("interrupted; run it again to go on")
+        report.errors.append(Problem("interrupted; run it again to go on", "interrupted"))
     report.seconds = time.perf_counter() - begun
     return report
 
@@ -121,9 +130,17 @@ class _Folder:
         self._should_stop, self._told = should_stop, told
         if not job.pictures.is_dir():
             raise WorkflowError.of(f"there is no folder {job.pictures}; check --each", "usage")
-        self._pictures = expand_inputs([job.pictures])
+        found = find_inputs([job.pictures], job.recursive)
+        report.notices += [
+            f"{path} was passed over; --recursive takes it" for path in found.folders
+        ]
+        report.notices += [f"{named(path)} was left out" for path in found.left_out]
+        self._pictures = {
+            (each.below / each.path.name).as_posix(): each.path for each in found.pictures
+        }
+        _check_apart(job, self._pictures.values())
         report.total = len(self._pictures)
-        self._stems = Counter(path.stem.casefold() for path in self._pictures)
+        self._stems = Counter(_stem(name).casefold() for name in self._pictures)
         self._prepared = session.prepare(job.workflow, job.values)
         self._input = _chosen_input(self._prepared, job)
 
@@ -134,21 +151,33 @@ class _Folder:
             stack.enter_context(held(out / f".{NAME}.lock", _taken(out)))
             journal = stack.enter_context(closing(Journal(out, self._digest())))
             stack.callback(remove, journal.work_folder("").parent)
-            for number, picture in enumerate(self._pictures):
+            self._check_free(journal)
+            for number, (name, picture) in enumerate(self._pictures.items()):
                 if self._told is not None:
-                    self._told(number, len(self._pictures), picture.name)
+                    self._told(number, len(self._pictures), name)
                 if self._should_stop():  # a picture may be done before its own watch looks
                     raise KeyboardInterrupt
-                if journal.is_made(picture.name, picture):
-                    self._report.kept.append(picture.name)
-                elif not self._make(picture, journal):
+                if journal.is_made(name, picture):
+                    self._report.kept.append(name)
+                elif not self._make(name, picture, journal):
                     return
         if self._report.failed:
             self._report.status = "failed"
 
-    def _make(self, picture: Path, journal: Journal) -> bool:
+    def _check_free(self, journal: Journal) -> None:
+        """Refuse before anything runs where a picture's usual output would replace someone's file.
+
+        Other endings than .png are known when a picture is made, and checked again then.
+        """
+        names = (f"{self._output_stem(name)}.png" for name in self._pictures)
+        foreign = [name for name in names if journal.is_foreign(name)]
+        if foreign:
+            more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+            raise _in_the_way(self._job.out / foreign[0], more)
+
+    def _make(self, name: str, picture: Path, journal: Journal) -> bool:
         """Make one picture; False where the others must not follow."""
-        name, source, work = picture.name, version(picture), journal.work_folder(picture.name)
+        source, work = version(picture), journal.work_folder(name)
         remove(work)
         journal.begin(name)
         report = self._session.run_prepared(
@@ -158,33 +187,40 @@ class _Folder:
             self._job.timeout,
             self._should_stop,
         )
+        sentence = "; ".join(map(str, report.errors))
         if report.ok:
-            files = self._names(picture, report)
-            journal.finish(name, source, files)
-            self._report.made.append(name)
-        else:
-            sentence = "; ".join(map(str, report.errors))
-            if report.status in ("interrupted", "no_host") or (
-                report.status == "refused" and not self._report.made
-            ):
-                self._report.status = report.status
-                self._report.errors.append(sentence)
-                return False
-            journal.fail(name, sentence)
-            self._report.failed[name] = sentence
-            self._report.errors.append(f"{name}: {sentence}")
+            files = self._names(name, report)
+            taken = [final for final in files.values() if journal.is_foreign(final)]
+            if not taken:
+                journal.finish(name, source, files)
+                self._report.made.append(name)
+                remove(work)
+                return True
+            sentence = str(_in_the_way(self._job.out / taken[0], ""))
+        elif report.status in ("interrupted", "no_host") or (
+            report.status == "refused" and not self._report.made
+        ):
+            self._report.status = report.status
+            self._report.errors += report.errors
+            return False
+        journal.fail(name, sentence)
+        self._report.failed[name] = sentence
+        self._report.errors.append(Problem(f"{name}: {sentence}", "failed"))
         remove(work)
         return True
 
-    def _names(self, picture: Path, report: Report) -> dict[Path, str]:
+    def _output_stem(self, name: str) -> str:
+        unique = self._stems[_stem(name).casefold()] == 1
+        return _stem(name) if unique else name
+
+    def _names(self, name: str, report: Report) -> dict[Path, str]:
         """Work files -> what they will be called: after the picture, numbered if there are more."""
         if not report.files:
             raise WorkflowError.of(
                 "the workflow saves no files, so --each has nothing to keep; add a SaveImage",
                 "no_outputs",
             )
-        unique = self._stems[picture.stem.casefold()] == 1
-        stem = picture.stem if unique else picture.name
+        stem = self._output_stem(name)
         if len(report.files) == 1:
             return {report.files[0]: f"{stem}{report.files[0].suffix}"}
         return {path: f"{stem}_{n:02}{path.suffix}" for n, path in enumerate(report.files, 1)}
@@ -211,6 +247,37 @@ def _chosen_input(prepared: Prepared, job: EachJob) -> str:
         return free[0]
     what = f"several inputs: {', '.join(free)}" if free else "no picture that --each could change"
     raise WorkflowError.of(f"the workflow reads {what}; say which with --each-as NAME", "usage")
+
+
+def _check_apart(job: EachJob, pictures: Iterable[Path]) -> None:
+    """Raise WorkflowError where an output could take the place of an input, or become one."""
+    place = job.out.resolve()
+    for path in (*pictures, *job.inputs.values()):
+        if place in (path.parent.resolve(), path.resolve().parent):
+            raise WorkflowError.of(
+                f"--out {job.out} holds the input {path.name}, which an output could replace; "
+                "choose another --out",
+                "usage",
+            )
+    if job.recursive and place.is_relative_to(job.pictures.resolve()):
+        raise WorkflowError.of(
+            f"--out {job.out} lies among the inputs, and a later run would take its outputs for "
+            "some; choose another --out",
+            "usage",
+        )
+
+
+def _stem(name: str) -> str:
+    """The name of a picture without its ending; its folders stay."""
+    return PurePosixPath(name).with_suffix("").as_posix()
+
+
+def _in_the_way(path: Path, more: str) -> WorkflowError:
+    return WorkflowError.of(
+        f"{path}{more} would be replaced, and the journal does not know it as it is now; move it "
+        "away, or choose another --out",
+        "journal",
+    )
 
 
 def _taken(out: Path) -> Callable[[], None]:

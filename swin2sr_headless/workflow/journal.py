@@ -52,6 +52,7 @@ class Journal:
         self._path = folder / NAME
         self.made: dict[str, Made] = {}
         self.begun: dict[str, int] = {}
+        self._known: set[tuple[str, int]] = set()
         whole = self._read(workflow)
         self._file: BinaryIO = open_kept(self._path, "r+b")
         self._file.truncate(whole)
@@ -70,6 +71,11 @@ class Journal:
             return False
         return all(_size(self._folder / final) == size for _, final, size in made.files)
 
+    def is_foreign(self, final: str) -> bool:
+        """Whether a file of that name is there that this journal does not know as it is now."""
+        size = _size(self._folder / final)
+        return size is not None and (final, size) not in self._known
+
     def work_folder(self, name: str) -> Path:
         """Where a picture's outputs are made, before they have their names."""
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -87,7 +93,7 @@ class Journal:
             _flush(path)
             entries.append((str(path.relative_to(self._folder)), final, path.stat().st_size))
         self._write({"made": name, "source": source, "files": entries})
-        self.made[name] = Made(source, tuple(entries))
+        self._remember(name, Made(source, tuple(entries)))
         self._name_files(self.made[name])
 
     def fail(self, name: str, error: str) -> None:
@@ -128,10 +134,14 @@ class Journal:
             if not isinstance(source, dict) or not isinstance(files, list):
                 raise TypeError
             made = Made(source, tuple((str(a), str(b), int(c)) for a, b, c in files))
-            self.made[str(entry["made"])] = made
+            self._remember(str(entry["made"]), made)
         elif "begin" in entry:
             name = str(entry["begin"])
             self.begun[name] = self.begun.get(name, 0) + 1
+
+    def _remember(self, name: str, made: Made) -> None:
+        self.made[name] = made
+        self._known |= {(final, size) for _, final, size in made.files}
 
     def _write(self, entry: Mapping[str, object]) -> None:
         self._file.write(json.dumps(entry).encode() + b"\n")

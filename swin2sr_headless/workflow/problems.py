@@ -58,6 +58,10 @@ class WorkflowError(InputError):
 
 
 class HostError(Swin2SRError):
-    """What should run the workflow cannot be started, cannot be reached, or has died."""
+    """What should run the workflow cannot be started, cannot be reached, or has died.
+
+    `prompt_id` is what a server calls the run that was lost with it, if there was one.
+    """
 
     exit_code = NO_HOST
+    prompt_id: str | None = None

@@ -73,7 +73,8 @@ class OutputFile:
 class Report:
     """How a workflow went. `status` is a key of EXIT_CODES; `texts` are what nodes show, by node.
 
-    `errors` has the problems of a run that was refused, or the one node that failed.
+    `errors` has the problems of a run that was refused, or the one node that failed. `prompt_id` is
+    what a server calls the run.
     """
 
     status: str
@@ -83,6 +84,7 @@ class Report:
     outputs: tuple[OutputFile, ...] = ()
     texts: dict[str, list[str]] = field(default_factory=dict)
     errors: tuple[Problem, ...] = ()
+    prompt_id: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -113,6 +115,7 @@ class Report:
             "status": self.status,
             "exit_code": self.exit_code,
             "host": self.host,
+            "prompt_id": self.prompt_id,
             "seconds": round(self.seconds, 3),
             "nodes": [node.to_dict() for node in self.nodes],
             "outputs": [output.to_dict() for output in self.outputs],

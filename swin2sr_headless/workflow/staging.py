@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -74,6 +75,24 @@ def stage(files: Mapping[str, Path], folder: Path) -> None:
                 f"cannot take {source} as the input {name}: {error.strerror or error}",
                 "missing_file",
             ) from error
+
+
+def check_place(out: Path) -> None:
+    """Raise WorkflowError where no outputs could be written; nothing is left behind."""
+    there = out
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise WorkflowError.of(
+            f"--out {out} cannot be a folder: {there} is a file; choose another place", "output"
+        )
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise WorkflowError.of(
+            f"cannot write into {there}: {error.strerror or error}; choose another --out", "output"
+        ) from error
 
 
 def remove(folder: Path) -> None:

@@ -19,6 +19,7 @@ class Watch:
     def __init__(
         self, timeout: float | None = None, should_stop: Callable[[], bool] | None = None
     ) -> None:
+        self.limit = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._should_stop = should_stop or (lambda: False)
         self.reason: str | None = None
@@ -41,6 +42,10 @@ class Watch:
     def left(self) -> float | None:
         """Seconds until the time is up, at least 0; None where there is no limit."""
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, but not beyond the time limit."""
+        time.sleep(seconds if self.left is None else min(seconds, self.left))
 
     @contextmanager
     def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:

@@ -231,7 +231,7 @@ def test_exit_codes_and_json(swin2sr, inverted, write, make_picture, tmp_path):
         (["--set", "3.images"], 2, "--set wants NODE.FIELD=VALUE, got '3.images'"),
         (["--input", "=x"], 2, "--input wants NAME=FILE, got '=x'"),
         (["--comfyui", "a", "--server", "b"], 2, "choose one host"),
-        (["--comfyui", "nowhere"], 3, "nowhere is no ComfyUI checkout: it has no execution.py"),
+        (["--comfyui", "nowhere"], 3, "nowhere is no ComfyUI checkout: it has no main.py"),
         (["--models", "nowhere"], 3, "there is no folder nowhere with models"),
         (["--server", "ftp://x"], 2, "--server wants an address like http://127.0.0.1:8188"),
         (["--timeout", "0"], 2, "expected a number of seconds over 0, got '0'"),

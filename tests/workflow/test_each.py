@@ -41,11 +41,15 @@ def pictures(make_picture, tmp_path):
 def each(swin2sr_session, inverted, tmp_path):
     """(pictures, **changes) -> the report of the small workflow for each of them."""
 
-    def run(folder, workflow=inverted, **changes):
-        job = EachJob(workflow, folder, tmp_path / "out", **changes)
+    def run(folder, workflow=inverted, out=tmp_path / "out", **changes):
+        job = EachJob(workflow, folder, out, **changes)
         return run_each(swin2sr_session, job)
 
     return run
+
+
+def told(report) -> str:
+    return str(report.errors[0])
 
 
 def entries(out: Path) -> list[dict]:
@@ -125,9 +129,94 @@ def test_which_input_the_pictures_are(each, inverted, pictures, make_picture):
     }
     report = each(folder, inverted)
     assert report.status == "refused"
-    assert "several inputs: example.png, other.png; say which with --each-as" in report.errors[0]
+    assert "several inputs: example.png, other.png; say which with --each-as" in str(
+        report.errors[0]
+    )
     other = make_picture("other.png")
     assert each(folder, inverted, inputs={"other.png": other}).status == "done"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("way", ["same", "dotted", "linked", "link in it", "with an input"])
+def test_outputs_never_take_the_place_of_inputs(way, each, inverted, pictures, tmp_path):
+    folder = pictures(2)
+    before = contents(folder)
+    changes, out = {}, folder
+    if way == "dotted":
+        out = folder / ".." / "pictures"
+    elif way == "linked":
+        out = tmp_path / "link"
+        out.symlink_to(folder)
+    elif way == "link in it":
+        out = folder
+        changes["pictures"] = tmp_path / "links"
+        changes["pictures"].mkdir()
+        (changes["pictures"] / "a.png").symlink_to(folder / "p000.png")
+    elif way == "with an input":
+        inverted["5"] = {"class_type": "LoadImage", "inputs": {"image": "other.png"}}
+        inverted["2"] = {
+            "class_type": "ImageBatch",
+            "inputs": {"image1": ["1", 0], "image2": ["5", 0]},
+        }
+        out = tmp_path / "apart"
+        out.mkdir()
+        (folder / "p001.png").rename(out / "p001.png")
+        changes["inputs"] = {"other.png": out / "p001.png"}
+    report = each(changes.pop("pictures", folder), inverted, out=out, **changes)
+    assert (report.status, report.exit_code) == ("refused", 2)
+    assert "which an output could replace; choose another --out" in told(report)
+    if way != "with an input":
+        assert contents(folder) == before
+
+
+def test_files_that_the_journal_does_not_know_stay(each, pictures, make_picture, tmp_path):
+    folder, out = pictures(2), tmp_path / "out"
+    out.mkdir()
+    (out / "p001.png").write_bytes(b"somebody's")
+    report = each(folder)
+    assert report.status == "refused"
+    assert "p001.png would be replaced, and the journal does not know it" in told(report)
+    assert not (out / "p000.png").exists()  # nothing has run
+    (out / "p001.png").unlink()
+    assert each(folder).status == "done"
+    (out / "p000.png").write_bytes(b"edited by somebody")  # since it was made
+    make_picture("p000.png", 9, 9, "RGB", folder=folder)
+    assert each(folder).status == "refused"
+    assert (out / "p000.png").read_bytes() == b"edited by somebody"
+
+
+def test_an_output_of_another_kind_in_the_way_fails_that_picture_alone(
+    each, inverted, pictures, tmp_path
+):
+    """How many outputs there are is known when a picture is made."""
+    inverted["4"] = {**inverted["3"], "inputs": {"images": ["1", 0], "filename_prefix": "x"}}
+    folder, out = pictures(2), tmp_path / "out"
+    out.mkdir()
+    (out / "p000_02.png").write_bytes(b"somebody's")
+    report = each(folder, inverted)
+    assert (report.status, report.made) == ("failed", ["p001.png"])
+    assert "p000_02.png would be replaced" in report.failed["p000.png"]
+    assert (out / "p000_02.png").read_bytes() == b"somebody's"
+
+
+def test_folders_below_are_told_or_taken(each, pictures, make_picture, tmp_path):
+    folder = pictures(1)
+    (folder / "deep").mkdir()
+    make_picture("p000.png", 8, 8, "RGB", folder=folder / "deep")
+    (folder / "film.mp4").write_bytes(b"")
+    report = each(folder)
+    assert report.made == ["p000.png"]
+    assert [notice.rpartition("pictures/")[2] for notice in report.notices] == [
+        "deep was passed over; --recursive takes it",
+        "film.mp4 was left out",
+    ]
+    assert each(folder, recursive=True).made == ["deep/p000.png"]
+    assert (tmp_path / "out" / "deep" / "p000.png").is_file()
+    report = each(folder, recursive=True, out=folder / "results")
+    assert "lies among the inputs" in told(report)
 
 
 def test_a_journal_of_something_else(each, pictures):
@@ -135,7 +224,9 @@ def test_a_journal_of_something_else(each, pictures):
     each(folder)
     report = each(folder, values={"3.filename_prefix": "y"})
     assert report.status == "refused"
-    assert "is of another workflow, or of other values; delete it to start anew" in report.errors[0]
+    assert "is of another workflow, or of other values; delete it to start anew" in str(
+        report.errors[0]
+    )
 
 
 def test_a_damaged_journal(each, pictures, tmp_path):
@@ -143,7 +234,7 @@ def test_a_damaged_journal(each, pictures, tmp_path):
     each(folder)
     path = tmp_path / "out" / NAME
     path.write_bytes(path.read_bytes().replace(b'"begin"', b"begin", 1))
-    assert "line 2 of the journal" in each(folder).errors[0]
+    assert "line 2 of the journal" in told(each(folder))
 
 
 def test_two_at_once(each, pictures, tmp_path):
@@ -153,7 +244,7 @@ def test_two_at_once(each, pictures, tmp_path):
     out.mkdir()
     with held(out / f".{NAME}.lock", lambda: None):
         report = each(folder)
-    assert "another run is at work" in report.errors[0]
+    assert "another run is at work" in told(report)
 
 
 @pytest.mark.parametrize("torn", [b'{"begin": "p0', b'{"made": "a", "so', b"\x00\x00"])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swin2sr_headless.workflow.document.definitions import parse_definitions
 from swin2sr_headless.workflow.document.graph import (
     Link,
     Node,
@@ -13,11 +14,24 @@ from swin2sr_headless.workflow.document.graph import (
     find_cycle,
     parse_api,
     to_api,
-    with_value,
 )
+from swin2sr_headless.workflow.document.setting import Typed
+from swin2sr_headless.workflow.document.setting import with_value as set_value
 from swin2sr_headless.workflow.problems import WorkflowError
 
 from .conftest import GRAPHS
+
+
+def with_value(graph, target, value):
+    return set_value(graph, target, value, DEFINITIONS)
+
+
+DEFINITIONS = parse_definitions(
+    {
+        "T": {"input": {"required": {
+            "text": ["STRING"], "count": ["INT"], "way": [["1", "b"]], "size": [[1, 2]]}}}
+    }
+)  # fmt: skip
 
 PROMPTS = sorted(GRAPHS.glob("*.api.json"))
 
@@ -72,3 +86,26 @@ def test_values_of_nothing(target, sentence):
     graph = {"1": Node("X", {"a": 1}, "Same"), "2": Node("X", {}, "Same")}
     with pytest.raises(WorkflowError, match=sentence.replace("(", r"\(").replace(")", r"\)")):
         with_value(graph, target, 0)
+
+
+@pytest.mark.parametrize(
+    ("target", "typed", "value"),
+    [
+        ("1.text", "1.10", "1.10"),
+        ("1.text", "true", "true"),
+        ("1.text", '"quoted"', "quoted"),
+        ("1.text", '["2", 0]', Link("2", 0)),
+        ("1.count", "3", 3),
+        ("1.count", "many", "many"),  # refused later, by the check of kinds
+        ("1.way", "1", "1"),
+        ("1.size", "2", 2),
+        ("1.more.deep", "5", 5),
+        ("1.more.name", "5", "5"),  # not defined, but it was text before
+        ("A title. With dots.text", "x", "x"),
+    ],
+)
+def test_what_is_typed_is_what_the_input_wants(target, typed, value):
+    inputs = {"text": "t", "count": 1, "way": "b", "size": 1, "more.deep": 2, "more.name": "n"}
+    graph = {"1": Node("T", inputs, "A title. With dots"), "2": Node("T", {})}
+    field = target.removeprefix("1.").removeprefix("A title. With dots.")
+    assert with_value(graph, target, Typed(typed))["1"].inputs[field] == value

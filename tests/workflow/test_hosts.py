@@ -1,6 +1,6 @@
 """The three hosts on the same workflows: the same bytes from each, and the same refusals.
 
-Needs COMFYUI_DIR, and a Python that runs that ComfyUI.
+Needs COMFYUI_DIR, and a Python that runs that ComfyUI: this one, or SWIN2SR_COMFYUI_PYTHON.
 """
 
 import io
@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -21,6 +20,8 @@ from PIL import Image
 
 from swin2sr_headless import Session, make_host, run_workflow
 from swin2sr_headless.workflow.document.known_classes import core_classes
+from swin2sr_headless.workflow.hosts import prompt_run
+from swin2sr_headless.workflow.hosts.private_server import python_of
 
 from .conftest import ROOT
 
@@ -130,24 +131,13 @@ def jobs(inputs: dict[str, str], out: Path) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def from_checkout(comfyui, downloads):
-    """(jobs) -> reports of one process with the checkout in it."""
-    program = Path(__file__).parent / "in_comfyui.py"
-    process = subprocess.Popen(
-        [sys.executable, str(program), str(comfyui)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    """(jobs) -> reports of a session with a private server of the checkout."""
+    with Session(make_host(comfyui=comfyui)) as session:
 
-    def run(work: list[dict]) -> list[dict]:
-        process.stdin.write(json.dumps(work) + "\n")
-        process.stdin.flush()
-        return json.loads(process.stdout.readline())
+        def run(work: list[dict]) -> list[dict]:
+            return [session.run(**job).to_dict() for job in work]
 
-    yield run
-    process.stdin.close()
-    assert process.wait() == 0
+        yield run
 
 
 class Server:
@@ -164,7 +154,15 @@ class Server:
         self.log = base / "log.txt"
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)),
+                *(
+                    python_of(comfyui),
+                    "main.py",
+                    "--cpu",
+                    "--listen",
+                    "127.0.0.1",
+                    "--port",
+                    str(port),
+                ),
                 *("--disable-auto-launch", "--disable-api-nodes", "--base-directory", str(base)),
                 *("--database-url", "sqlite:///:memory:"),
             ],
@@ -233,7 +231,7 @@ def results(inputs, from_checkout, server, tmp_path_factory) -> dict[str, list[d
 
 @pytest.mark.parametrize("kind", ["page", "api"])
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_host_gives_the_same_bytes(name, kind, results, downloads):
+def test_every_host_gives_the_same_bytes(name, kind, results, downloads, comfyui):
     index = 2 * EXAMPLES.index(name) + ("page", "api").index(kind)
     if "input.mp4" in json.dumps(api(name)):
         pytest.importorskip("av")
@@ -252,8 +250,12 @@ def test_every_host_gives_the_same_bytes(name, kind, results, downloads):
         for host, report in reports.items()
     }
     assert contents["embedded"], "the workflow wrote nothing"
+    assert contents["comfyui"] == contents["server"]
+    if "input.mp4" in json.dumps(api(name)) and contents["embedded"] != contents["comfyui"]:
+        version = (comfyui / "comfyui_version.py").read_text(encoding="utf-8")
+        assert '"0.3.64"' not in version
+        pytest.skip("the embedded host encodes videos as ComfyUI 0.3.64 does, not as this one")
     assert contents["embedded"] == contents["comfyui"]
-    assert contents["embedded"] == contents["server"]
     names = {
         host: [Path(o["path"]).name for o in report["outputs"] if o["type"] == "output"]
         for host, report in reports.items()
@@ -289,6 +291,27 @@ def test_the_comparison_sees_a_difference(tmp_path):
     assert content(tmp_path / "0.png") != content(tmp_path / "1.png")
 
 
+MORE_NODES = [
+    ("ImageScaleToTotalPixels", {"image": "batch", "upscale_method": "area", "megapixels": 0.01,
+                                 "resolution_steps": 1}),
+    ("ImageScaleToMaxDimension", {"image": "batch", "upscale_method": "bilinear",
+                                  "largest_size": 37}),
+    ("ImageCrop", {"image": "batch", "width": 11, "height": 40, "x": 5, "y": 3}),
+    ("ImageToMask", {"image": "batch", "channel": "green"}),
+    ("ImagePadForOutpaint", {"image": "batch", "left": 8, "top": 0, "right": 16, "bottom": 8,
+                             "feathering": 5}),
+    ("ImageBlend", {"image1": "batch", "image2": "load", "blend_factor": 0.3,
+                    "blend_mode": "soft_light"}),
+    ("ImageBlend", {"image1": "invert", "image2": "load", "blend_factor": 0.7,
+                    "blend_mode": "overlay"}),
+    ("ImageBlend", {"image1": "load", "image2": "empty", "blend_factor": 1.0,
+                    "blend_mode": "difference"}),
+    ("ImageBlend", {"image1": "empty", "image2": "load", "blend_factor": 0.5,
+                    "blend_mode": "screen"}),
+]  # fmt: skip
+"""Classes with their inputs; a text that names a node is a link."""
+
+
 def every_core_node() -> dict:
     """A graph of all the core nodes that the embedded host has, every method among them."""
     graph = {
@@ -302,6 +325,21 @@ def every_core_node() -> dict:
         "text": {"class_type": "PreviewAny", "inputs": {"source": "some text"}},
         "shown": {"class_type": "PreviewImage", "inputs": {"images": ["batch", 0]}},
     }
+    for number, (class_type, given) in enumerate(MORE_NODES):
+        inputs = {n: [v, 0] if v in graph else v for n, v in given.items()}
+        graph[f"more{number}"] = {"class_type": class_type, "inputs": inputs}
+        source = f"more{number}"
+        if class_type in ("ImageToMask", "InvertMask", "ImagePadForOutpaint"):
+            slot = 1 if class_type == "ImagePadForOutpaint" else 0
+            graph[f"seen{number}"] = {
+                "class_type": "MaskToImage",
+                "inputs": {"mask": [source, slot]},
+            }
+            source = f"seen{number}"
+        graph[f"savemore{number}"] = {
+            "class_type": "SaveImage",
+            "inputs": {"images": [source, 0], "filename_prefix": f"more/{number}"},
+        }
     methods = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
     for n, method in enumerate(methods):
         for m, (width, height, crop) in enumerate(
@@ -330,7 +368,7 @@ def test_core_nodes_do_what_comfyuis_do(from_checkout, inputs, tmp_path):
     assert (theirs["status"], ours["status"]) == ("done", "done"), ours["errors"]
     assert theirs["texts"] == ours["texts"]
     pairs = list(zip(sorted_outputs(theirs), sorted_outputs(ours), strict=True))
-    assert len(pairs) == 48
+    assert len(pairs) == 48 + 21
     for their, our in pairs:
         assert content(Path(their["path"])) == content(Path(our["path"])), their["path"]
         if their["type"] == "output":
@@ -342,8 +380,10 @@ def test_core_nodes_do_what_comfyuis_do(from_checkout, inputs, tmp_path):
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "I", "I;16", "CMYK", "RGB", "RGBA", "gif"])
 def test_pictures_of_all_kinds_are_read_alike(mode, kinds_read):
     ours, theirs = kinds_read
-    assert ours[mode] == theirs[mode]
     assert ours[mode]
+    if isinstance(theirs[mode], str):
+        pytest.skip(f"this ComfyUI does not read it: {theirs[mode]}")
+    assert ours[mode] == theirs[mode]
 
 
 @pytest.fixture(scope="module")
@@ -367,7 +407,9 @@ def kinds_read(from_checkout, tmp_path_factory):
     theirs = from_checkout(work)
     return tuple(
         {
-            mode: [content(Path(output["path"])) for output in sorted_outputs(report)]
+            mode: report["errors"][0]["message"]
+            if report["errors"]
+            else [content(Path(output["path"])) for output in sorted_outputs(report)]
             for mode, report in zip(modes, reports, strict=True)
         }
         for reports in (ours, theirs)
@@ -398,8 +440,8 @@ def picture_of(mode: str, folder: Path) -> Path:
 # -- the same reports ----------------------------------------------------------------------------
 
 
-def test_the_second_run_of_a_session_is_cached(from_checkout, upscaled, inputs, tmp_path):
-    files = {"example.png": inputs["example.png"]}
+def test_the_second_run_of_a_session_is_cached(from_checkout, upscaled, make_picture, tmp_path):
+    files = {"example.png": str(make_picture(seed=77))}  # of no test before
     places = ["a", "a", "b"]
     work = [{"workflow": upscaled, "inputs": files, "out": str(tmp_path / p)} for p in places]
     states = [
@@ -407,7 +449,7 @@ def test_the_second_run_of_a_session_is_cached(from_checkout, upscaled, inputs, 
     ]
     assert set(states[0].values()) == {"ran"}
     assert set(states[1].values()) == {"cached"}
-    assert {n for n, state in states[2].items() if state == "ran"} == {"4"}
+    assert set(states[2].values()) == {"cached"}  # the server has the file, wherever we want it
     assert (tmp_path / "b" / "swin2sr" / "transparent_00001_.png").is_file()
 
 
@@ -502,7 +544,10 @@ def test_live_times_come_over_the_websocket(server, upscaled, make_picture, tmp_
     assert any("Swin2SR_TiledUpscale" in label for label, _, _ in told)
 
 
-def test_a_server_that_is_killed_in_the_middle(comfyui, upscaled, make_picture, tmp_path):
+def test_a_server_that_is_killed_in_the_middle(
+    comfyui, upscaled, make_picture, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(prompt_run, "_PATIENCE", 2.0)
     (tmp_path / "base").mkdir()
     server = Server(comfyui, tmp_path / "base")
     try:

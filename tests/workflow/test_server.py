@@ -10,8 +10,8 @@ import pytest
 from raw_server import raw_server, repeats, says
 
 from swin2sr_headless.workflow.document.graph import parse_api
-from swin2sr_headless.workflow.hosts import http_client
-from swin2sr_headless.workflow.hosts import server as server_host
+from swin2sr_headless.workflow.hosts import http_client, prompt_run
+from swin2sr_headless.workflow.hosts.address import Address
 from swin2sr_headless.workflow.hosts.messages import Timeline
 from swin2sr_headless.workflow.hosts.socket_progress import following
 from swin2sr_headless.workflow.runner import Session, make_host, run_workflow
@@ -94,6 +94,12 @@ class Server:
         threading.Thread(target=self.http.shutdown, daemon=True).start()
 
 
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch):
+    """Minutes are for servers that come back."""
+    monkeypatch.setattr(prompt_run, "_PATIENCE", 0.5)
+
+
 @pytest.fixture
 def serve():
     """(path=answer, ...) -> a server that is good otherwise."""
@@ -149,14 +155,14 @@ def test_a_server_that_is_not_there(run):
 
 
 def test_a_server_that_dies_in_the_middle(serve, run, monkeypatch):
-    monkeypatch.setattr(server_host, "_PAUSE", 0.05)
+    monkeypatch.setattr(prompt_run, "_PAUSE", 0.05)
     report = run(serve({"/history/p1": "die"}).url)
     assert (report.status, report.exit_code) == ("no_host", 3)
     assert "the server died while the workflow ran" in str(report.errors[0])
 
 
 def test_a_hiccup_is_survived(serve, run, monkeypatch):
-    monkeypatch.setattr(server_host, "_PAUSE", 0.3)
+    monkeypatch.setattr(prompt_run, "_PAUSE", 0.3)
     server = serve({"/history/p1": (503, {})})
     threading.Timer(0.2, lambda: server.answers.update({"/history/p1": {"p1": HISTORY}})).start()
     assert run(server.url).ok
@@ -190,7 +196,7 @@ def test_a_server_that_answers_garbage(path, answer, sentence, serve, run, tmp_p
 
 
 def test_a_queue_that_is_none(serve, run, monkeypatch):
-    monkeypatch.setattr(server_host, "_PAUSE", 0.01)
+    monkeypatch.setattr(prompt_run, "_PAUSE", 0.01)
     report = run(serve({"/history/p1": {}, "/queue": {"queue_running": 4}}).url)
     assert report.status == "no_host"
     assert "its queue has no lists" in str(report.errors[0])
@@ -288,7 +294,7 @@ def test_events_come_over_the_websocket():
     with sync_server.serve(talk, "127.0.0.1", 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
-        with following(url, "me", tell):
+        with following(Address(url), "me", tell):
             assert enough.wait(30)
         server.shutdown()
     assert told == [(event["type"], event["data"]) for event in events]

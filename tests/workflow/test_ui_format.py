@@ -9,9 +9,9 @@ import json
 import pytest
 
 from swin2sr_headless.workflow.document.graph import check_links, to_api
+from swin2sr_headless.workflow.document.queued_texts import chosen, filled_in
 from swin2sr_headless.workflow.document.ui_document import BYPASSED, Socket, UiNode, parse_ui
 from swin2sr_headless.workflow.document.ui_format import _bypass, convert
-from swin2sr_headless.workflow.document.ui_widgets import chosen, filled_in
 from swin2sr_headless.workflow.problems import WorkflowError
 
 from .conftest import GRAPHS
@@ -128,12 +128,6 @@ def test_a_subgraph_within_itself(converted):
     (definition,) = document["definitions"]["subgraphs"]
     definition["nodes"][0]["type"] = definition["id"]
     assert "contains itself" in refusal(converted, document)
-
-
-def test_old_group_nodes(converted):
-    document = read("plain")
-    document["nodes"][0]["type"] = "workflow>My group"
-    assert "convert it to a subgraph" in refusal(converted, document)
 
 
 @pytest.mark.parametrize(

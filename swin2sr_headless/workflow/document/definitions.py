@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
 WIDGET_TYPES = frozenset(
     ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "MARKDOWN", "COLOR", "IMAGEUPLOAD")
 )
-"""Types of inputs that have a widget on the page, unless they say `forceInput`."""
+"""Types of inputs that take a value as well as a link, unless they say `forceInput`."""
 
 _UPLOADS = ("image_upload", "video_upload", "animated_image_upload", "audio_upload")
 
@@ -31,17 +31,24 @@ class InputDefinition:
         return options if self.type == "COMBO" and isinstance(options, list) else None
 
     @property
+    def widget_type(self) -> str:
+        """The type whose widget it has: a union of types may name one of them."""
+        return str(self.info.get("widgetType") or self.type)
+
+    @property
     def has_widget(self) -> bool:
-        return self.type in WIDGET_TYPES and not self.info.get("forceInput")
+        return self.widget_type in WIDGET_TYPES and not self.info.get("forceInput")
 
     @property
     def default(self) -> object:
-        """What the page fills in where nothing is saved."""
+        """What the definition says the page should fill in where nothing is saved, if it does."""
         if "default" in self.info:
             return self.info["default"]
+        options = self.info.get("options")
         if self.choices:
             return self.choices[0]
-        return {"INT": 0, "FLOAT": 0, "STRING": "", "BOOLEAN": False}.get(self.type)
+        first = options[0] if isinstance(options, list) and options else None
+        return first.get("key") if isinstance(first, Mapping) else None
 
     @property
     def is_file(self) -> bool:
@@ -61,6 +68,33 @@ class InputDefinition:
             return 0
         return 2 if self.type == "COMBO" else 1
 
+    def grown(self, linked: Sequence[str]) -> tuple[list[InputDefinition], list[InputDefinition]]:
+        """The inputs of a list that grows as it is linked: those it starts with, and the others.
+
+        There is always one more place than links need. `linked`: the inputs that have a link.
+        """
+        template = _mapping(self.info.get("template"))
+        inputs = _inputs(_mapping(template.get("input")), {}, "")
+        names = template.get("names")
+        names = [str(name) for name in names] if isinstance(names, list) else None
+        prefix = template.get("prefix") if len(inputs) == 1 else None
+        least = int(str(template.get("min", 1)))
+        most = len(names) if names else int(str(template.get("max", 100)))
+
+        def place(number: int) -> list[InputDefinition]:
+            return [
+                replace(each, name=f"{self.name}.{name(each, number)}", required=number < least)
+                for each in inputs
+            ]
+
+        def name(each: InputDefinition, number: int) -> str:
+            return names[number] if names else f"{prefix or each.name}{number}"
+
+        first = range(min(least + 1, most))
+        taken = [n for n in range(most) if any(each.name in linked for each in place(n))]
+        rest = range(len(first), min(max(taken, default=-1) + 2, most))
+        return [i for n in first for i in place(n)], [i for n in rest for i in place(n)]
+
 
 @dataclass(frozen=True)
 class NodeDefinition:
@@ -79,19 +113,11 @@ class NodeDefinition:
     @classmethod
     def from_info(cls, name: str, info: Mapping[str, object]) -> NodeDefinition:
         """Of a class's entry in /object_info; what it leaves out is taken for empty."""
-        groups = _mapping(info.get("input"))
-        order = _mapping(info.get("input_order"))
-        inputs = []
-        for group in ("required", "optional"):
-            specs = _mapping(groups.get(group))
-            names = order.get(group)
-            listed = [n for n in names if n in specs] if isinstance(names, list) else []
-            for each in [*listed, *(n for n in specs if n not in listed)]:
-                inputs.append(_input(str(each), specs[each], group == "required"))
+        inputs = _inputs(_mapping(info.get("input")), _mapping(info.get("input_order")), "")
         outputs = info.get("output")
         types = tuple(_type_name(t) for t in outputs) if isinstance(outputs, (list, tuple)) else ()
         title = str(info.get("display_name") or name)
-        return cls(name, tuple(inputs), types, bool(info.get("output_node")), title)
+        return cls(name, inputs, types, bool(info.get("output_node")), title)
 
 
 Definitions = Mapping[str, NodeDefinition]
@@ -107,6 +133,29 @@ def fits(received: str, expected: str) -> bool:
     if "*" in (received, expected):
         return True
     return bool({t.strip() for t in received.split(",")} & {t.strip() for t in expected.split(",")})
+
+
+def nested_inputs(each: InputDefinition) -> dict[str, tuple[InputDefinition, ...]]:
+    """The inputs that each option of a choice brings along, under their full names."""
+    options = each.info.get("options")
+    entries = [_mapping(entry) for entry in options] if isinstance(options, list) else []
+    return {
+        str(entry.get("key")): _inputs(_mapping(entry.get("inputs")), {}, f"{each.name}.")
+        for entry in entries
+    }
+
+
+def _inputs(
+    groups: Mapping[str, object], order: Mapping[str, object], prefix: str
+) -> tuple[InputDefinition, ...]:
+    inputs = []
+    for group in ("required", "optional"):
+        specs = _mapping(groups.get(group))
+        names = order.get(group)
+        listed = [n for n in names if n in specs] if isinstance(names, list) else []
+        for each in [*listed, *(n for n in specs if n not in listed)]:
+            inputs.append(_input(f"{prefix}{each}", specs[each], group == "required"))
+    return tuple(inputs)
 
 
 def _input(name: str, spec: object, required: bool) -> InputDefinition:

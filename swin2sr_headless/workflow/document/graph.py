@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from ..problems import Problem, WorkflowError
@@ -22,11 +22,15 @@ class Link:
 
 @dataclass(frozen=True)
 class Node:
-    """A node: its class, and for each input a value or a Link."""
+    """A node: its class, and for each input a value or a Link.
+
+    `pack` is what a prompt tells of the node pack that has the class: its id and version.
+    """
 
     class_type: str
     inputs: Mapping[str, object] = field(default_factory=dict)
     title: str = ""
+    pack: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def links(self) -> dict[str, Link]:
@@ -62,10 +66,14 @@ def to_api(graph: Graph) -> Json:
         node_id: {
             "inputs": {name: _to_json(value) for name, value in node.inputs.items()},
             "class_type": node.class_type,
-            **({"_meta": {"title": node.title}} if node.title else {}),
+            **({"_meta": meta} if (meta := _meta(node)) else {}),
         }
         for node_id, node in graph.items()
     }
+
+
+def _meta(node: Node) -> Json:
+    return {**({"title": node.title} if node.title else {}), **node.pack}
 
 
 def check_links(graph: Graph) -> None:
@@ -116,43 +124,6 @@ def find_cycle(graph: Graph) -> list[str]:
     return []
 
 
-def with_value(graph: Graph, target: str, value: object) -> Graph:
-    """The graph with the input "NODE.FIELD" changed; a node is meant by id, or by its one title.
-
-    A list is a link, as in API format.
-
-    Raises WorkflowError where there is no such node or input.
-    """
-    name, _, field_name = target.rpartition(".")
-    node_id = name if name in graph else _by_title(graph, name)
-    node = graph[node_id]
-    if field_name not in node.inputs:
-        known = ", ".join(node.inputs) or "none"
-        raise WorkflowError.of(
-            f"it has no input {field_name!r} to set; its inputs here are: {known}",
-            "unknown_input",
-            node_id,
-            node.class_type,
-        )
-    value = _from_json(value, field_name, node_id, node.class_type)
-    inputs = {**node.inputs, field_name: value}
-    return {**graph, node_id: replace(node, inputs=inputs)}
-
-
-def _by_title(graph: Graph, title: str) -> str:
-    found = [node_id for node_id, node in graph.items() if title and node.title == title]
-    if len(found) == 1:
-        return found[0]
-    what = "several nodes are" if found else "no node is"
-    raise WorkflowError.of(
-        f"{what} called {title!r}; the nodes are: {', '.join(_names(graph))}", "unknown_node"
-    )
-
-
-def _names(graph: Graph) -> list[str]:
-    return [f"{node_id} ({node.class_type})" for node_id, node in graph.items()]
-
-
 def _node(node_id: str, entry: object) -> Node:
     if not isinstance(entry, dict):
         raise WorkflowError.of(
@@ -170,15 +141,16 @@ def _node(node_id: str, entry: object) -> Node:
             f"inputs must be an object, got {_short(inputs)}", "malformed", node_id, class_type
         )
     meta = entry.get("_meta")
-    title = meta.get("title") if isinstance(meta, dict) else None
+    meta = dict(meta) if isinstance(meta, dict) else {}
+    title = meta.pop("title", None)
     values = {
-        str(name): _from_json(value, str(name), node_id, class_type)
+        str(name): from_json(value, str(name), node_id, class_type)
         for name, value in inputs.items()
     }
-    return Node(class_type, values, title if isinstance(title, str) else "")
+    return Node(class_type, values, title if isinstance(title, str) else "", meta)
 
 
-def _from_json(value: object, name: str, node_id: str, class_type: str) -> object:
+def from_json(value: object, name: str, node_id: str, class_type: str) -> object:
     """A list is a link; a list that is meant as a value comes wrapped as {"__value__": [...]}."""
     if not isinstance(value, list):
         return value

@@ -1,17 +1,15 @@
-"""A workflow as it comes: a JSON file in either format, a PNG that carries one, or a dict."""
+"""A workflow as it comes: a JSON file in either format, a picture that carries one, or a dict."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from swin2sr_core.errors import InputError
-from swin2sr_core.pictures.files.notices import Notices
-from swin2sr_core.pictures.files.png_chunks import read_header
-from swin2sr_core.pictures.files.source import Source
 
 from ..problems import WorkflowError
 from .definitions import Definitions
@@ -20,6 +18,9 @@ from .ui_document import is_ui_format, parse_ui
 from .ui_format import convert
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_MAKE, _MODEL = 0x010F, 0x0110
+"""EXIF fields in which ComfyUI keeps "workflow:..." and "prompt:..." of a WebP."""
+
 _LARGEST = 64 << 20
 _DEEPEST = 100  # levels: workflows have ten, with groups in groups twenty
 
@@ -29,11 +30,13 @@ class Workflow:
     """A workflow that was read, not yet understood. `document` is in one of the two formats.
 
     `page` is what goes into the metadata of outputs as `workflow`: the page's own format, or None.
+    `extra` is what a prompt that was on its way to a server had besides.
     """
 
     name: str
     document: Mapping[str, object]
     page: Mapping[str, object] | None
+    extra: Mapping[str, object] = field(default_factory=dict)
 
     def graph(self, definitions: Definitions, explain: Callable[[str], str]) -> Graph:
         """As a graph whose links are whole; `explain` is for classes that `definitions` lacks.
@@ -54,9 +57,9 @@ class Workflow:
 
 
 def read_workflow(source: str | Path | Mapping[str, object]) -> Workflow:
-    """Read a workflow: a path to JSON or PNG, or what such a JSON file holds.
+    """Read a workflow: a path to JSON, PNG or WebP, or what such a JSON file holds.
 
-    Of a PNG that carries both formats, the prompt that made it is taken.
+    Of a picture that carries both formats, the prompt that made it is taken.
 
     Raises WorkflowError for what is missing, unreadable, or no workflow.
     """
@@ -78,8 +81,8 @@ def read_workflow(source: str | Path | Mapping[str, object]) -> Workflow:
             f"cannot read the workflow {path}: {why}; check the name",
             "unreadable",
         ) from error
-    if content.startswith(_PNG):
-        return _of_png(path)
+    if content.startswith(_PNG) or (content[:4], content[8:12]) == (b"RIFF", b"WEBP"):
+        return _of_picture(path, content)
     return _of_document(path.name, _parsed(content, path.name))
 
 
@@ -90,7 +93,8 @@ def _of_document(name: str, document: Mapping[str, object]) -> Workflow:
     if is_api_format(document):
         return Workflow(name, document, None)
     if isinstance(inner, dict) and is_api_format(inner):  # as it is sent to a server
-        return Workflow(name, inner, None)
+        extra = document.get("extra_data")
+        return Workflow(name, inner, None, extra if isinstance(extra, dict) else {})
     broken = _almost(document)
     raise WorkflowError.of(
         broken
@@ -110,17 +114,35 @@ def _almost(document: Mapping[str, object]) -> str:
     return f"node {bad[0]} has no class_type; each node needs one"
 
 
-def _of_png(path: Path) -> Workflow:
-    """What a picture carries; the picture itself is not decoded, and may have any size."""
+def _texts_of(path: Path, content: bytes) -> dict[str, str]:
+    """What a picture carries as text: chunks of a PNG, EXIF of a WebP. Raises WorkflowError.
+
+    The picture itself is not decoded, and may have any size.
+    """
+    from PIL import Image
+
+    from swin2sr_core.pictures.files.notices import Notices
+    from swin2sr_core.pictures.files.png_chunks import read_header
+    from swin2sr_core.pictures.files.source import Source
+
     try:
-        header = read_header(Source(path), Notices(str(path)))
-    except (OSError, ValueError, InputError) as error:
-        raise WorkflowError.of(f"{path} is a damaged PNG: {error}", "unreadable") from error
-    texts = {each.keyword: each.text for each in header.texts}
+        if content.startswith(_PNG):
+            header = read_header(Source(path), Notices(str(path)))
+            return {each.keyword: each.text for each in header.texts}
+        with Image.open(io.BytesIO(content)) as image:
+            exif = image.getexif()
+    except (OSError, ValueError, SyntaxError, InputError, Image.DecompressionBombError) as error:
+        raise WorkflowError.of(f"{path} is a damaged picture: {error}", "unreadable") from error
+    fields = (str(exif.get(tag, "")).partition(":") for tag in (_MAKE, _MODEL))
+    return {name.lower(): text for name, _, text in fields}
+
+
+def _of_picture(path: Path, content: bytes) -> Workflow:
+    texts = _texts_of(path, content)
     found = {
-        key: _parsed(texts[key].encode(), f"the {key} in {path.name}")
+        key: _parsed(text.encode(), f"the {key} in {path.name}")
         for key in ("prompt", "workflow")
-        if key in texts
+        if (text := texts.get(key)) is not None
     }
     if not found:
         raise WorkflowError.of(

@@ -12,7 +12,18 @@ ACTIVE, MUTED, BYPASSED = 0, 2, 4
 INPUT_NODE, OUTPUT_NODE = "-10", "-20"
 """The two ends of a subgraph, as links inside of it name them."""
 
-VIRTUAL = frozenset(("Note", "MarkdownNote", "Reroute", "PrimitiveNode"))
+REROUTES = frozenset(("Reroute", "Reroute (rgthree)"))
+"""Classes that exist on the page only, and hand on what they are given."""
+
+SETTERS = frozenset(("SetNode", "easy setNode"))
+GETTERS = frozenset(("GetNode", "easy getNode"))
+"""Classes that exist on the page only: a getter gives what the setter of its name is given."""
+
+_WITHOUT_EFFECT = frozenset(("Note", "MarkdownNote", "Label (rgthree)", "Bookmark (rgthree)")) | {
+    f"Fast {what} (rgthree)" for what in ("Muter", "Bypasser", "Groups Muter", "Groups Bypasser")
+}
+
+VIRTUAL = _WITHOUT_EFFECT | REROUTES | SETTERS | GETTERS | {"PrimitiveNode"}
 """Classes that exist on the page only."""
 
 
@@ -24,6 +35,7 @@ class Socket:
     type: str
     link: str | None = None
     widget: str | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,8 @@ class UiNode:
 class Level:
     """The nodes and links of the workflow itself, or of one subgraph definition.
 
-    A definition has sockets of its own; those of an input know the links that start there.
+    Nodes are in the order in which they run. A definition has sockets of its own; those of an input
+    know the links that start there.
     """
 
     nodes: Mapping[str, UiNode]
@@ -68,6 +81,7 @@ class Level:
     name: str = ""
     inputs: tuple[Socket, ...] = ()
     outputs: tuple[Socket, ...] = ()
+    saved_order: tuple[str, ...] = ()
 
     @cached_property
     def from_inputs(self) -> Mapping[int, tuple[UiLink, ...]]:
@@ -85,11 +99,41 @@ class Level:
 
 
 @dataclass(frozen=True)
+class GroupDefinition:
+    """What is inside of a group node of an older page; nodes are meant by their numbers.
+
+    links: (node, output, node, input). external: outputs that are used outside as well. config:
+    by node, which inputs and outputs are shown.
+    """
+
+    nodes: tuple[UiNode, ...]
+    links: tuple[tuple[int, int, int, int], ...]
+    types: Mapping[int, str]
+    external: frozenset[tuple[int, int]]
+    config: Mapping[str, object]
+
+    def type_from(self, node: int) -> str:
+        """The type of what a primitive gives."""
+        return self.types.get(node, "*")
+
+    def hidden_inputs(self, node: int) -> set[str]:
+        shown = _object(_object(self.config.get(str(node))).get("input"))
+        return {name for name, each in shown.items() if _object(each).get("visible") is False}
+
+    def shows_output(self, node: int, slot: int, default: bool) -> bool:
+        outputs = _object(_object(self.config.get(str(node))).get("output"))
+        visible = _object(outputs.get(str(slot))).get("visible")
+        return visible if isinstance(visible, bool) else default
+
+
+@dataclass(frozen=True)
 class UiDocument:
     """A whole saved workflow."""
 
     root: Level
     subgraphs: Mapping[str, Level] = field(default_factory=dict)
+    last_id: int = 0
+    groups: Mapping[str, GroupDefinition] = field(default_factory=dict)
 
     def inner(self, node: UiNode) -> Level | None:
         """The definition that a node is an instance of, if it is a subgraph."""
@@ -114,7 +158,48 @@ def parse_ui(document: Mapping[str, object]) -> UiDocument:
         str(each.get("id")): _level(each, f"subgraph {each.get('name', '')!r}")
         for each in _objects(listed, "the list of subgraphs")
     }
-    return UiDocument(_level(document, "the workflow"), subgraphs)
+    groups = _object(_object(document.get("extra")).get("groupNodes"))
+    parsed = {name: _group(_object(each), name) for name, each in groups.items()}
+    return UiDocument(_level(document, "the workflow"), subgraphs, _last_id(document), parsed)
+
+
+def _group(entry: Mapping[str, object], name: str) -> GroupDefinition:
+    where = f"group {name!r}"
+    listed = _objects(entry.get("nodes"), f"nodes of {where}")
+    nodes = [_node({**each, "id": number}, where) for number, each in enumerate(listed)]
+    links, external = (entry.get(part) or [] for part in ("links", "external"))
+    if not isinstance(links, list) or not isinstance(external, list):
+        raise WorkflowError.of(f"the links of {where} are damaged", "malformed")
+    whole = [link for link in links if _are_numbers(link, 4)]
+    return GroupDefinition(
+        tuple(nodes),
+        tuple((link[0], link[1], link[2], link[3]) for link in whole),
+        {link[0]: str(link[5]) for link in whole if len(link) > 5},
+        frozenset((each[0], each[1]) for each in external if _are_numbers(each, 2)),
+        _object(entry.get("config")),
+    )
+
+
+def _are_numbers(entry: object, count: int) -> bool:
+    """Whether it is a list that starts with so many: a link from outside has none first."""
+    return (
+        isinstance(entry, list)
+        and len(entry) >= count
+        and all(isinstance(each, int) for each in entry[:count])
+    )
+
+
+def _last_id(document: Mapping[str, object]) -> int:
+    """The largest node id that the page has given in this workflow."""
+    state = _object(document.get("state"))
+    told = document.get("last_node_id", state.get("lastNodeId"))
+    nodes = document.get("nodes")
+    ids = (
+        [each.get("id") for each in nodes if isinstance(each, dict)]
+        if isinstance(nodes, list)
+        else []
+    )
+    return max([n for n in (*ids, told) if isinstance(n, int)], default=0)
 
 
 def _level(document: Mapping[str, object], name: str) -> Level:
@@ -127,6 +212,7 @@ def _level(document: Mapping[str, object], name: str) -> Level:
         name,
         _sockets(document.get("inputs"), name),
         _sockets(document.get("outputs"), name),
+        tuple(node.id for node in nodes),
     )
 
 
@@ -134,14 +220,6 @@ def _node(entry: Mapping[str, object], level: str) -> UiNode:
     node_id, kind, mode = entry.get("id"), entry.get("type"), entry.get("mode", ACTIVE)
     if not isinstance(node_id, (int, str)) or not isinstance(kind, str):
         raise WorkflowError.of(f"a node of {level} has no id or no type", "malformed")
-    if kind.startswith(("workflow/", "workflow>")):
-        raise WorkflowError.of(
-            "this is a group node of an old page; open the workflow in ComfyUI, convert it to a "
-            "subgraph, and save again",
-            "unsupported",
-            str(node_id),
-            kind,
-        )
     values, order = entry.get("widgets_values"), entry.get("order")
     named = entry.get("widgets_values_named")
     return UiNode(
@@ -167,6 +245,7 @@ def _sockets(entries: object, level: str) -> tuple[Socket, ...]:
             str(widget["name"])
             if isinstance(widget := each.get("widget"), dict) and "name" in widget
             else None,
+            str(each.get("label") or ""),
         )
         for each in _objects(entries, f"sockets in {level}")
     )

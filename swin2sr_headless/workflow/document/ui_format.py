@@ -8,13 +8,29 @@ ComfyUI's frontend 1.58.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..problems import Problem, WorkflowError
 from .definitions import Definitions, fits
 from .graph import Graph, Link, Node
-from .ui_document import BYPASSED, INPUT_NODE, MUTED, Level, Socket, UiDocument, UiLink, UiNode
-from .ui_widgets import chosen, filled_in, saves_files, widget_values
+from .group_nodes import ungrouped
+from .page_ids import with_unique_ids
+from .page_titles import page_title
+from .queued_texts import chosen, filled_in, saves_files
+from .ui_document import (
+    BYPASSED,
+    GETTERS,
+    INPUT_NODE,
+    MUTED,
+    REROUTES,
+    SETTERS,
+    Level,
+    Socket,
+    UiDocument,
+    UiLink,
+    UiNode,
+)
+from .widgets import CUSTOM_COMBO, Widget, chosen_option, widget_values, widgets_of
 
 _DEEPEST = 150
 """More nodes than this between an input and its source are taken for a loop."""
@@ -51,7 +67,8 @@ def convert(document: UiDocument, definitions: Definitions, explain: Callable[[s
 
     Raises WorkflowError for such classes, for links that lead nowhere, and for loops.
     """
-    return _Conversion(document, definitions, explain).graph()
+    flat = ungrouped(with_unique_ids(document), definitions)
+    return _Conversion(flat, definitions, explain).graph()
 
 
 class _Conversion:
@@ -74,14 +91,13 @@ class _Conversion:
             raise WorkflowError(unknown)
         graph = {scope.id_of(node): self._node(scope, node) for scope, node in active}
         return {
-            node_id: Node(
-                node.class_type,
-                {
+            node_id: replace(
+                node,
+                inputs={
                     name: value
                     for name, value in node.inputs.items()
                     if not (isinstance(value, Link) and value.node not in graph)
                 },
-                node.title,
             )
             for node_id, node in graph.items()
         }
@@ -122,36 +138,41 @@ class _Conversion:
 
     def _node(self, scope: _Scope, node: UiNode) -> Node:
         definition = self._definitions[node.type]
-        inputs = {
-            name: self._worked_out(node, name, value)
-            for name, value in self._values(scope, node).items()
-        }
+        inputs = {each.name: self._worked_out(node, each) for each in self._widgets(scope, node)}
         for slot, socket in enumerate(node.inputs):
             source = self._input(scope, node, slot, socket.type, 0)
             if isinstance(source, _Value):
                 inputs[socket.name] = _wrapped(source.value)
             elif source is not None:
                 inputs[socket.name] = source
-        return Node(node.type, inputs, node.title or definition.display_name)
+        if node.type == CUSTOM_COMBO:
+            saved = widget_values(node, definition).get("choice")
+            inputs["index"] = chosen_option(inputs, saved)
+        title = node.title or page_title(definition)
+        return Node(node.type, inputs, title, _pack(node))
 
-    def _values(self, scope: _Scope, node: UiNode) -> dict[str, object]:
-        values = widget_values(node, self._definitions[node.type])
-        for (owner, name), value in (scope.changed or {}).items():
-            if owner == node.id and name in values:
-                values[name] = value
-        return values
+    def _widgets(self, scope: _Scope, node: UiNode) -> list[Widget]:
+        """A node's widgets, with the values that primitives and the instance around it set."""
+        found = widgets_of(node, self._definitions[node.type])
+        changed = scope.changed or {}
+        return [
+            replace(each, value=changed.get((node.id, each.name), each.value)) for each in found
+        ]
 
-    def _worked_out(self, node: UiNode, name: str, value: object) -> object:
-        info = self._definitions[node.type].by_name[name].info
+    def _worked_out(self, node: UiNode, widget: Widget) -> object:
+        value, info = widget.value, widget.definition.info if widget.definition else {}
         if isinstance(value, str) and info.get("dynamicPrompts"):
             return chosen(value)
-        if isinstance(value, str) and name == "filename_prefix" and saves_files(node.type):
+        if isinstance(value, str) and widget.name == "filename_prefix" and saves_files(node.type):
             return filled_in(value, self._document.all_nodes(), self._named_value)
         return _wrapped(value)
 
     def _named_value(self, node: UiNode, widget: str) -> object:
         definition = self._definitions.get(node.type)
-        return widget_values(node, definition).get(widget) if definition else None
+        try:
+            return widget_values(node, definition).get(widget) if definition else None
+        except WorkflowError:  # of a node that may not even run
+            return None
 
     # -- where an input comes from ---------------------------------------------------------------
 
@@ -248,11 +269,30 @@ class _Conversion:
         if inner is not None:
             end = inner.level.into_output(slot)
             return None if end is None else self._origin(inner, node, end, kind, depth)
-        if node.type == "Reroute":
+        if node.type in REROUTES | SETTERS:
             return self._input(scope, node, 0, kind, depth) if node.inputs else None
+        if node.type in GETTERS:
+            around, setter = self._setter(scope, node)
+            return self._output(around, setter, 0, kind, depth + 1)
         if node.is_virtual:
             return None
         return Link(scope.id_of(node), slot)
+
+    def _setter(self, scope: _Scope, getter: UiNode) -> tuple[_Scope, UiNode]:
+        """The setter of a getter's name: on its own level, else on one around it."""
+        name = getter.values[0] if getter.values else None
+        around: _Scope | None = scope
+        while around is not None:
+            for node in around.level.nodes.values():
+                if node.type in SETTERS and node.values[:1] == (name,):
+                    return around, node
+            around = around.parent
+        raise WorkflowError.of(
+            f"no Set node is called {name!r}, which this Get node asks for",
+            "missing_node",
+            scope.id_of(getter),
+            getter.type,
+        )
 
 
 def _bypass(node: UiNode, slot: int, kind: str) -> int | None:
@@ -292,7 +332,7 @@ def _proxied(instance: UiNode) -> Iterator[tuple[tuple[str, str], object]]:
     listed = instance.properties.get("proxyWidgets")
     entries = listed if isinstance(listed, list) else []
     for entry, value in zip(entries, instance.values, strict=False):
-        if isinstance(entry, list) and len(entry) >= 2 and value is not None:
+        if isinstance(entry, list) and len(entry) >= 2:
             yield (str(entry[0]), str(entry[1])), value
 
 
@@ -321,6 +361,12 @@ def _socket_name(level: Level, link: UiLink) -> str:
     if target is None or link.target_slot >= len(target.inputs):
         return ""
     return target.inputs[link.target_slot].name
+
+
+def _pack(node: UiNode) -> dict[str, object]:
+    """What the page tells of the node's pack in a prompt."""
+    known = ("cnr_id", "aux_id", "ver")
+    return {name: node.properties[name] for name in known if node.properties.get(name)}
 
 
 def _wrapped(value: object) -> object:

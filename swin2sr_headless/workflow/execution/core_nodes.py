@@ -213,14 +213,10 @@ class ImageBatch(io.ComfyNode):
 
     @classmethod
     def execute(cls, image1: Tensor, image2: Tensor) -> io.NodeOutput:
+        image1, image2 = pixels.with_same_channels(image1, image2)
         if image1.shape[1:] != image2.shape[1:]:
             height, width = image1.shape[1:3]
             image2 = pixels.resized(image2, width, height, "bilinear", center=True)
-        if image1.shape[-1] != image2.shape[-1]:
-            raise InputError(
-                f"image1 has {image1.shape[-1]} channels and image2 {image2.shape[-1]}; a batch "
-                "needs the same for all"
-            )
         return io.NodeOutput(torch.cat((image1, image2)))
 
 

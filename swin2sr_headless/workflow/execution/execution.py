@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -33,10 +33,20 @@ Shown = dict[str, Mapping[str, object]]
 
 @dataclass(frozen=True)
 class Made:
-    """What a node gave: for each output a list with one value per call; and what it shows."""
+    """What a node gave: for each output a list with one value per call; and what it shows.
 
-    values: tuple[list[object], ...]
+    `values` is None where they were let go of: then the node has to run again for whoever needs it.
+    """
+
+    values: tuple[list[object], ...] | None
     shown: Mapping[str, object]
+
+    @property
+    def bytes(self) -> int:
+        """Of the pictures among the values, frames of videos too; views count as what they show."""
+        values = (getattr(x, "images", x) for given in self.values or () for x in given)
+        storages = [x.untyped_storage() for x in values if isinstance(x, torch.Tensor)]
+        return sum({each.data_ptr(): each.nbytes() for each in storages}.values())
 
 
 @dataclass
@@ -49,8 +59,13 @@ class Run:
     interrupted: bool = False
 
 
+_KEPT = 128 << 20
+"""Bytes of pictures that stay for the next run, which may need them again; more are let go of as
+soon as the last node that reads them has run."""
+
+
 class Executor:
-    """Runs graphs one after the other and remembers the results of the last one."""
+    """Runs graphs one after the other and remembers the results of the last one, up to a limit."""
 
     def __init__(self, classes: Classes) -> None:
         self._classes = classes
@@ -71,6 +86,7 @@ class Executor:
         writes runs again when that changes. still_there: whether the files exist that a node has
         shown before; else it runs again, too.
         """
+        graph = without_needless(graph)
         keys = _Keys(graph, self._classes, place).all()
         self._cache = {key: self._cache[key] for key in keys.values() if key in self._cache}
         for node_id in outputs:
@@ -78,17 +94,22 @@ class Executor:
             if made is not None and not still_there(made.shown):
                 del self._cache[keys[node_id]]
         run = Run()
-        cached = {n for n in graph if keys[n] in self._cache}
-        todo = _pending(graph, outputs, cached)
+        there = {n for n in graph if keys[n] in self._cache}
+        whole = {n for n in there if self._cache[keys[n]].values is not None}
+        todo = _pending(graph, [n for n in outputs if n not in there], whole)
+        cached = there - set(todo)
+        readers = _Readers(graph, todo, keys)
         with torch.inference_mode():
             for node_id in _order(graph, todo, self._classes):
-                if keys[node_id] in self._cache:  # another node of the graph is just the same
+                known = self._cache.get(keys[node_id])
+                if known is not None and known.values is not None:  # another node is just the same
                     run.nodes[node_id] = self._entry(graph, node_id, "cached")
                     continue
                 if started is not None:
                     started(node_id, graph[node_id])
                 if not self._step(graph, node_id, keys, hidden, run):
                     break
+                self._let_go(readers.done(node_id))
         for node_id in graph:
             state = "cached" if node_id in cached else "skipped"
             run.nodes.setdefault(node_id, self._entry(graph, node_id, state))
@@ -96,6 +117,16 @@ class Executor:
             if made is not None and made.shown:
                 run.shown[node_id] = made.shown
         return run
+
+    def _let_go(self, unread: list[str]) -> None:
+        """Drop the values of results that nobody reads any more, beyond what may stay."""
+        for key in unread:
+            kept = sum(made.bytes for made in self._cache.values())
+            if kept <= _KEPT:
+                return
+            made = self._cache.get(key)
+            if made is not None and made.bytes:
+                self._cache[key] = Made(None, made.shown)
 
     def forget(self) -> None:
         """Drop all results."""
@@ -128,7 +159,9 @@ class Executor:
 
     def _input(self, value: object, keys: Mapping[str, str]) -> list[object]:
         if isinstance(value, Link):
-            return self._cache[keys[value.node]].values[value.slot]
+            values = self._cache[keys[value.node]].values
+            assert values is not None, "it is read after it was let go of"
+            return values[value.slot]
         return [value]
 
     @staticmethod
@@ -136,6 +169,26 @@ class Executor:
         return NodeRun(
             node_id, graph[node_id].class_type, state, 0.0 if state == "cached" else None
         )
+
+
+class _Readers:
+    """Who still reads which result, by the results' keys: nodes that are the same share one."""
+
+    def __init__(self, graph: Graph, todo: list[str], keys: Mapping[str, str]) -> None:
+        self._sources = {n: {keys[link.node] for link in graph[n].links.values()} for n in todo}
+        self._keys = keys
+        self._left: dict[str, set[str]] = {}
+        for node_id, sources in self._sources.items():
+            for key in sources:
+                self._left.setdefault(key, set()).add(node_id)
+
+    def done(self, node_id: str) -> list[str]:
+        """The results that nobody reads any more, now that a node has run."""
+        for key in self._sources[node_id]:
+            self._left[key].discard(node_id)
+        unread = [key for key in self._sources[node_id] if not self._left[key]]
+        own = self._keys[node_id]
+        return unread if self._left.get(own) else [*unread, own]
 
 
 class _Keys:
@@ -187,12 +240,30 @@ def constants(node: Node) -> dict[str, object]:
     return {n: None if isinstance(v, Link) else v for n, v in node.inputs.items()}
 
 
-def _pending(graph: Graph, outputs: list[str], cached: set[str]) -> list[str]:
+def without_needless(graph: Graph) -> Graph:
+    """The graph without the links of switches whose choice is known to be the other one."""
+
+    def value_of(value: object) -> object:
+        if isinstance(value, Link) and graph[value.node].class_type == "PrimitiveBoolean":
+            return graph[value.node].inputs.get("value")
+        return value
+
+    def lighter(node: Node) -> Node:
+        choice = value_of(node.inputs.get("switch"))
+        if node.class_type != "ComfySwitchNode" or isinstance(choice, Link):
+            return node
+        needless = "on_false" if choice else "on_true"
+        return replace(node, inputs={n: v for n, v in node.inputs.items() if n != needless})
+
+    return {node_id: lighter(node) for node_id, node in graph.items()}
+
+
+def _pending(graph: Graph, outputs: list[str], whole: set[str]) -> list[str]:
     """What has to run, in the order in which ComfyUI finds it: from the outputs backwards."""
-    found = dict.fromkeys(n for n in outputs if n not in cached)
+    found = dict.fromkeys(outputs)
     for node_id in (todo := list(found)):
         for link in graph[node_id].links.values():
-            if link.node not in cached and link.node not in found:
+            if link.node not in whole and link.node not in found:
                 found[link.node] = None
                 todo.append(link.node)
     return list(found)

@@ -18,6 +18,11 @@ from torch import Tensor
 from swin2sr_core.errors import InputError
 from swin2sr_core.pictures.files.output_file import output_file
 
+from ...comfy_stub.model_management import throw_exception_if_processing_interrupted
+
+_BAND = 256
+"""Rows that become 8 bits at once: floats of a whole picture beside it would be four times that."""
+
 _NO_MASK = 64
 """Side of the mask, all zeros, of a picture without an alpha channel."""
 
@@ -36,6 +41,7 @@ def read_image(path: Path) -> tuple[Tensor, Tensor]:
     masks: list[Tensor] = []
     with _opened(path) as file:
         for raw in ImageSequence.Iterator(file):
+            throw_exception_if_processing_interrupted()
             frame = _upright(raw)
             color = _floats(frame.convert("RGB"))
             if images and color.shape != images[0].shape:
@@ -62,7 +68,9 @@ def write_png(image: Tensor, path: Path, info: PngImagePlugin.PngInfo, compressi
 
     Raises InputError where the file cannot be written.
     """
-    values = np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)
+    throw_exception_if_processing_interrupted()
+    bands = (np.clip(255.0 * band.cpu().numpy(), 0, 255) for band in image.split(_BAND))
+    values = np.concatenate([band.astype(np.uint8) for band in bands])
     picture = Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
     with output_file(path, overwrite=True) as file:
         picture.save(file, format="PNG", pnginfo=info, compress_level=compression)
@@ -73,12 +81,25 @@ def resized(image: Tensor, width: int, height: int, method: str, center: bool = 
     planes = image.movedim(-1, 1)
     if center:
         planes = _cropped(planes, width / height)
-    if method == "lanczos":
-        result = torch.stack([_lanczos(each, width, height) for each in planes])
-        result = result.to(image.device, image.dtype)
-    else:
-        result = torch.nn.functional.interpolate(planes, size=(height, width), mode=method)
+    result = planes.new_empty(len(planes), planes.shape[1], height, width)
+    for frame, place in zip(planes, result, strict=True):
+        throw_exception_if_processing_interrupted()
+        if method == "lanczos":
+            place.copy_(_lanczos(frame, width, height))
+        else:
+            size = (height, width)
+            place.copy_(torch.nn.functional.interpolate(frame[None], size=size, mode=method)[0])
     return result.movedim(1, -1)
+
+
+def with_same_channels(image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
+    """Two pictures of as many channels: one without alpha is opaque."""
+    missing = image1.shape[-1] - image2.shape[-1]
+    if missing > 0:
+        image2 = torch.nn.functional.pad(image2, (0, missing), value=1.0)
+    elif missing < 0:
+        image1 = torch.nn.functional.pad(image1, (0, -missing), value=1.0)
+    return image1, image2
 
 
 def _cropped(planes: Tensor, aspect: float) -> Tensor:

@@ -22,6 +22,8 @@ from swin2sr_core.pictures.limits import MAX_PIXELS
 from swin2sr_core.temporary import temporary_file
 from swin2sr_core.units import format_bytes
 
+from ...comfy_stub.model_management import throw_exception_if_processing_interrupted
+
 _MILLI = 1000
 
 
@@ -96,6 +98,7 @@ def _encode(av: Any, output: Any, video: Video) -> None:
     stream.pix_fmt = "yuv420p"
     sound = None if video.sound is None else output.add_stream("aac", rate=video.sound.rate)
     for image in video.images[..., :3]:
+        throw_exception_if_processing_interrupted()
         values = (image * 255).clamp(0, 255).byte().cpu().numpy()
         frame = av.VideoFrame.from_ndarray(values, format="rgb24").reformat(format="yuv420p")
         output.mux(stream.encode(frame))
@@ -118,6 +121,7 @@ def _decoded(container: Any) -> Video:
     _check_room(stream.frames, stream.width, stream.height, free)  # what it claims
     frames: list[np.ndarray] = []
     for frame in container.decode(video=0):
+        throw_exception_if_processing_interrupted()
         _check_room(len(frames) + 1, frame.width, frame.height, free)
         frames.append(frame.to_ndarray(format="rgb24"))
     if not frames:

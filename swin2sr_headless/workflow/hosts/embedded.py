@@ -19,7 +19,7 @@ from ..document.graph import Graph, Node, to_api
 from ..document.known_classes import who_has
 from ..document.paths import check_names
 from ..document.validation import validate
-from ..execution import core_nodes, model_nodes, video_nodes
+from ..execution import core_nodes, image_nodes, model_nodes, value_nodes, video_nodes
 from ..execution.execution import Classes, Executor, Run, constants, missing_files, overridden
 from ..problems import Problem, WorkflowError
 from ..report import OutputFile
@@ -47,10 +47,20 @@ class EmbeddedHost:
 
     def definitions(self, watch: Watch | None = None) -> Mapping[str, NodeDefinition]:
         """Of the classes as they are now: lists of files may have changed."""
-        with self._standing():
+        with self._standing(watch):
             return parse_definitions(
                 {name: node.GET_NODE_INFO_V1() for name, node in self._classes.items()}
             )
+
+    def told_definitions(self) -> dict[str, dict[str, object]]:
+        """What a conversion has to know of the classes: no texts for people, no lists of files."""
+        with self._standing():
+            infos = {name: node.GET_NODE_INFO_V1() for name, node in self._classes.items()}
+        kept = ("input", "input_order", "output", "display_name", "output_node")
+        return {
+            name: {key: _plain(info[key]) for key in kept if key in info}
+            for name, info in sorted(infos.items())
+        }
 
     def explain_unknown(self, class_type: str) -> str:
         return who_has(class_type, in_process=False)
@@ -58,8 +68,10 @@ class EmbeddedHost:
     def run(self, job: Job, watch: Watch, progress: Progress | None = None) -> Result:
         """See Host."""
         folders = {"input": self._input, "output": job.out, "temp": job.out / "temp"}
-        definitions = self.definitions()
-        with self._standing():
+        with self._standing(watch):
+            definitions = self.definitions()
+            if job.rerun and self._executor is not None:
+                self._executor.forget()
             folder_paths.set_output_directory(str(job.out.absolute()))
             folder_paths.set_temp_directory(str((job.out / "temp").absolute()))
             problems = check_names(job.graph, definitions, folders)
@@ -79,9 +91,14 @@ class EmbeddedHost:
     # -- inside ----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _standing(self) -> Iterator[None]:
-        """The stand-in in the place of ComfyUI, with this host's folders."""
-        with comfy_stub.lent():
+    def _standing(self, watch: Watch | None = None) -> Iterator[None]:
+        """The stand-in in the place of ComfyUI, with this host's folders, for this thread alone."""
+
+        def wait() -> None:
+            if watch is not None and watch.over():
+                raise KeyboardInterrupt
+
+        with comfy_stub.lent(wait):
             if folder_paths.get_input_directory() != str(self._input):
                 comfy_stub.start(Path(self._base.name))
                 self._input.mkdir(exist_ok=True)
@@ -94,8 +111,8 @@ class EmbeddedHost:
 
     @cached_property
     def _classes(self) -> Classes:
-        ours = {node.GET_SCHEMA().node_id: node for node in (*core_nodes.NODES, *model_nodes.NODES)}
-        ours |= {node.GET_SCHEMA().node_id: node for node in video_nodes.NODES}
+        groups = (core_nodes, image_nodes, value_nodes, model_nodes, video_nodes)
+        ours = {node.GET_SCHEMA().node_id: node for group in groups for node in group.NODES}
         return ours | load_pack()
 
     def _own_checks(self, class_type: str) -> frozenset[str]:
@@ -163,6 +180,17 @@ class EmbeddedHost:
         finally:
             progress.set_progress_bar_global_hook(None)
             model_management.interrupt_current_processing(False)
+
+
+_FILES = ("image", "file", "model", "model_name")
+"""Inputs whose choices are files: those of this machine."""
+
+
+def _plain(value: object, name: str = "") -> object:
+    if isinstance(value, Mapping):
+        left_out = ("tooltip", "options") if name in _FILES else ("tooltip",)
+        return {key: _plain(each, str(key)) for key, each in value.items() if key not in left_out}
+    return [_plain(each, name) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _use_models(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,23 +23,39 @@ class Job:
 
     inputs: files by the names that the graph has for them. `out` is where outputs go; previews
     go into `out/temp`. `page` becomes the outputs' `workflow` metadata.
+
+    For servers: `extra` goes with the prompt as its `extra_data`, `resume` is the id of a prompt
+    that is there already, `rerun` says that nothing kept from earlier runs will do, and `queued` is
+    told the id as soon as there is one.
     """
 
     graph: Graph
     out: Path
     inputs: Mapping[str, Path] = field(default_factory=dict)
     page: Mapping[str, object] | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
+    resume: str | None = None
+    rerun: bool = False
+    queued: Callable[[str], None] | None = None
+
+    def with_graph(self, graph: Graph) -> Job:
+        """The same with another graph."""
+        return replace(self, graph=graph)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a host has to tell about a run; `status` is one of Report's."""
+    """What a host has to tell about a run; `status` is one of Report's.
+
+    `prompt_id` is what a server calls the run.
+    """
 
     status: str
     nodes: tuple[NodeRun, ...] = ()
     outputs: tuple[OutputFile, ...] = ()
     texts: dict[str, list[str]] = field(default_factory=dict)
     errors: tuple[Problem, ...] = ()
+    prompt_id: str | None = None
 
 
 class Host(Protocol):

@@ -23,6 +23,7 @@ from swin2sr_core.transport.client import (
 from swin2sr_core.transport.limits import MOST_ERROR_BYTES, MOST_JSON_BYTES, MOST_OUTPUT_BYTES
 
 from ..problems import HostError, WorkflowError
+from .address import Address
 
 _TIMEOUT = 60.0
 _BLOCK = 1 << 20
@@ -37,31 +38,23 @@ class Answer(Exception):
         self.status, self.document = status, document
 
 
+class Missing(HostError):
+    """The server does not have the file."""
+
+
 class Client:
     """Asks one server.
 
-    `url` is its address without a slash at the end; `timeout` is how long to wait for an answer,
-    in seconds; `until` is when everything has to be over, of `time.monotonic()`, or None; `headers`
-    go with every request.
+    `url` is its address as it may be printed; `timeout` is how long to wait for an answer, in
+    seconds; `until` is when everything has to be over, of `time.monotonic()`, or None.
     """
 
-    def __init__(self, url: str) -> None:
-        """Raises WorkflowError for what is no address of a server."""
-        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
-        try:
-            good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            good = False
-        if not good:
-            raise WorkflowError.of(
-                f"--server wants an address like http://127.0.0.1:8188, got {url!r}", "usage"
-            )
-        self.url = urllib.parse.urlunsplit((*parts[:2], parts.path.rstrip("/"), "", ""))
+    def __init__(self, address: Address, until: float | None = None) -> None:
+        self.address, self.until = address, until
+        self.url = address.url
         self.timeout = _TIMEOUT
-        self.until: float | None = None
-        self.headers: dict[str, str] = {}
         # nobody reaches this machine, or a neighbour, through a proxy
-        self._direct = _is_near(parts.hostname or "")
+        self._direct = _is_near(address.host)
 
     def get(self, path: str) -> dict[str, object]:
         """GET a JSON object. Raises HostError, and Answer for an error status."""
@@ -72,8 +65,11 @@ class Client:
         data = json.dumps(document).encode()
         return self._json(path, {"Content-Type": "application/json"}, data, empty=True)
 
-    def upload(self, source: Path, folder: str, name: str) -> str:
-        """Upload an input file; returns the name that workflows have for it."""
+    def upload(self, source: Path, folder: str, name: str, called: str) -> str:
+        """Upload an input file; returns the name that workflows have for it.
+
+        name: under which it is to lie there. called: what the workflow here calls it.
+        """
         mark = uuid.uuid4().hex
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         fields = {"overwrite": "true", "type": "input", "subfolder": folder}
@@ -91,19 +87,35 @@ class Client:
             got = self._json("/upload/image", headers, body, length=len(first) + size + len(last))
         except Answer as answer:
             raise HostError(
-                f"the server at {self.url} did not take the input {name}: {answer}"
+                f"the server at {self.url} did not take the input {called}: {answer}"
             ) from answer
         stored = got.get("name")
         if not isinstance(stored, str) or not stored:
             raise HostError(self._garbage("/upload/image", "has no name for the upload"))
         return "/".join(part for part in (str(got.get("subfolder") or ""), stored) if part)
 
+    def size_of(self, query: Mapping[str, str]) -> int | None:
+        """Bytes of a file that /view would give; None where there is none.
+
+        Raises HostError where the server cannot be reached.
+        """
+        try:
+            with self._asked(_view(query)) as response:
+                return response.reply.length()
+        except Answer:
+            return None
+        except ConnectionBroken as error:
+            raise self._lost(error) from error
+
     def download(self, query: Mapping[str, str], target: Path) -> None:
-        """GET /view into a new file, whole or not at all."""
+        """GET /view into a new file, whole or not at all.
+
+        Raises HostError, and Missing where the server does not have it.
+        """
         name, received = harmless(query["filename"], 200), 0
         try:
             with (
-                self._asked("/view?" + urllib.parse.urlencode(query, errors="replace")) as response,
+                self._asked(_view(query)) as response,
                 output_file(target) as file,
             ):
                 for block in response.blocks():
@@ -114,14 +126,14 @@ class Client:
                         )
                     file.write(block)
         except Answer as answer:
-            raise HostError(
-                f"the server at {self.url} does not give out {name}: {answer}"
-            ) from answer
+            kind = Missing if answer.status == 404 else HostError
+            raise kind(f"the server at {self.url} does not give out {name}: {answer}") from answer
         except ConnectionBroken as error:
             if not received:
                 raise self._lost(error) from error
             raise HostError(
-                f"the server at {self.url} broke off while it sent {name}: {error}"
+                f"the server at {self.url} broke off while it sent {name}: "
+                f"{self.address.scrubbed(str(error))}"
             ) from error
 
     def _json(
@@ -161,8 +173,8 @@ class Client:
         """The answer to a request. Raises ConnectionBroken, HostError, Answer for an error."""
         try:
             with request(
-                self.url + path,
-                {**self.headers, **(headers or {})},
+                self.address.of(path),
+                {**self.address.headers, **(headers or {})},
                 self.timeout,
                 body=body,
                 length=length,
@@ -176,8 +188,9 @@ class Client:
             raise self._lost(error) from error
 
     def _lost(self, error: Exception) -> HostError:
+        why = self.address.scrubbed(str(error))
         return HostError(
-            f"the ComfyUI server at {self.url} cannot be reached ({error}); start it, or check "
+            f"the ComfyUI server at {self.url} cannot be reached ({why}); start it, or check "
             "--server"
         )
 
@@ -186,6 +199,10 @@ class Client:
             f"what answers at {self.url} is no ComfyUI server: its answer to "
             f"{path.partition('?')[0]} {what}; check --server"
         )
+
+
+def _view(query: Mapping[str, str]) -> str:
+    return "/view?" + urllib.parse.urlencode(query, errors="replace")
 
 
 def _blocks(first: bytes, source: Path, size: int, last: bytes) -> Iterator[bytes]:

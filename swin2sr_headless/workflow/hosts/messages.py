@@ -13,12 +13,15 @@ from .host import Progress
 
 
 class Timeline:
-    """Follows the events of one run, as they come or from its history."""
+    """Follows the events of one run, as they come or from its history.
+
+    `cached` are the nodes whose results were there already.
+    """
 
     def __init__(self, graph: Graph, progress: Progress | None = None) -> None:
         self._graph = graph
         self._progress = progress
-        self._cached: set[str] = set()
+        self.cached: set[str] = set()
         self._seconds: dict[str, float] = {}
         self._ran: list[str] = []
         self._current: str | None = None
@@ -43,7 +46,7 @@ class Timeline:
         """One of the messages that stay in a prompt's history."""
         if event == "execution_cached":
             listed = data.get("nodes")
-            self._cached = {str(node) for node in listed} if isinstance(listed, list) else set()
+            self.cached = {str(node) for node in listed} if isinstance(listed, list) else set()
         elif event in ("execution_success", "execution_error", "execution_interrupted"):
             self._executing(None)
             self._end = event
@@ -67,7 +70,7 @@ class Timeline:
         state = "skipped"
         if node_id == self._failed:
             state = "failed"
-        elif node_id in self._cached:
+        elif node_id in self.cached:
             state = "cached"
         elif node_id in self._ran or self._end == "execution_success":
             state = "ran"

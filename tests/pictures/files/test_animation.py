@@ -312,3 +312,16 @@ def test_changed_box():
     after[3, 5, 2] = after[4, 7, 0] = 1
     assert changed_box(before, after) == Box(5, 3, 8, 5)
     assert changed_box(before, after, align=2) == Box(4, 2, 8, 5)
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_no_animation_is_turned(tmp_path, suffix):
+    """Players show its pixels as they are stored, whatever its EXIF says."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    frames = [Image.new("RGB", (12, 8), color) for color in ((200, 0, 0), (0, 200, 0))]
+    path = tmp_path / f"a.{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], exif=exif.tobytes(), duration=50)
+    with open_picture(path) as picture:
+        assert picture.size == (12, 8) and picture.frame_count == 2
+        assert [frame.size for frame in picture.frames()] == [(12, 8), (12, 8)]

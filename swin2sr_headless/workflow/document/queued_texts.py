@@ -1,13 +1,12 @@
-"""The values of a saved node's widgets, by the names that a prompt gives them."""
+"""Texts that the page works out when a workflow is queued: names of files, prompts with choices."""
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from .definitions import NodeDefinition
 from .ui_document import UiNode
 
 _SAVING = re.compile(r"Save|(CLIP|VAE|Model|Lora)Save$")
@@ -15,41 +14,6 @@ _PLACEHOLDER = re.compile(r"%([^%]+)%")
 _NOT_IN_NAMES = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 _DATE_PART = re.compile(r"yyyy|yy|d{1,2}|M{1,2}|h{1,2}|m{1,2}|s{1,2}")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
-
-
-def widget_values(node: UiNode, definition: NodeDefinition) -> dict[str, object]:
-    """Value by name of every widget that a prompt contains.
-
-    The page saves values by position: what it adds of its own (a button to upload, what to do with
-    a seed after a run) has a place in that list, and none in a prompt.
-    """
-    values: dict[str, object] = {}
-    by_position = iter(node.values)
-    for name in _positions(definition):
-        saved = next(by_position, _MISSING)
-        if name is not None:
-            each = definition.by_name[name]
-            values[name] = saved if saved is not _MISSING else node.named.get(name, each.default)
-    return values
-
-
-def _positions(definition: NodeDefinition) -> Iterator[str | None]:
-    """The widget at each position, None for those of the page's own."""
-    required = [each for each in definition.inputs if each.required]
-    optional = [each for each in definition.inputs if not each.required]
-    for group in (required, optional):
-        for each in group:
-            if each.has_widget:
-                yield each.name
-                yield from [None] * each.control
-        if group is required and any(each.is_file for each in group):
-            yield None  # the button
-
-
-_MISSING = object()
-
-
-# -- texts that are worked out when a workflow is queued -----------------------------------------
 
 
 def saves_files(class_type: str) -> bool:
