@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
+import pillow_jxl  # noqa: F401  teaches Pillow JPEG XL
 from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from swin2sr_core.pictures.files.readable import DENIED
@@ -35,6 +37,7 @@ LIMITS = ("limit", "has more than", "is not decoded", "no program makes", "x4 is
 
 warnings.simplefilter("ignore")
 Image.MAX_IMAGE_PIXELS = None
+pillow_heif.register_heif_opener()
 
 
 def main() -> None:
@@ -85,7 +88,10 @@ def upscaled(arguments: argparse.Namespace, place: Path) -> list[dict[str, Any]]
         sys.exit(f"nothing was tried: {done.stdout[-500:]}")
     for line in lines:
         if "input" in line and line.get("status") == "ok":
-            line["why"] = wrong_with(line, arguments.side)
+            try:
+                line["why"] = wrong_with(line, arguments.side)
+            except Exception as error:
+                line["why"] = [f"it cannot be compared: {error}"]
     return [line for line in lines if "input" in line]
 
 

@@ -28,7 +28,7 @@ LAYERS = {
     "transport": BASE,
     "prepared": BASE | {"network", "planning", "machine"},
     "kernels": BASE | {"network", "planning", "machine", "prepared"},
-    "models": BASE | {"network", "planning", "machine", "prepared", "transport"},
+    "models": BASE | {"network", "planning", "machine", "prepared", "kernels", "transport"},
     "pictures": BASE | {"network", "planning", "machine"},
 }
 LAYERS["engine"] = {*LAYERS, *BASE}

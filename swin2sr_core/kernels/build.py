@@ -17,8 +17,12 @@ from .library import SOURCES, Library, file_name, folders
 log = logging.getLogger(__name__)
 
 _KERNELS = {
+    "bf16_avx512": (
+        ("-mavx512f", "-mavx512bw", "-mavx512bf16", "-mfma"),
+        ("/arch:AVX512",),
+    ),
     "fp32_avx2": (("-mavx2", "-mfma"), ("/arch:AVX2",)),
-    "fp32_avx512": (("-mavx512f", "-mfma", "-mno-avx512vl"), ("/arch:AVX512",)),
+    "fp32_avx512": (("-mavx512f", "-mfma"), ("/arch:AVX512",)),
 }
 """By source: what gcc and clang are to be told, and what Microsoft's compiler is."""
 

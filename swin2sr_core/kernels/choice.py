@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,14 +23,15 @@ from .setting import candidate, setting
 
 log = logging.getLogger(__name__)
 
-TOLERANCES = {"fp32": 1e-4, "bf16": 3e-2}
-"""By precision: how far a fused kernel may be from the reference, of the largest number there is.
+TOLERANCE = 1e-4
+"""How far a fused kernel may be from the reference in fp32, of the largest number there is.
 
-Two orders of rounding differ by less than a fifth of that, even where logits are the hottest.
+Two orders of rounding differ by less than a fifth of that, even where logits are the hottest. In
+bf16 twice what the reference is off by comes on top: how much that is depends on the weights.
 """
 
 _CHECK_WINDOWS = 8
-_TURNS = 3
+_TURNS, _ROUNDS = 8, 3
 _SLOWER = 1.25
 """A kernel that takes this many times the reference's time is not used: less may be chance."""
 
@@ -110,8 +113,8 @@ def _fault(network: FoldedNetwork, native: NativeKernel) -> str:
     try:
         blocks = _representatives(network)
         for block in blocks:
-            error = trial.error(block)
-            if not error <= TOLERANCES[native.precision]:  # NaN is no smaller
+            error, allowed = trial.error(block)
+            if not error <= allowed:  # NaN is no smaller
                 return f"is wrong on this computer, by {error:.2g} of the largest number"
         slower = trial.slowness(blocks[0])
         if slower > _SLOWER:
@@ -141,26 +144,49 @@ class _Trial:
         generator = torch.Generator().manual_seed(0)
         self._band = torch.arange(rows, dtype=torch.int32).view(_CHECK_WINDOWS, tokens)
         self._map = torch.randn(rows, channels, generator=generator).to(network.dtype)
-        self._reference = _reference(network, "").make(_CHECK_WINDOWS)
+        self._config, self._dtype, self._device = network.config, network.dtype, network.device
         self._fused = FusedKernel(native)
 
-    def error(self, block: FoldedBlock) -> float:
-        """The largest difference, relative to the largest number."""
-        expected, found = (self._run(each, block) for each in (self._reference, self._fused))
-        return float((expected - found).abs().max() / expected.abs().max())
+    def error(self, block: FoldedBlock) -> tuple[float, float]:
+        """The largest difference from fp32, relative to the largest number; and what is allowed."""
+        exact = self._run(self._reference(torch.float32), copy.deepcopy(block).float())
+
+        def off(kernel: BlockKernel) -> float:
+            return float((self._run(kernel, block) - exact).abs().max() / exact.abs().max())
+
+        return off(self._fused), 2 * off(self._reference(self._dtype)) + TOLERANCE
+
+    def _reference(self, dtype: torch.dtype) -> ReferenceKernel:
+        """One that nobody keeps: its memory is the trial's largest part."""
+        return ReferenceKernel(self._config, _CHECK_WINDOWS, dtype, self._device)
 
     def slowness(self, block: FoldedBlock) -> float:
-        """The fused kernel's time relative to the reference's, the shortest of a few in turns."""
-        seconds = {kernel: [] for kernel in (self._reference, self._fused)}
+        """The fused kernel's time relative to the reference's, the shortest of rounds in turns.
+
+        A turn has several rounds, since PyTorch's threads spin on for a while in the first of the
+        other's. There are more turns only where the computer is so busy that they are needed.
+        """
+        reference_kernel = self._reference(self._dtype)
+        reference = fused = math.inf
         for _ in range(_TURNS):
-            for kernel, rounds in seconds.items():
-                started = time.perf_counter()
-                self._run(kernel, block)
-                rounds.append(time.perf_counter() - started)
-        return min(seconds[self._fused]) / min(seconds[self._reference])
+            reference = min(reference, *self._rounds(reference_kernel, block))
+            fused = min(fused, *self._rounds(self._fused, block))
+            if fused <= _SLOWER * reference:
+                break
+        return fused / reference
+
+    def _rounds(self, kernel: BlockKernel, block: FoldedBlock) -> list[float]:
+        """Seconds of each round."""
+        seconds = []
+        for _ in range(_ROUNDS):
+            started = time.perf_counter()
+            self._run(kernel, block)
+            seconds.append(time.perf_counter() - started)
+        return seconds
 
     def _run(self, kernel: BlockKernel, block: FoldedBlock) -> Tensor:
-        target = torch.empty_like(self._map)
+        source = self._map.to(block.norm1.weight.dtype)
+        target = torch.empty_like(source)
         kind = len(block.attention.bias) - 1  # the one with most masks
-        kernel.run(block, kind, self._map, target, self._band)
+        kernel.run(block, kind, source, target, self._band)
         return target.float()

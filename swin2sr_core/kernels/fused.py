@@ -38,5 +38,5 @@ class FusedKernel:
     def packed(self, block: FoldedBlock) -> PackedBlock:
         """Its weights as the library wants them: made once, and dropped with the weights."""
         if self.name not in block.derived:
-            block.derived[self.name] = pack(block, self.native.rows, self.native.panel)
+            block.derived[self.name] = pack(block, self.native)
         return block.derived[self.name]

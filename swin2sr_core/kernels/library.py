@@ -13,6 +13,7 @@ import logging
 import os
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -48,22 +49,34 @@ class _KernelHead(ctypes.Structure):
         ("name", ctypes.c_char_p),
         ("rows", ctypes.c_int32),
         ("panel", ctypes.c_int32),
+        ("word", ctypes.c_int32),
+        ("number_bytes", ctypes.c_int32),
+        ("scratch", ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)),
     )
 
 
 @dataclass(frozen=True)
 class NativeKernel:
-    """One instruction set's kernel: its name ("fp32 AVX2"), and how it wants weights packed."""
+    """One instruction set's kernel: its name ("fp32 AVX2"), and how it wants weights packed.
+
+    Tiles are `rows` by `panel` tokens; `word` is how many numbers are multiplied as one.
+    """
 
     name: str
     rows: int
     panel: int
+    word: int
     address: int
     library: Library
 
     @property
     def precision(self) -> str:
         return self.name.partition(" ")[0]
+
+    @property
+    def scratch(self) -> Callable[[object], int]:
+        """(reference to a block's arguments) -> floats of memory that a thread needs for it."""
+        return _KernelHead.from_address(self.address).scratch
 
     def run(
         self,
@@ -105,7 +118,8 @@ class Library:
         found = []
         while address := self.handle.swin2sr_kernel(len(found)):
             head = _KernelHead.from_address(address)
-            found.append(NativeKernel(head.name.decode(), head.rows, head.panel, address, self))
+            sizes = head.rows, head.panel, head.word
+            found.append(NativeKernel(head.name.decode(), *sizes, address, self))
         return tuple(found)
 
 

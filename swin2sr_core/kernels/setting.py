@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 
 from ..errors import InputError
+from ..machine import cpu
+from ..network.config import Swin2SRConfig
+from ..planning.workspace import KERNEL_TOKENS
 from . import library
 from .kernel import REFERENCE
 from .library import NativeKernel
@@ -37,6 +40,8 @@ def setting() -> str:
 
 def candidate(device_type: str, precision: str) -> Candidate:
     """What is tried first for a network in that precision; its check may still say no."""
+    if precision == "int8" and cpu.has_native_bf16():
+        precision = "bf16"  # see `prepared.precision.prepare`
     if setting() == REFERENCE:
         return Candidate(None, f"{VARIABLE}={REFERENCE}")
     if device_type != "cpu":
@@ -48,3 +53,13 @@ def candidate(device_type: str, precision: str) -> Candidate:
         if native.precision == precision:
             return Candidate(native)
     return Candidate(None, f"there is no fused kernel for {precision} on this CPU")
+
+
+def kernel_threads(device_type: str, precision: str, config: Swin2SRConfig) -> int:
+    """At most how many threads a compiled kernel will run that network's blocks on; 0: PyTorch.
+
+    What a plan has to know, before a network is there to check the kernel with.
+    """
+    if config.window**2 > KERNEL_TOKENS or candidate(device_type, precision).native is None:
+        return 0
+    return os.cpu_count() or 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ..errors import NonFiniteError
+from ..kernels.setting import kernel_threads
 from ..machine.devices import has_native_bf16, resolve_device, resolve_precision
 from ..network.config import Swin2SRConfig
 from ..network.network import Swin2SR
@@ -52,7 +53,8 @@ class Model:
 
 def prospect_on(device: torch.device, config: Swin2SRConfig, precision: str) -> Prospect:
     """A model as planning sees it, once it is on `device`."""
-    return Prospect(config, precision, device.type, has_native_bf16(device))
+    threads = kernel_threads(device.type, precision, config)
+    return Prospect(config, precision, device.type, has_native_bf16(device), threads)
 
 
 def load_model(

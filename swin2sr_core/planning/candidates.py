@@ -45,11 +45,13 @@ def fastest_pass(
 
 def fastest_like(plan: PassPlan) -> Whole:
     """The fastest way to run the same pass."""
-    first = fastest_pass(plan.config, plan.height, plan.width, plan.precision, plan.unified)
+    first = fastest_pass(plan.config, plan.height, plan.width, plan.computed_in, plan.unified)
     return replace(
         first,
+        precision=plan.precision,
         other_bytes=plan.other_bytes,
         narrow_head=plan.narrow_head,
+        kernel_threads=plan.kernel_threads,
         streamed=plan.streamed,
     )
 

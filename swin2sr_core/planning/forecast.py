@@ -1,19 +1,22 @@
 """The phases of a pass, and the tensors that are live in each: what a forecast adds up.
 
-The weights and the caller's input are not included. Every function is arithmetic on a `PassPlan`;
-`maps` is how many bytes of feature maps stay on the compute device meanwhile.
+The weights and the caller's input are not included, but a kernel's own copy of weights is. Every
+function is arithmetic on a `PassPlan`; `maps` is how many bytes of feature maps stay on the compute
+device meanwhile.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from ..network.head_costs import HEAD_COSTS
 from .costs import conv_reach
 from .pass_plan import PassPlan, Terms
 from .tiles import longest_piece
-from .workspace import WorkspaceSizes
+from .workspace import WorkspaceSizes, packed_bytes, scratch_bytes
 
 ELEMENT_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 4}
-"""Of the feature maps; int8 keeps everything between its products in float32."""
+"""Of the feature maps; where int8 is computed in, everything between its products is float32."""
 
 FP32_BYTES = 4
 _BF16_BYTES = 2
@@ -26,7 +29,7 @@ def total(terms: Terms) -> int:
 
 def map_bytes(plan: PassPlan) -> int:
     """One feature map of all images of the batch."""
-    return plan.batch * plan.bounds.area * plan.config.embed_dim * ELEMENT_BYTES[plan.precision]
+    return plan.batch * plan.bounds.area * plan.config.embed_dim * ELEMENT_BYTES[plan.computed_in]
 
 
 def picture_terms(plan: PassPlan, *, before_head: bool = False) -> Terms:
@@ -54,6 +57,15 @@ def host_pictures(plan: PassPlan) -> int:
     return 0 if plan.unified else total(picture_terms(plan))
 
 
+def kernel_terms(plan: PassPlan) -> Terms:
+    """What a compiled kernel keeps: weights in its own layout, and memory for its threads."""
+    if not plan.kernel_threads:
+        return ()
+    size = ELEMENT_BYTES[plan.computed_in]
+    scratch = plan.kernel_threads * scratch_bytes(plan.config, size)
+    return (("kernel", packed_bytes(plan.config, size) + scratch),)
+
+
 def embed_terms(plan: PassPlan, maps: int) -> Terms:
     """The embedding fills the first map: a piece as it comes, without its context, and normed."""
     config = plan.config
@@ -63,6 +75,7 @@ def embed_terms(plan: PassPlan, maps: int) -> Terms:
     image = 0 if plan.unified else piece * config.in_channels * FP32_BYTES
     return (
         *resident_terms(plan, before_head=True),
+        *kernel_terms(plan),
         ("feature maps", maps),
         ("embedding", plan.batch * (features + image)),
     )
@@ -70,27 +83,37 @@ def embed_terms(plan: PassPlan, maps: int) -> Terms:
 
 def body_terms(plan: PassPlan) -> Terms:
     """A stage: two maps of the largest region, window indices, and a band or a convolution."""
-    size, channels = ELEMENT_BYTES[plan.precision], plan.config.embed_dim
+    size, channels = ELEMENT_BYTES[plan.computed_in], plan.config.embed_dim
     height, width = plan.largest_region
     pixels = plan.batch * height * width
     conv = plan.batch * _conv_piece(plan, height, width, conv_reach(plan.config))
     if plan.conv_side < width:
         conv *= 2  # a piece of a wider map is copied before it is convolved
-    sizes = WorkspaceSizes.of(plan.config, plan.band_windows, plan.precision, not plan.unified)
-    windows = min(plan.band_windows, pixels // plan.config.window**2)
-    layers = WorkspaceSizes.of(plan.config, windows, plan.precision, not plan.unified).layers
+    band, layers = _band(plan, pixels)
     return (
         *resident_terms(plan, before_head=True),
+        *kernel_terms(plan),
         ("feature maps", 2 * pixels * channels * size),
         ("window indices", 2 * pixels * _INDEX_BYTES),
-        ("band", sizes.kept * size),
+        ("band", band * size),
         ("layers and convolutions", max(conv * channels, layers) * size),
     )
 
 
+def _band(plan: PassPlan, pixels: int) -> tuple[int, int]:
+    """Elements of a band's buffers, and of its layers' results, over a region of so many pixels."""
+    if plan.kernel_threads:
+        return 0, 0
+    of = partial(
+        WorkspaceSizes.of, plan.config, precision=plan.computed_in, on_gpu=not plan.unified
+    )
+    windows = min(plan.band_windows, pixels // plan.config.window**2)
+    return of(windows=plan.band_windows).kept, of(windows=windows).layers
+
+
 def head_terms(plan: PassPlan, maps: int) -> Terms:
     """The head: what is left of the maps, and one piece with its context."""
-    config, map_size = plan.config, ELEMENT_BYTES[plan.precision]
+    config, map_size = plan.config, ELEMENT_BYTES[plan.computed_in]
     costs = HEAD_COSTS[config.head]
     size = _BF16_BYTES if plan.narrow_head else map_size
     reach = costs.reach + conv_reach(config)
@@ -99,10 +122,12 @@ def head_terms(plan: PassPlan, maps: int) -> Terms:
     context = plan.batch * rows * columns
     image = 0 if plan.unified else config.in_channels * FP32_BYTES
     features = config.embed_dim * size
-    normed = map_size + size if plan.narrow_head else 0  # in the map's type, and in the head's
+    # In the map's type, and in the head's.
+    normed = map_size + size if size < map_size else 0
     peak = max(costs.peak(config, size), config.embed_dim * max(normed, FP32_BYTES))
     return (
         *resident_terms(plan),
+        *kernel_terms(plan),
         ("feature maps", maps),
         ("head", context * (features + image + peak)),
     )

@@ -32,8 +32,9 @@ class PassPlan(ABC):
     that the compute device's memory is the host's (a CPU), where the output and the image count
     too. `batch` images of this size are run at once: more than one in tiles only. `other_bytes` are
     pictures that wait meanwhile. With `streamed` the result leaves in strips of rows, as it is
-    made, and is never there as a whole. `narrow_head` tells that the head computes in bf16, though
-    the maps are in fp32 (int8 where bf16 is native).
+    made, and is never there as a whole. `narrow_head` tells that the head computes in bf16 whatever
+    type the maps have (int8 where bf16 is native). `kernel_threads` is how many threads a compiled
+    kernel runs the blocks on, which then need no band's memory; 0 where PyTorch runs them.
     """
 
     config: Swin2SRConfig
@@ -47,11 +48,17 @@ class PassPlan(ABC):
     other_bytes: int = 0
     batch: int = 1
     narrow_head: bool = False
+    kernel_threads: int = 0
     streamed: bool = False
 
     strategy: ClassVar[str]
     exact: ClassVar[bool]
     """Whether the result is the whole network's on the whole image, to float rounding."""
+
+    @property
+    def computed_in(self) -> str:
+        """The precision of the maps: int8 is bf16 on CPUs that have it (`prepared.precision`)."""
+        return "bf16" if self.narrow_head and self.unified else self.precision
 
     # -- geometry --------------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ class Prospect:
     precision: str = "fp32"
     device_type: str = "cpu"
     native_bf16: bool = False
+    kernel_threads: int = 0
 
     def request(
         self,
@@ -84,6 +85,7 @@ class Prospect:
             precision=self.precision,
             device_type=self.device_type,
             native_bf16=self.native_bf16,
+            kernel_threads=self.kernel_threads,
             height=height,
             width=width,
             scale=scale,

@@ -165,6 +165,7 @@ def plan_upscale(
     overlap: int | None = None,
     blend: str = "gaussian",
     native_bf16: bool = False,
+    kernel_threads: int = 0,
     streamed: int | None = None,
 ) -> Plan:
     """The fastest plan for one height x width image that fits into `budget_bytes` (None: any).
@@ -184,6 +185,7 @@ def plan_upscale(
         overlap=overlap,
         blend=blend,
         native_bf16=native_bf16,
+        kernel_threads=kernel_threads,
         streamed=streamed,
     )
     return fitted(request, budget_bytes)
@@ -225,14 +227,22 @@ def _fastest_passes(request: PlanRequest) -> Iterator[Whole]:
         made = (height * config.scale, width * config.scale)
         direct = index == request.passes - 1 and made == output
         before = height * width * pixel_bytes if index else 0
+        narrow = request.precision == "int8" and request.native_bf16
+        computed_in = "bf16" if narrow and request.unified else request.precision
+        first = fastest_pass(config, height, width, computed_in, request.unified)
         if request.streamed is None:
             others = final * request.batch - (final if direct else 0) + before
         else:
             others = read + kept + before
-        first = fastest_pass(config, height, width, request.precision, request.unified)
-        narrow = request.precision == "int8" and request.native_bf16
         streamed = request.streamed is not None and index == request.passes - 1
-        yield replace(first, other_bytes=others, narrow_head=narrow, streamed=streamed)
+        yield replace(
+            first,
+            precision=request.precision,
+            other_bytes=others,
+            narrow_head=narrow,
+            kernel_threads=request.kernel_threads,
+            streamed=streamed,
+        )
 
 
 def _no_plan(firsts: list[Whole], request: PlanRequest, budget: int) -> BudgetError:

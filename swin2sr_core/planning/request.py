@@ -21,7 +21,8 @@ class PlanRequest:
     is gaussian, cosine or linear. `batch` is how many pictures of this size are results at once.
     `streamed`: the result leaves row by row to an encoder that keeps so many bytes per pixel of it
     (0: none); None: it is handed over whole. `device_type` ("cpu", "cuda", ...) and `native_bf16`
-    tell what the machine has.
+    tell what the machine has; `kernel_threads` how many threads a compiled kernel runs the blocks
+    on, 0 for PyTorch.
     """
 
     config: Swin2SRConfig
@@ -37,6 +38,7 @@ class PlanRequest:
     streamed: int | None = None
     device_type: str = "cpu"
     native_bf16: bool = False
+    kernel_threads: int = 0
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:

@@ -98,10 +98,10 @@ class Staged(PassPlan):
 
     @property
     def _phases(self) -> tuple[tuple[Terms, int], ...]:
-        """What is on the device, and the maps on the host: two, and one when the head is left."""
+        """What is on the device, and the maps on the host: two in the stages, one at the ends."""
         one = forecast.map_bytes(self)
         return (
-            (forecast.embed_terms(self, 0), 2 * one),
+            (forecast.embed_terms(self, 0), one),
             (forecast.body_terms(self), 2 * one),
             (forecast.head_terms(self, 0), one),
         )

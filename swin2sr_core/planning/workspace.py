@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 from ..network.config import Swin2SRConfig, padded_head_dim
 
+KERNEL_TOKENS = 64
+"""The most that a window has in compiled kernels: 8 x 8."""
+
+_BIAS_KINDS = 1, 4
+"""Of a plain block, and of a shifted one: inside, at either edge, and in the corner."""
+
+_FLOAT_BYTES = 4
+
 
 @dataclass(frozen=True)
 class WorkspaceSizes:
@@ -50,3 +58,28 @@ class WorkspaceSizes:
     def kept(self) -> int:
         """What lasts as long as the workspace."""
         return self.total - self.layers
+
+
+def packed_bytes(config: Swin2SRConfig, element_bytes: int) -> int:
+    """All blocks' weights and biases of position once more, as compiled kernels keep them.
+
+    `element_bytes` is of a weight; a bias of position is float32.
+    """
+    dim, hidden = config.embed_dim, config.mlp_dim
+    weights = 4 * dim * dim + 2 * dim * hidden
+    size = 0
+    for depth, heads in zip(config.depths, config.num_heads, strict=True):
+        for block in range(depth):
+            bias = _BIAS_KINDS[block % 2] * heads * KERNEL_TOKENS**2
+            size += weights * element_bytes + bias * _FLOAT_BYTES
+    return size
+
+
+def scratch_bytes(config: Swin2SRConfig, element_bytes: int) -> int:
+    """What one thread of a compiled kernel has for a window; `Memory` of native/window.h."""
+    dim, hidden = config.embed_dim, config.mlp_dim
+    width = max(dim // heads for heads in config.num_heads)
+    floats = dim + 3 * width + KERNEL_TOKENS // 2  # y, a head, and its scores
+    stream = dim if element_bytes < _FLOAT_BYTES else 0
+    words = (2 * dim + hidden) * element_bytes
+    return KERNEL_TOKENS * ((floats + stream) * _FLOAT_BYTES + words)

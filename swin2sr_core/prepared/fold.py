@@ -220,14 +220,16 @@ def _bias_in_log2(attention: WindowAttention, scale: Tensor, shift: int) -> tupl
     """kinds x heads x tokens x tokens, shifted so that exp2 of a logit needs no running maximum.
 
     A logit lies within +-scale of its bias, so its range is known from the weights. Softmax does
-    not change when all logits of a head are shifted: so the largest is put at zero where the
-    smallest stays representable then, or as near to zero as it allows. The second result tells
+    not change when all logits of a head are shifted: so the largest bias is put at zero, where bf16
+    has the most digits, or as near to it as what can be represented allows. The second result tells
     whether the range fits at all.
     """
     bias = position_bias(attention.cpb_mlp, attention.window)
     highest = (bias.amax((1, 2), keepdim=True) + scale) * LOG2_E
     lowest = (bias.amin((1, 2), keepdim=True) - scale) * LOG2_E
     bounded = bool(((highest - lowest) < 2 * _EXPONENT_ROOM).all())
-    bias = bias * LOG2_E - torch.minimum(highest, lowest + _EXPONENT_ROOM)
+    at_zero = bias.amax((1, 2), keepdim=True) * LOG2_E
+    at_zero = at_zero.clamp(min=highest - _EXPONENT_ROOM, max=lowest + _EXPONENT_ROOM)
+    bias = bias * LOG2_E - at_zero
     kinds = attention_masks(attention.window, shift) * LOG2_E if shift else torch.zeros(1, 1, 1)
     return bias + kinds[:, None], bounded

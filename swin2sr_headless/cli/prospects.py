@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from swin2sr_core.kernels.setting import kernel_threads
 from swin2sr_core.machine import cpu
 from swin2sr_core.machine.host_memory import free_host_bytes
 from swin2sr_core.models.catalog import model_name, resolve_model
@@ -43,7 +44,9 @@ def prospect_for(name_or_path: str, precision: str, device: str) -> Found:
     if device == "cpu" and precision in cpu.SAFE_PRECISIONS:
         native = cpu.has_native_bf16()
         chosen = ("bf16" if native else "fp32") if precision == "auto" else precision
-        return Found(name, "cpu", Prospect(config, chosen, "cpu", native), Room(free_host_bytes()))
+        threads = kernel_threads("cpu", chosen, config)
+        prospect = Prospect(config, chosen, "cpu", native, threads)
+        return Found(name, "cpu", prospect, Room(free_host_bytes()))
     return _on_device(name, config, precision, device)
 
 

@@ -19,10 +19,10 @@ def built(tmp_path_factory):
     return library.Library.load(build.build(tmp_path_factory.mktemp("kernels")))
 
 
-@pytest.fixture(scope="session")
-def native(built):
-    """The fastest kernel in fp32 that this CPU can run."""
+@pytest.fixture(scope="session", params=["fp32", "bf16"])
+def native(built, request):
+    """The fastest kernel in that precision that this CPU can run."""
     for kernel in built.kernels:
-        if kernel.precision == "fp32":
+        if kernel.precision == request.param:
             return kernel
-    pytest.skip("this CPU has neither AVX2 nor AVX512")
+    pytest.skip(f"this CPU has no fused kernel in {request.param}")

@@ -1,5 +1,6 @@
 """Fused kernels are the reference, for any shape; and the same to the bit, however they are run."""
 
+import copy
 import math
 import threading
 from dataclasses import replace
@@ -15,6 +16,7 @@ from swin2sr_core.kernels import choice
 from swin2sr_core.kernels.block import ReferenceKernel
 from swin2sr_core.kernels.choice import Choice
 from swin2sr_core.kernels.fused import FusedKernel
+from swin2sr_core.machine.devices import DTYPES
 from swin2sr_core.network.window_grid import MapRegion
 from swin2sr_core.network.windows import window_groups
 from swin2sr_core.planning.candidates import fastest_pass
@@ -47,7 +49,7 @@ def feature_map(config, rows=2, columns=3):
 def applied(kernel, folded, number, x, windows=4):
     """The block of that number in the first stage, on the map x (H W C), band by band."""
     config, block = folded.config, folded.stages[0].blocks[number]
-    source = x.flatten(0, 1)
+    source = x.to(folded.dtype).flatten(0, 1)
     target = torch.full_like(source, math.nan)
     shift = config.shift if block.shifted else 0
     for kind, index in window_groups(MapRegion.whole(*x.shape[:2]), config.window, shift):
@@ -56,11 +58,28 @@ def applied(kernel, folded, number, x, windows=4):
     return target.view(x.shape)
 
 
-def compared(native, folded, number, x):
-    """The largest difference from the reference."""
-    reference = ReferenceKernel(folded.config, 4, torch.float32, CPU)
+def in_type_of(native, network):
+    return fold(network, DTYPES[native.precision], CPU)
+
+
+def exactly(network, number, x):
+    """That block of the network in float64."""
+    block = copy.deepcopy(network).double().layers[0].residual_group.blocks[number]
+    return block(x.double()[None])[0]
+
+
+def assert_right(native, network, number, x, limit=1e-5):
+    """In fp32 the reference's numbers; in bf16, where rounding differs, as near to the truth."""
+    folded = in_type_of(native, network)
+    x = x.to(folded.dtype)
+    reference = ReferenceKernel(folded.config, 4, folded.dtype, CPU)
     expected = applied(reference, folded, number, x)
-    return float((applied(FusedKernel(native), folded, number, x) - expected).abs().max())
+    found = applied(FusedKernel(native), folded, number, x)
+    if native.precision == "fp32":
+        assert (found - expected).abs().max() <= limit
+    else:
+        exact = exactly(network, number, x)
+        assert (found - exact).norm() <= (expected - exact).norm()
 
 
 @given(shape=shapes(), seed=st.integers(0, 99))
@@ -68,19 +87,18 @@ def compared(native, folded, number, x):
 @torch.inference_mode()
 def test_it_is_the_reference(native, make_config, make_network, shape, seed):
     config = make_config(**shape)
-    folded = fold(make_network(config, seed), torch.float32, CPU)
-    x = feature_map(config)
+    network = make_network(config, seed)
     for number in (0, 1):
-        assert compared(native, folded, number, x) <= 1e-5
+        assert_right(native, network, number, feature_map(config))
 
 
 @pytest.mark.parametrize(("channels", "hidden"), [(180, 360), (60, 120), (66, 7)])
 @torch.inference_mode()
 def test_the_widths_that_there_are(native, make_config, make_network, channels, hidden):
     config = make_config(embed_dim=channels, num_heads=(6,), mlp_dim=hidden, depths=(2,))
-    folded = fold(make_network(config), torch.float32, CPU)
+    network = make_network(config)
     for number in (0, 1):
-        assert compared(native, folded, number, feature_map(config)) <= 1e-5
+        assert_right(native, network, number, feature_map(config))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 30.0, 100.0])
@@ -91,12 +109,12 @@ def test_hot_heads(native, make_config, make_network, temperature):
     for name, parameter in network.named_parameters():
         if name.endswith("logit_scale"):
             parameter.fill_(math.log(temperature))
-    folded = fold(network, torch.float32, CPU)
+    folded = in_type_of(native, network)
     assert all(b.attention.bounded == (temperature < 50) for b in folded.stages[0].blocks)
     for number in (0, 1):
         # A logit of 100 has a rounding error of 1e-5 of its own, before the exponential.
         limit = 1e-5 if temperature < 50 else 1e-4
-        assert compared(native, folded, number, feature_map(network.config)) <= limit
+        assert_right(native, network, number, feature_map(network.config), limit)
 
 
 @torch.inference_mode()
@@ -104,17 +122,17 @@ def test_it_is_as_near_to_float64_as_the_reference(native, make_config, make_net
     """At the classical width, where sums are the longest."""
     config = make_config(embed_dim=180, num_heads=(6,), mlp_dim=360, depths=(1,))
     network = make_network(config)
-    folded = fold(network, torch.float32, CPU)
-    x = feature_map(config)
-    exact = network.double().layers[0].residual_group.blocks[0](x.double()[None])[0]
-    kernels = ReferenceKernel(config, 4, torch.float32, CPU), FusedKernel(native)
+    folded = in_type_of(native, network)
+    x = feature_map(config).to(folded.dtype)
+    exact = exactly(network, 0, x)
+    kernels = ReferenceKernel(config, 4, folded.dtype, CPU), FusedKernel(native)
     reference, fused = ((applied(k, folded, 0, x) - exact).abs().max() for k in kernels)
     assert fused <= 2 * reference
 
 
 @pytest.fixture
-def folded(make_config, make_network):
-    return fold(make_network(make_config(embed_dim=60, num_heads=(6, 6))), torch.float32, CPU)
+def folded(native, make_config, make_network):
+    return in_type_of(native, make_network(make_config(embed_dim=60, num_heads=(6, 6))))
 
 
 @pytest.fixture
@@ -160,7 +178,7 @@ def test_calls_of_several_threads_at_once(native, folded, threads):
 @torch.inference_mode()
 def test_in_place_and_only_where_the_index_says(native, folded):
     block, kernel = folded.stages[0].blocks[0], FusedKernel(native)
-    x = feature_map(folded.config).flatten(0, 1)
+    x = feature_map(folded.config).flatten(0, 1).to(folded.dtype)
     before, band = x.clone(), torch.arange(64, 192, dtype=torch.int32).view(2, 64)
     expected = torch.empty_like(x)
     kernel.run(block, 0, x, expected, band)
@@ -173,7 +191,7 @@ def test_in_place_and_only_where_the_index_says(native, folded):
 def test_packed_weights_are_dropped_with_the_weights(native, folded, make_network):
     x, kernel = feature_map(folded.config), FusedKernel(native)
     before = applied(kernel, folded, 0, x)
-    other = fold(make_network(folded.config, 5), torch.float32, CPU)
+    other = in_type_of(native, make_network(folded.config, 5))
     folded.load_state_dict(other.state_dict())
     after = applied(kernel, folded, 0, x)
     assert not torch.allclose(before, after)
@@ -190,12 +208,12 @@ def test_whole_and_staged_have_the_same_bits(
         "swin2sr_core.engine.passes.chosen", lambda network: Choice("fused", lambda _: kernel)
     )
     config = make_config(window=window)
-    folded = fold(make_network(config), torch.float32, CPU)
+    folded = in_type_of(native, make_network(config))
     for stage in folded.stages:
         stage.conv = torch.nn.Identity()
     side = 6 * window
     image = make_image(3, side, side)
-    whole = fastest_pass(config, side, side, "fp32", unified=True)
+    whole = fastest_pass(config, side, side, native.precision, unified=True)
     staged = Staged(**layout(whole), region_side=2 * window)
     outputs = []
     for plan in (whole, replace(whole, band_windows=1), staged):

@@ -40,9 +40,9 @@
 
 #define SWIN2SR_TOKENS 64  // the most in a window
 
-// One block with the bias of one kind of window. All pointers are to packed float32.
+// One block with the bias of one kind of window. Weights are words, all else is float32.
 struct SwinBlock {
-    int32_t tokens, channels, heads, width, hidden;  // width: of a head; channels = heads * width
+    int32_t tokens, channels, heads, width, hidden;  // width: of a head, in whole words, as `hidden`
     int32_t bounded;                                 // no logit can leave the range of exp2
     float norm1_eps, norm2_eps;
     const float *qkv, *qkv_bias, *q_scale, *bias;
@@ -54,9 +54,12 @@ struct SwinBlock {
 struct SwinKernel {
     const char *name;
     int32_t rows, panel;  // of a tile, which packing has to know
-    // Numbers of scratch memory that one thread needs, to be aligned to 64 bytes.
+    int32_t word;         // numbers in a word
+    int32_t number_bytes; // of a number on the maps
+    // Floats of scratch memory that one thread needs, to be aligned to 64 bytes.
     int64_t (*scratch)(const SwinBlock *block);
-    // `index`: rows of the maps, [tokens]. The maps are rows of `channels` numbers.
-    void (*window)(const SwinBlock *block, const float *source, float *target,
-                   const int32_t *index, float *scratch);
+    // `index`: rows of the maps, [tokens]; `next`: of a window that is likely to follow, or null.
+    // The maps are rows of `channels` numbers.
+    void (*window)(const SwinBlock *block, const void *source, void *target, const int32_t *index,
+                   const int32_t *next, float *scratch);
 };

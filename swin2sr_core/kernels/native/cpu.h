@@ -6,14 +6,14 @@
 #if defined(__x86_64__) || defined(_M_X64)
 #if defined(_MSC_VER)
 #include <intrin.h>
-inline void cpuid(uint32_t leaf, uint32_t (&r)[4]) {
-    __cpuidex(reinterpret_cast<int *>(r), static_cast<int>(leaf), 0);
+inline void cpuid(uint32_t leaf, uint32_t (&r)[4], uint32_t part = 0) {
+    __cpuidex(reinterpret_cast<int *>(r), static_cast<int>(leaf), static_cast<int>(part));
 }
 inline uint64_t enabled_state() { return _xgetbv(0); }
 #else
 #include <cpuid.h>
-inline void cpuid(uint32_t leaf, uint32_t (&r)[4]) {
-    __cpuid_count(leaf, 0, r[0], r[1], r[2], r[3]);
+inline void cpuid(uint32_t leaf, uint32_t (&r)[4], uint32_t part = 0) {
+    __cpuid_count(leaf, part, r[0], r[1], r[2], r[3]);
 }
 inline uint64_t enabled_state() {
     uint32_t low, high;
@@ -23,7 +23,7 @@ inline uint64_t enabled_state() {
 #endif
 
 struct Cpu {
-    bool avx2 = false, avx512 = false;
+    bool avx2 = false, avx512 = false, avx512_bf16 = false;
 
     Cpu() {
         uint32_t r[4];  // eax, ebx, ecx, edx
@@ -37,10 +37,15 @@ struct Cpu {
         const bool wide = (state & 0x6) == 0x6, widest = (state & 0xe6) == 0xe6;
         avx2 = wide && fma && (r[1] >> 5 & 1);
         avx512 = avx2 && widest && (r[1] >> 16 & 1);
+        const bool words = r[1] >> 30 & 1;  // AVX512BW
+        const uint32_t parts = r[0];
+        if (parts < 1) return;
+        cpuid(7, r, 1);
+        avx512_bf16 = avx512 && words && (r[0] >> 5 & 1);
     }
 };
 #else
 struct Cpu {
-    bool avx2 = false, avx512 = false;
+    bool avx2 = false, avx512 = false, avx512_bf16 = false;
 };
 #endif

@@ -1,6 +1,7 @@
 // float32 with AVX2 and FMA: nearly every x86 computer since 2013.
 #include "simd_avx2.h"
+#include "words_fp32.h"
 #include "window.h"
 
-extern "C" const SwinKernel swin2sr_fp32_avx2 = {"fp32 AVX2", ROWS, PANEL, Memory::size,
-                                                 run_window};
+extern "C" const SwinKernel swin2sr_fp32_avx2 = {
+    "fp32 AVX2", ROWS, PANEL, WORD, NUMBER_BYTES, Memory::size, run_window};

@@ -1,6 +1,7 @@
 // float32 with AVX512F.
 #include "simd_avx512.h"
+#include "words_fp32.h"
 #include "window.h"
 
-extern "C" const SwinKernel swin2sr_fp32_avx512 = {"fp32 AVX512", ROWS, PANEL, Memory::size,
-                                                   run_window};
+extern "C" const SwinKernel swin2sr_fp32_avx512 = {
+    "fp32 AVX512", ROWS, PANEL, WORD, NUMBER_BYTES, Memory::size, run_window};

@@ -22,6 +22,9 @@
 #ifdef SWIN2SR_FP32_AVX2
 extern "C" const SwinKernel swin2sr_fp32_avx2;
 #endif
+#ifdef SWIN2SR_BF16_AVX512
+extern "C" const SwinKernel swin2sr_bf16_avx512;
+#endif
 #ifdef SWIN2SR_FP32_AVX512
 extern "C" const SwinKernel swin2sr_fp32_avx512;
 #endif
@@ -78,8 +81,11 @@ struct TeamHold {
 // cannot run are left out.
 EXPORT const SwinKernel *swin2sr_kernel(int number) {
     static const Cpu cpu;
-    const SwinKernel *all[4] = {};
+    const SwinKernel *all[8] = {};
     int count = 0;
+#ifdef SWIN2SR_BF16_AVX512
+    if (cpu.avx512_bf16) all[count++] = &swin2sr_bf16_avx512;
+#endif
 #ifdef SWIN2SR_FP32_AVX512
     if (cpu.avx512) all[count++] = &swin2sr_fp32_avx512;
 #endif
@@ -91,14 +97,16 @@ EXPORT const SwinKernel *swin2sr_kernel(int number) {
 
 // `block` on `windows` windows, [windows][tokens] of `index`. The maps may be the same. While
 // another thread's call has the team, this one works alone. 0, or 1 where memory has run out.
-EXPORT int swin2sr_run(const SwinKernel *kernel, const SwinBlock *block, const float *source,
-                       float *target, const int32_t *index, int windows, int threads) {
+EXPORT int swin2sr_run(const SwinKernel *kernel, const SwinBlock *block, const void *source,
+                       void *target, const int32_t *index, int windows, int threads) {
     std::atomic<int> failed{0};
     const int64_t numbers = kernel->scratch(block);
     const auto work = [&](int window) {
         try {
-            kernel->window(block, source, target, index + int64_t{window} * block->tokens,
-                           scratch.of(numbers));
+            const int32_t *now = index + int64_t{window} * block->tokens;
+            const int ahead = threads > 1 ? threads : 1;
+            const int32_t *next = window + ahead < windows ? now + ahead * block->tokens : nullptr;
+            kernel->window(block, source, target, now, next, scratch.of(numbers));
         } catch (const std::bad_alloc &) {
             failed = 1;
         }

@@ -14,6 +14,9 @@ inline Vec all(float value) { return _mm256_set1_ps(value); }
 inline Vec load(const float *from) { return _mm256_loadu_ps(from); }
 inline void store(float *to, Vec a) { _mm256_storeu_ps(to, a); }
 
+// A line of the cache, into the second level.
+inline void prefetch(const char *line) { _mm_prefetch(line, _MM_HINT_T1); }
+
 inline Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 inline Vec sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
 inline Vec mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
@@ -30,6 +33,12 @@ inline Vec nearest(Vec a) {
 inline Vec power_of_two(Vec n) {
     const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+}
+
+// a * 2**n, where the lowest bits of `whole` are n; the result must be a normal number.
+inline Vec add_to_exponent(Vec a, Vec whole) {
+    const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(whole), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), n));
 }
 
 inline __m256i first(int count) {

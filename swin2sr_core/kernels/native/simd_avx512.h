@@ -14,6 +14,9 @@ inline Vec all(float value) { return _mm512_set1_ps(value); }
 inline Vec load(const float *from) { return _mm512_loadu_ps(from); }
 inline void store(float *to, Vec a) { _mm512_storeu_ps(to, a); }
 
+// A line of the cache, into the second level.
+inline void prefetch(const char *line) { _mm_prefetch(line, _MM_HINT_T1); }
+
 inline Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 inline Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 inline Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
@@ -28,6 +31,12 @@ inline Vec nearest(Vec a) { return _mm512_roundscale_ps(a, 0); }
 inline Vec power_of_two(Vec n) {
     const __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
+}
+
+// a * 2**n, where the lowest bits of `whole` are n; the result must be a normal number.
+inline Vec add_to_exponent(Vec a, Vec whole) {
+    const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(whole), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), n));
 }
 
 inline __mmask16 first(int count) {

@@ -9,50 +9,68 @@ constexpr int PANEL = 2 * LANES;  // tokens
 constexpr int PANELS = SWIN2SR_TOKENS / PANEL;
 constexpr int GROUPS_BYTES = 14 << 10;  // of weights that stay in L1 beside a panel
 
-// Rows of the sums: [row][half of the panel].
+// A tile's functions are inlined and its loops unrolled at once: only then do compilers keep its sums
+// in registers.
+#if defined(__GNUC__)
+#define INLINED inline __attribute__((always_inline))
+#define UNROLLED _Pragma("GCC unroll 16")
+#else
+#define INLINED __forceinline
+#define UNROLLED
+#endif
+
+// Rows of the sums: [row][half of the panel]. Products are of words, sums are floats.
 template <int COUNT>
 struct Tile {
     Vec sums[COUNT][2];
 
     // Every row begins with a number of its own.
-    inline void begin_with_rows(const float *numbers) {
-        for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = all(numbers[r]);
+    INLINED void begin_with_rows(const float *numbers) {
+        UNROLLED for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = all(numbers[r]);
     }
-    inline void begin_empty() {
-        for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = zero();
+    INLINED void begin_empty() {
+        UNROLLED for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = zero();
     }
-    // sums[r] += left[r * LEFT_ROW + k * left_step] * right[k * right_step ...] over k < depth.
+    // sums[r] += left[r * LEFT_ROW + k * left_step] * right[k * right_step ...] over `depth` words.
     template <int LEFT_ROW>
-    inline void multiply(const float *left, int left_step, const float *right, int right_step,
+    INLINED void multiply(const float *left, int left_step, const float *right, int right_step,
                          int depth) {
         for (int k = 0; k < depth; k++) {
             const Vec low = load(right), high = load(right + LANES);
-#pragma GCC unroll 16
-            for (int r = 0; r < COUNT; r++) {
-                const Vec number = all(left[r * LEFT_ROW]);
-                sums[r][0] = fma(number, low, sums[r][0]);
-                sums[r][1] = fma(number, high, sums[r][1]);
+            UNROLLED for (int r = 0; r < COUNT; r++) {
+                const Vec word = all(left[r * LEFT_ROW]);
+                sums[r][0] = multiply_add(word, low, sums[r][0]);
+                sums[r][1] = multiply_add(word, high, sums[r][1]);
             }
             left += left_step;
             right += right_step;
         }
     }
-    inline void add_from(const float *from, int stride) {
-        for (int r = 0; r < COUNT; r++) {
+    INLINED void add_from(const float *from, int stride) {
+        UNROLLED for (int r = 0; r < COUNT; r++) {
             sums[r][0] = add(sums[r][0], load(from + r * stride));
             sums[r][1] = add(sums[r][1], load(from + r * stride + LANES));
         }
     }
-    inline void store_to(float *to, int stride) const {
-        for (int r = 0; r < COUNT; r++) {
+    INLINED void multiply_by(const Vec (&factors)[2]) {
+        UNROLLED for (int r = 0; r < COUNT; r++) {
+            sums[r][0] = mul(sums[r][0], factors[0]);
+            sums[r][1] = mul(sums[r][1], factors[1]);
+        }
+    }
+    INLINED void store_to(float *to, int stride) const {
+        UNROLLED for (int r = 0; r < COUNT; r++) {
             store(to + r * stride, sums[r][0]);
             store(to + r * stride + LANES, sums[r][1]);
         }
     }
-    template <typename Function>
-    inline void map(Function function) {
-        for (int r = 0; r < COUNT; r++)
-            for (Vec &half : sums[r]) half = function(half);
+    // As words: WORD rows become one.
+    INLINED void store_words_to(float *to, int stride) const {
+        UNROLLED for (int w = 0; w < COUNT / WORD; w++) {
+            const Vec *low = sums[w * WORD], *last = sums[w * WORD + WORD - 1];
+            store(to + w * stride, words_of(low[0], last[0]));
+            store(to + w * stride + LANES, words_of(low[1], last[1]));
+        }
     }
 };
 
@@ -67,18 +85,17 @@ inline void with_tile(int count, Work &&work) {
 
 inline int tile_rows(int row, int rows) { return rows - row < ROWS ? rows - row : ROWS; }
 
-// A linear layer on a whole window: out = finish(weight in + bias), for `rows` rows.
+// A linear layer on a whole window: finish(tile of weight in + bias, panel, row), for `rows` rows.
 //
-// `in` is [panel][depth][PANEL]. Row r of panel p goes to out + p * out_panel + r * out_row.
-// Weights are read once for all panels, a few groups at a time.
+// `in` is [panel][depth][PANEL], `depth` in words. Weights are read once for all panels, a few groups
+// at a time.
 struct Layer {
     const float *weight, *bias;
     int rows, depth;
 };
 
 template <typename Finish>
-inline void apply(const Layer &layer, const float *in, int panels, float *out, int out_panel,
-                  int out_row, Finish finish) {
+inline void apply(const Layer &layer, const float *in, int panels, Finish finish) {
     const int group_bytes = layer.depth * ROWS * static_cast<int>(sizeof(float));
     const int most = GROUPS_BYTES / group_bytes;
     const int chunk = ROWS * (most > 1 ? most : 1);
@@ -91,8 +108,7 @@ inline void apply(const Layer &layer, const float *in, int panels, float *out, i
                     tile.template multiply<1>(layer.weight + static_cast<int64_t>(row) * layer.depth,
                                               ROWS, in + static_cast<int64_t>(p) * layer.depth * PANEL,
                                               PANEL, layer.depth);
-                    finish(tile);
-                    tile.store_to(out + static_cast<int64_t>(p) * out_panel + row * out_row, out_row);
+                    finish(tile, p, row);
                 });
     }
 }

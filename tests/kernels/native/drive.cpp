@@ -12,51 +12,74 @@
 #include "block.h"
 
 extern "C" const SwinKernel *swin2sr_kernel(int number);
-extern "C" int swin2sr_run(const SwinKernel *, const SwinBlock *, const float *, float *,
+extern "C" int swin2sr_run(const SwinKernel *, const SwinBlock *, const void *, void *,
                            const int32_t *, int, int);
 
 using Numbers = std::vector<float>;
+using Bytes = std::vector<char>;
+
+static uint32_t bits_of(float number) {
+    uint32_t bits;
+    std::memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+
+// A float, or two bf16, each of the upper half of a float.
+static float word_of(int word, float first, float last) {
+    if (word == 1) return first;
+    const uint32_t bits = bits_of(first) >> 16 | (bits_of(last) & 0xffff0000);
+    float made;
+    std::memcpy(&made, &bits, sizeof made);
+    return made;
+}
 
 // A block of random weights, and the memory that it points into.
 struct Sample {
     std::vector<Numbers> parts;
     SwinBlock block{};
 
-    const float *random(int64_t count) {
+    const float *random(int64_t count, int word = 1) {
         static std::mt19937 generator(1);
         std::normal_distribution<float> normal(0.0f, 0.2f);
         parts.emplace_back(static_cast<size_t>(count));
-        for (float &number : parts.back()) number = normal(generator);
+        for (float &each : parts.back()) each = word_of(word, normal(generator), normal(generator));
         return parts.back().data();
     }
-    Sample(const SwinKernel &kernel, int tokens, int heads, int width, int hidden, bool bounded) {
-        const auto packed = [&](int rows) { return (rows + kernel.rows - 1) / kernel.rows * kernel.rows; };
-        const int channels = heads * width;
+    Sample(const SwinKernel &kernel, int tokens, int heads, int narrow, int thin, bool bounded) {
+        const int word = kernel.word;
+        const auto whole = [&](int numbers, int unit) { return (numbers + unit - 1) / unit * unit; };
+        const auto packed = [&](int rows) { return whole(rows, kernel.rows); };
+        const int channels = heads * narrow, width = whole(narrow, word), hidden = whole(thin, word);
+        const int depth = whole(channels, word) / word;
         SwinBlock &b = block;
         b = {tokens, channels, heads, width, hidden, bounded, 1e-5f, 1e-5f};
-        b.qkv = random(int64_t{heads} * packed(3 * width) * channels);
-        b.qkv_bias = random(3 * channels);
+        b.qkv = random(int64_t{heads} * packed(3 * width) * depth, word);
+        b.qkv_bias = random(3 * heads * width);
         b.q_scale = random(heads);
         b.bias = random(int64_t{heads} * SWIN2SR_TOKENS * SWIN2SR_TOKENS);
-        b.proj = random(int64_t{packed(channels)} * channels);
-        b.fc1 = random(int64_t{packed(hidden)} * channels);
-        b.fc2 = random(int64_t{packed(channels)} * hidden);
+        b.proj = random(int64_t{packed(channels)} * heads * width / word, word);
+        b.fc1 = random(int64_t{packed(hidden)} * depth, word);
+        b.fc2 = random(int64_t{packed(channels)} * hidden / word, word);
         b.fc1_bias = random(hidden);
         for (const float **each : {&b.proj_bias, &b.norm1_weight, &b.norm1_bias, &b.fc2_bias,
                                    &b.norm2_weight, &b.norm2_bias})
-            *each = random(channels);
+            *each = random(depth * word);
     }
 };
 
 static bool same_bits(const SwinKernel &kernel, Sample &sample, int windows) {
     const int rows = windows * sample.block.tokens, channels = sample.block.channels;
     const size_t size = static_cast<size_t>(rows) * static_cast<size_t>(channels);
-    const float *map = sample.random(static_cast<int64_t>(size));
+    const size_t bytes = static_cast<size_t>(kernel.number_bytes);
+    const float *numbers = sample.random(static_cast<int64_t>(size));
+    Bytes map(size * bytes);  // of a bf16 the upper half of a float
+    for (size_t i = 0; i < size; i++)
+        std::memcpy(&map[i * bytes], reinterpret_cast<const char *>(numbers + i) + 4 - bytes, bytes);
     std::vector<int32_t> index(static_cast<size_t>(rows));
     for (int i = 0; i < rows; i++) index[static_cast<size_t>(i)] = rows - 1 - i;
-    std::vector<Numbers> results(4, Numbers(size));
+    std::vector<Bytes> results(4, Bytes(size * bytes));
     const auto run = [&](int number, int threads) {
-        swin2sr_run(&kernel, &sample.block, map, results[static_cast<size_t>(number)].data(),
+        swin2sr_run(&kernel, &sample.block, map.data(), results[static_cast<size_t>(number)].data(),
                     index.data(), windows, threads);
     };
     run(0, 1);
@@ -64,10 +87,12 @@ static bool same_bits(const SwinKernel &kernel, Sample &sample, int windows) {
     std::thread first(run, 2, 2), second(run, 3, 3);
     first.join();
     second.join();
-    for (const Numbers &each : results) {
-        if (std::memcmp(each.data(), results[0].data(), size * sizeof(float)) != 0) return false;
-        for (const float number : each)
-            if (!std::isfinite(number)) return false;
+    for (const Bytes &each : results)
+        if (each != results[0]) return false;
+    for (size_t i = 0; i < size; i++) {
+        float number = 0.0f;
+        std::memcpy(reinterpret_cast<char *>(&number) + 4 - bytes, &results[0][i * bytes], bytes);
+        if (!std::isfinite(number)) return false;
     }
     return true;
 }
@@ -75,13 +100,15 @@ static bool same_bits(const SwinKernel &kernel, Sample &sample, int windows) {
 int main() {
     const int shapes[][4] = {{64, 6, 10, 120}, {49, 3, 7, 25}, {64, 1, 13, 5}, {49, 6, 30, 360}};
     int wrong = 0, runs = 0;
-    for (int number = 0; const SwinKernel *kernel = swin2sr_kernel(number); number++)
+    for (int number = 0; const SwinKernel *kernel = swin2sr_kernel(number); number++) {
+        std::printf("%s\n", kernel->name);
         for (const auto &shape : shapes)
             for (const bool bounded : {true, false}) {
                 Sample sample(*kernel, shape[0], shape[1], shape[2], shape[3], bounded);
                 wrong += !same_bits(*kernel, sample, 9);
                 runs++;
             }
+    }
     std::printf("%d runs, %d wrong\n", runs, wrong);
     return wrong != 0 || runs == 0;
 }

@@ -1,0 +1,7 @@
+// bf16 with AVX512-BF16: Intel's server CPUs since Cooper Lake, AMD's since Zen 4.
+#include "simd_avx512.h"
+#include "words_bf16.h"
+#include "window.h"
+
+extern "C" const SwinKernel swin2sr_bf16_avx512 = {
+    "bf16 AVX512", ROWS, PANEL, WORD, NUMBER_BYTES, Memory::size, run_window};
