@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -179,9 +180,14 @@ def test_a_place_for_outputs_is_looked_at_before_anything_runs(kind, tmp_path):
 # -- nodes, where no checkout is at hand ---------------------------------------------------------
 
 
+def result_of(output) -> Any:
+    assert output.result is not None
+    return output.result
+
+
 def test_padding_fades_towards_its_borders():
     image = torch.rand(2, 20, 30, 3, generator=torch.Generator().manual_seed(0))
-    padded, mask = image_nodes.ImagePadForOutpaint.execute(image, 8, 0, 4, 3, 5).result
+    padded, mask = result_of(image_nodes.ImagePadForOutpaint.execute(image, 8, 0, 4, 3, 5))
     assert padded.shape == (2, 23, 42, 3)
     assert torch.equal(padded[:, :20, 8:38], image)
     assert torch.all(padded[:, 20:] == 0.5)
@@ -199,9 +205,9 @@ def test_padding_fades_towards_its_borders():
 )
 def test_blending(mode, expected):
     below, above = torch.full((1, 2, 2, 3), 0.2), torch.full((1, 2, 2, 3), 0.6)
-    (full,) = image_nodes.ImageBlend.execute(below, above, 1.0, mode).result
+    (full,) = result_of(image_nodes.ImageBlend.execute(below, above, 1.0, mode))
     assert full[0, 0, 0, 0] == pytest.approx(expected, abs=1e-6)
-    (none,) = image_nodes.ImageBlend.execute(below, above, 0.0, mode).result
+    (none,) = result_of(image_nodes.ImageBlend.execute(below, above, 0.0, mode))
     assert torch.equal(none, below)
 
 
@@ -214,7 +220,7 @@ def test_a_picture_with_alpha_and_one_without():
 
 def test_a_crop_does_not_keep_the_whole_picture():
     image = torch.zeros(1, 100, 100, 3)
-    (part,) = image_nodes.ImageCrop.execute(image, 10, 10, 95, 0).result
+    (part,) = result_of(image_nodes.ImageCrop.execute(image, 10, 10, 95, 0))
     assert part.shape == (1, 10, 5, 3)
     assert part.untyped_storage().nbytes() == part.numel() * 4
 

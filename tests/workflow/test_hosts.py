@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -403,7 +404,9 @@ def kinds_read(from_checkout, tmp_path_factory):
         work.append(
             {"workflow": graph, "inputs": {"x": str(path)}, "out": str(folder / "t" / path.stem)}
         )
-    ours = [run_workflow(**{**j, "out": j["out"].replace("/t/", "/o/")}).to_dict() for j in work]
+    ours: list[Any] = [
+        run_workflow(**{**j, "out": j["out"].replace("/t/", "/o/")}).to_dict() for j in work
+    ]
     theirs = from_checkout(work)
     return tuple(
         {

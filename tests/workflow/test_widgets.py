@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def node(kind="X", values=(), inputs=(), number=1, **more):
             "widgets_values": list(values), **more}  # fmt: skip
 
 
-def prompt(nodes, classes, links=(), **more):
+def prompt(nodes, classes, links=(), **more) -> Any:
     document = {"nodes": nodes, "links": list(links), "last_node_id": 9, **more}
     known = parse_definitions(classes)
     return to_api(convert(parse_ui(document), known, lambda _: "nobody has it"))
