@@ -108,6 +108,15 @@ def test_longest_side_wins_over_scale(height, width, side, compact, upscale, mak
     assert tuple(result.shape[1:3]) == (round(height * ratio), round(width * ratio))
 
 
+def test_a_limit_on_the_input_reduces_it_first(compact, pack, upscale, make_picture):
+    image = make_picture(20, 40)
+    reduced = pack("swin2sr_core.pictures.resize").resize(planes(image), 8, 16).clamp(0, 1)
+    expected, _ = upscale(reduced.movedim(1, -1), compact, scale=2.0)
+    result, _ = upscale(image, compact, scale=2.0, max_input_side=16)
+    assert result.shape == (1, 16, 32, 3)
+    assert torch.equal(result, expected)
+
+
 def test_an_x2_model_is_applied_twice(load, put_model, upscale, make_picture):
     put_model("two.safetensors")
     result, report = upscale(make_picture(8, 10), load("two.safetensors"))

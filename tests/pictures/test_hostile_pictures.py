@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import sys
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -38,11 +39,14 @@ def png(*chunks, size=(8, 8)):
     return b"".join([png_chunks.SIGNATURE, ihdr(*size), *chunks, idat(*size), chunk(b"IEND")])
 
 
-def gif(width, height, frames, canvas=(4, 4)):
-    """So many frames of that size, with no pixels in them."""
+def gif(width, height, frames, canvas=(4, 4), first=None):
+    """So many frames of that size, but for the first one, with no pixels in them."""
     head = b"GIF89a" + struct.pack("<HHBBB", *canvas, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
-    one = b"\x2c" + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x4c\x01\0"
-    return head + one * frames + b"\x3b"
+    sizes = [first or (width, height)] + [(width, height)] * (frames - 1)
+    body = b"".join(
+        b"\x2c" + struct.pack("<HHHHB", 0, 0, *size, 0) + b"\x02\x02\x4c\x01\0" for size in sizes
+    )
+    return head + body + b"\x3b"
 
 
 def tiff(entries, order="<"):
@@ -94,6 +98,7 @@ TOO_LARGE = {
     "gif canvas": gif(4, 4, 1, canvas=(65535, 65535)),
     "gif frame": gif(10_001, 10_000, 1),
     "gif frame outside": gif(65535, 65535, 1),
+    "gif frame later": gif(10_001, 10_000, 2, first=(4, 4)),
     "bmp": bmp(60_000, 60_000),
     "bmp upside down": bmp(60_000, -60_000),
     "bmp of runs": bmp(60_000, 60_000, compression=1),
@@ -135,11 +140,22 @@ def test_no_pixels_at_all(content, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(32768, 48000), (16, 48000), (32768, 16), (2**31, 2**31), (0, 16)]
+    ("width", "height", "told"),
+    [
+        (32768, 48000, "tiles of 32768 pixels a side in a picture of 16"),
+        (16, 48000, "tiles of 48000 pixels"),
+        (32768, 16, "tiles of 32768 pixels"),
+        (2**31, 2**31, "tiles of 2147483648 pixels"),
+        (0, 16, "x.tif"),
+    ],
 )
-def test_tiles_that_no_program_makes(width, height, tmp_path):
+def test_tiles_that_no_program_makes(width, height, told, tmp_path):
+    """A decoder would take memory for a whole tile, and find only then that it is damaged."""
     (tmp_path / "x.tif").write_bytes(tiled_tiff(16, width, height))
-    with pytest.raises(InputError), open_picture(tmp_path / "x.tif") as picture:
+    with (
+        pytest.raises(InputError, match=told),
+        open_picture(tmp_path / "x.tif") as picture,
+    ):
         list(picture.frames())
 
 
@@ -195,9 +211,10 @@ def test_all_frames_together_have_a_limit(tmp_path):
         pass
 
 
-def test_frames_larger_than_the_canvas_count_as_large(tmp_path):
+@pytest.mark.parametrize("first", [(90, 90), (4, 4)])
+def test_frames_larger_than_the_canvas_count_as_large(first, tmp_path):
     """A canvas grows to its frames, and then costs as much for each of them."""
-    (tmp_path / "x.gif").write_bytes(gif(90, 90, 100, canvas=(4, 4)))
+    (tmp_path / "x.gif").write_bytes(gif(90, 90, 100, canvas=(4, 4), first=first))
     with (
         pytest.raises(InputError, match=r"810,000 pixels in its .* frames"),
         open_picture(tmp_path / "x.gif", max_pixels=8100),
@@ -279,6 +296,21 @@ def test_what_is_too_much_beside_the_picture_is_left_out(content, tmp_path):
         assert len(list(picture.frames())) == 1
         assert len(picture._notices.told) == 1
         assert "left out" in picture._notices.told[0]
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_what_is_too_much_is_not_unpacked(kind, tmp_path, monkeypatch):
+    """64 MiB in 64 KiB: no more memory is taken than what is let through."""
+    monkeypatch.setattr(png_chunks, "TEXT_BYTES", 1 << 18)
+    monkeypatch.setattr(png_chunks, "PROFILE_BYTES", 1 << 18)
+    (tmp_path / "x.png").write_bytes(png(chunk(kind, b"a\0\0" + zlib.compress(bytes(64 << 20)))))
+    tracemalloc.start()
+    try:
+        with open_picture(tmp_path / "x.png") as picture:
+            assert "left out" in picture._notices.told[0]
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_all_texts_together_have_a_limit(tmp_path, monkeypatch):

@@ -82,6 +82,16 @@ def test_a_rescaled_network_is_small_everywhere(overflowing):
     assert max(seen) <= 2**9 and peaks.stream <= 2**5
 
 
+@pytest.mark.parametrize(("growth", "fits"), [(-6, True), (0, True), (20, False)])
+def test_hidden_layers_are_scaled_down_alone(make_config, make_network, growth, fits):
+    """GELU takes any factor but 1 in a copy in float32: where the values fit, none is worth it."""
+    network = make_network(make_config())
+    for _, block in blocks_of(network):
+        block.mlp.fc1.weight.mul_(2.0**growth)
+    scales = [block.mlp.hidden_scale for _, block in blocks_of(rescaled(network, probe(network)))]
+    assert all(scale == 1 if fits else scale < 1 for scale in scales)
+
+
 def test_the_probe_leaves_no_hooks(make_config, make_network):
     network = make_network(make_config())
     probe(network)

@@ -13,6 +13,7 @@ from swin2sr_core.transport.client import (
     RedirectRefused,
     Reply,
     TooLong,
+    _followed,
     request,
 )
 
@@ -96,7 +97,9 @@ FAST = {
 
 @pytest.mark.parametrize("talk", FAST.values(), ids=FAST.keys())
 def test_heads_without_end_are_left(talk):
-    with raw_server(talk) as url, pytest.raises(ConnectionBroken):
+    """At once, and not when the time is up."""
+    told = r"headers do not end|more than 65536 bytes"
+    with raw_server(talk) as url, pytest.raises(ConnectionBroken, match=told):
         body(url, timeout=20)
 
 
@@ -216,6 +219,15 @@ def test_redirects_elsewhere_are_refused(place, why):
     with raw_server(talk) as url, pytest.raises(RedirectRefused, match=why) as caught:
         body(url, timeout=5)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("anywhere", [False, True])
+def test_redirects_never_lead_out_of_https(anywhere):
+    with pytest.raises(RedirectRefused, match="https: stays https:"):
+        _followed("https://example.com/a", "http://example.com/b", anywhere)
+    for came in ("http", "https"):
+        target = "https://example.com/b"
+        assert _followed(f"{came}://example.com/a", target, anywhere) == target
 
 
 def test_a_circle_of_redirects_ends():

@@ -368,4 +368,4 @@ def test_a_changed_second_input_makes_everything_again(
     make_picture("other.png", 16, 16, "RGB", 8)
     again = each(folder, inverted, **changes)
     assert (again.status, again.kept) == ("refused", [])
-    assert "of another workflow, or of other values" in again.errors[0]
+    assert "of another workflow, or of other values" in str(again.errors[0])

@@ -186,7 +186,7 @@ def test_a_workflow_in_a_picture_of_any_size(size, tmp_path, inverted):
     try:
         assert read_workflow(path).document == inverted
     except WorkflowError as error:
-        assert "damaged PNG" in str(error)
+        assert "is a damaged picture: it has no header" in str(error)
         assert size == (0, 0)
 
 
