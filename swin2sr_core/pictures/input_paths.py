@@ -176,7 +176,14 @@ def _is_visible_folder(path: Path) -> bool:
 
 
 def _pictures(paths: Iterable[Path]) -> list[Path]:
-    return sorted(p for p in paths if p.suffix.lower() in picture_suffixes() and p.is_file())
+    """Those that are read; hidden ones (macOS leaves "._photo.jpg" beside photo.jpg) are not."""
+    return sorted(
+        path
+        for path in paths
+        if path.suffix.lower() in picture_suffixes()
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
 
 
 def _others(paths: Iterable[Path]) -> tuple[Path, ...]:

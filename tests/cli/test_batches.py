@@ -300,7 +300,7 @@ def test_a_new_folder_needs_no_slash(folder, run, tmp_path):
 
 
 def test_what_a_folder_leaves_out_is_told_once_by_name(folder, run):
-    for name in ("film.mp4", "raw.cr2", "notes.txt", ".hidden.heic"):
+    for name in ("film.mp4", "raw.cr2", "notes.txt", ".hidden.heic", "._a.png"):
         (folder / name).write_bytes(b"")
     code, out, err = run(folder, "--json")
     (notice,) = json.loads(out)["notices"]
