@@ -136,9 +136,8 @@ class _NumberInput(Input):
         min: float | None = None,
         max: float | None = None,
         step: float | None = None,
-        extra_dict: Options | None = None,
     ) -> None:
-        super().__init__(id, display_name, optional, tooltip, lazy, extra_dict)
+        super().__init__(id, display_name, optional, tooltip, lazy)
         self.default, self.min, self.max, self.step = default, min, max, step
 
     def as_dict(self) -> Options:

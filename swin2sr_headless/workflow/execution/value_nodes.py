@@ -20,13 +20,8 @@ class PrimitiveInt(_Primitive):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        value = io.Int.Input(
-            "value",
-            default=0,
-            min=-sys.maxsize,
-            max=sys.maxsize,
-            extra_dict={"control_after_generate": True},
-        )
+        value = io.Int.Input("value", default=0, min=-sys.maxsize, max=sys.maxsize)
+        value.extra_dict["control_after_generate"] = True
         return _schema("PrimitiveInt", "Int", value, io.Int.Output())
 
 
