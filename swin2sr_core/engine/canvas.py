@@ -92,12 +92,13 @@ class RowCanvas:
         if row <= self._top:
             return
         step = max(1, _BAND_SAMPLES // (self.shape[1] * self.shape[3]))
-        start = self._top
         while self._top < row:
-            end = min(self._top + step, row)
-            self._emit(self._strip[..., self._top - start : end - start, :].clamp(0, 1))
-            self._top = end  # only now: whoever fails in between goes on behind what has left
-        self._strip = self._strip[..., row - start :, :].clone()
+            rows = min(step, row - self._top)
+            self._emit(self._strip[..., :rows, :].clamp(0, 1))
+            # only now: whoever fails in between goes on behind what has left
+            self._strip = self._strip[..., rows:, :]
+            self._top += rows
+        self._strip = self._strip.clone()  # without the rows that have left
 
     def _place(self, box: Box) -> tuple[slice, int]:
         """Where a box is in the strip, and how many of its rows have left."""

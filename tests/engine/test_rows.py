@@ -197,6 +197,28 @@ def test_the_forecast_counts_a_strip(make_network, make_model, make_image, strat
     assert step.total_bytes < whole.total_bytes
 
 
+def test_a_band_that_fails_is_handed_out_again_and_none_twice(monkeypatch):
+    """Memory may run out between two bands of one strip."""
+    monkeypatch.setattr("swin2sr_core.engine.canvas._BAND_SAMPLES", 2)  # a row each
+    bands = []
+
+    def emit(band):
+        if len(bands) == 1 and not failed:
+            failed.append(True)
+            raise MemoryError
+        bands.append(band)
+
+    failed = []
+    canvas = RowCanvas((1, 1, 4, 2), emit)
+    rows = torch.arange(1, 5).div(8)[None, None, :, None].expand(1, 1, 4, 2)
+    canvas.put(Box(0, 0, 4, 2), rows)
+    with pytest.raises(MemoryError):
+        canvas.finish(3)
+    canvas.finish(3)
+    canvas.finish(4)
+    assert failed and torch.equal(torch.cat(bands, dim=2), rows)
+
+
 def test_a_canvas_of_rows_drops_what_has_left():
     bands = []
     canvas = RowCanvas((1, 1, 6, 2), bands.append)
