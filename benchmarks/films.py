@@ -20,11 +20,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-import torch
-from large_files import CONFIG
-from safetensors.torch import save_file
-
-from swin2sr_core.network.network import Swin2SR
+from large_files import tiny_network
 
 RATE, SOUND_RATE, SAMPLES = 25, 44100, 1024
 
@@ -38,11 +34,10 @@ def main() -> None:
     print("film      pictures in, out   sound equal   times off by   seconds   peak MB")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        torch.manual_seed(0)
-        save_file(Swin2SR(CONFIG).state_dict(), folder / "tiny.safetensors")
+        model = tiny_network(folder)
         for seconds in arguments.seconds:
             source = drawn(folder / f"{seconds}.mp4", seconds, width, height)
-            row(source, folder / "out.mp4", folder / "tiny.safetensors")
+            row(source, folder / "out.mp4", model)
 
 
 def drawn(path: Path, seconds: int, width: int, height: int) -> Path:

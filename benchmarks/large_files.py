@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,9 @@ from safetensors.torch import save_file
 import swin2sr_core as s2
 from swin2sr_core.network.network import Swin2SR
 from swin2sr_headless.cli.arguments import parse_bytes
+
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
+from control_groups import control_group
 
 CONFIG = s2.Swin2SRConfig(3, 12, (1,), (2,), 8, 24, 4, "pixelshuffledirect", "1conv", 1.0)
 
@@ -40,13 +42,20 @@ def main() -> None:
     print("input       scale  output  exit   seconds   peak MB of the group   file MB")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        torch.manual_seed(0)
-        save_file(Swin2SR(CONFIG).state_dict(), folder / "tiny.safetensors")
+        tiny_network(folder)
         for megapixels in arguments.megapixels:
             source = picture(folder, megapixels)
             for scale in arguments.scale:
                 for suffix in arguments.suffix:
                     row(folder, source, scale, suffix, arguments.limit)
+
+
+def tiny_network(folder: Path) -> Path:
+    """A model file of the smallest x4 network, with random weights."""
+    torch.manual_seed(0)
+    path = folder / "tiny.safetensors"
+    save_file(Swin2SR(CONFIG).state_dict(), path)
+    return path
 
 
 def picture(folder: Path, megapixels: int) -> Path:
@@ -64,6 +73,8 @@ def picture(folder: Path, megapixels: int) -> Path:
 def row(folder: Path, source: Path, scale: str, suffix: str, limit: str) -> None:
     output = folder / f"out{suffix}"
     group = control_group(parse_bytes(limit))
+    if group is None:
+        sys.exit("no control group can be made here: this needs Linux, and root")
     options = ["--model", folder / "tiny.safetensors", "--device", "cpu", "--max-memory", limit]
     command = [sys.executable, "-m", "swin2sr_core", "upscale", source, "-o", output]
     started = time.perf_counter()
@@ -90,19 +101,6 @@ def row(folder: Path, source: Path, scale: str, suffix: str, limit: str) -> None
     if result.returncode:
         print(f"    {result.stderr.strip().splitlines()[-1:]}")
     output.unlink(missing_ok=True)
-
-
-def control_group(limit_bytes: int) -> Path:
-    """A new memory group with this limit, of either version."""
-    for root, limit in (("memory", "memory.limit_in_bytes"), ("", "memory.max")):
-        folder = Path("/sys/fs/cgroup") / root / f"swin2sr-{uuid.uuid4().hex[:8]}"
-        try:
-            folder.mkdir()
-            (folder / limit).write_text(str(limit_bytes))
-        except OSError:
-            continue
-        return folder
-    sys.exit("no control group can be made here: this needs Linux, and root")
 
 
 if __name__ == "__main__":
