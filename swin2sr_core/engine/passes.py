@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..errors import NonFiniteError
 from ..kernels.choice import chosen
+from ..kernels.convolution import as_image, as_map
 from ..kernels.kernel import BlockKernel
 from ..network.config import Swin2SRConfig
 from ..network.head_costs import HEAD_COSTS
@@ -190,16 +191,12 @@ class _Work:
 
         A piece is crossed off as soon as it is added: whatever ends the run, it is added once.
         """
-        device = self.network.device
+        add = chosen(self.network).add_conv
         _cut(missing, self.plan.conv_side)
         while missing:
             box = missing[0]
-            context = box.grown(conv_reach(self.config), bounds)
-            # Contiguous, or the convolution makes a copy that no forecast knows of.
-            piece = y[:, context.rows, context.columns].to(device).contiguous()
-            out = stage.conv(as_image(piece))
-            x[:, box.rows, box.columns] += as_map(out, box.relative_to(context)).to(x.device)
-            del missing[0], piece, out
+            add(stage.conv, y, x, box, bounds)
+            del missing[0]
             self.advance(len(x) * conv_work(self.config) * box.area)
 
     def run_region(self, stage: FoldedStage, x: Tensor, box: Box, plan: Staged) -> Tensor:
@@ -250,11 +247,15 @@ class _Work:
         network, config = self.network, self.config
         head = HEADS[config.head]
         context = box.grown(HEAD_COSTS[config.head].reach + conv_reach(config), self.plan.bounds)
-        x = features[:, context.rows, context.columns].to(network.device)
         image = self._image_at(context)
-        x = network.conv_after_body(as_image(network.norm(x)))
-        x += network.conv_first(image)
-        out = head.run(network.head, x, image)
+        piece = features[:, context.rows, context.columns].to(network.device)
+        whole = context.relative_to(context)
+        # In float32, as what is rounded here is seen in the output.
+        x = as_map(network.conv_first(image), whole).contiguous()
+        add = chosen(network).add_conv
+        add(network.conv_after_body, network.norm(piece), x, whole, whole)
+        x = x.to(next(network.head.parameters()).dtype)
+        out = head.run(network.head, as_image(x), image)
         target = box.scaled(config.scale)
         source = target.relative_to(context.scaled(config.scale))
         out = out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
@@ -283,16 +284,6 @@ class _Work:
 def _cut(boxes: list[Box], side: int) -> None:
     """Replace the boxes by pieces of at most side x side."""
     boxes[:] = [piece for box in boxes for piece in split(box, side, side)]
-
-
-def as_image(feature_map: Tensor) -> Tensor:
-    """B H W C -> B C H W, in channels-last memory: a view."""
-    return feature_map.permute(0, 3, 1, 2)
-
-
-def as_map(image: Tensor, box: Box) -> Tensor:
-    """B C H W -> the B H W C view of `box`; the inverse of `as_image` when box is all of it."""
-    return image.permute(0, 2, 3, 1)[:, box.rows, box.columns]
 
 
 def cyclic_crop(feature_map: Tensor, region: MapRegion) -> Tensor:

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from ..machine.out_of_memory import is_out_of_memory
-from ..prepared.folded import FoldedBlock, FoldedNetwork
+from ..planning.tiles import Box
+from ..prepared.folded import FoldedBlock, FoldedNetwork, MapConv
 from .block import ReferenceKernel
+from .convolution import AddConv, add_conv
 from .fused import FusedKernel
 from .kernel import REFERENCE, BlockKernel
 from .library import NativeKernel
-from .packing import reason_against
+from .packing import can_convolve, reason_against
 from .setting import candidate, setting
 
 log = logging.getLogger(__name__)
@@ -43,11 +45,13 @@ class Choice:
     """The kernel of a network. `reason` says why it is the reference, where it is.
 
     `fault` is empty but where a fused kernel was tried and found wrong, slower or failing: then it
-    is a sentence for the user. `make(windows)` is the kernel, for bands of at most that many.
+    is a sentence for the user. `make(windows)` is the kernel, for bands of at most that many;
+    `add_conv` goes with it.
     """
 
     name: str
     make: Callable[[int], BlockKernel]
+    add_conv: AddConv = add_conv
     reason: str = ""
     fault: str = ""
 
@@ -66,8 +70,8 @@ def chosen(network: FoldedNetwork) -> Choice:
                 raise
         else:
             return network.derived[key]
-        for block in _blocks(network):
-            block.derived.clear()
+        for part in (*_blocks(network), *_convs(network)):
+            part.derived.clear()
         log.warning("there is no memory to prepare a fused kernel; this run goes on in PyTorch")
         return _reference(network, "there was no memory to prepare a fused kernel")
     return network.derived[key]
@@ -85,7 +89,11 @@ def _choose(network: FoldedNetwork) -> Choice:
         kernel = FusedKernel(found.native)
         for block in _blocks(network):
             kernel.packed(block)
-        return Choice(kernel.name, lambda windows: kernel)
+        for conv in _convs(network):
+            kernel.packed_conv(
+                conv, network.dtype == torch.float32 or conv is network.conv_after_body
+            )
+        return Choice(kernel.name, lambda windows: kernel, kernel.add_conv)
     text = f"the kernel {found.name} {fault}; PyTorch is used instead"
     log.warning("%s", text)
     return _reference(network, fault, text)
@@ -98,7 +106,13 @@ def _reference(network: FoldedNetwork, reason: str, fault: str = "") -> Choice:
     def make(windows: int) -> BlockKernel:
         return ReferenceKernel(config, windows, dtype, device)
 
-    return Choice(REFERENCE, make, reason, fault)
+    return Choice(REFERENCE, make, reason=reason, fault=fault)
+
+
+def _convs(network: FoldedNetwork) -> list[MapConv]:
+    """Those that a fused kernel can have."""
+    convs = [*(stage.conv for stage in network.stages), network.conv_after_body]
+    return [conv for conv in convs if can_convolve(conv)]
 
 
 def _blocks(network: FoldedNetwork) -> Iterator[FoldedBlock]:
@@ -112,8 +126,8 @@ def _fault(network: FoldedNetwork, native: NativeKernel) -> str:
     trial = _Trial(network, native)
     try:
         blocks = _representatives(network)
-        for block in blocks:
-            error, allowed = trial.error(block)
+        for part in (*blocks, *_convs(network)[:1]):
+            error, allowed = trial.error(part)
             if not error <= allowed:  # NaN is no smaller
                 return f"is wrong on this computer, by {error:.2g} of the largest number"
         slower = trial.slowness(blocks[0])
@@ -147,14 +161,21 @@ class _Trial:
         self._config, self._dtype, self._device = network.config, network.dtype, network.device
         self._fused = FusedKernel(native)
 
-    def error(self, block: FoldedBlock) -> tuple[float, float]:
+    def error(self, part: FoldedBlock | MapConv) -> tuple[float, float]:
         """The largest difference from fp32, relative to the largest number; and what is allowed."""
-        exact = self._run(self._reference(torch.float32), copy.deepcopy(block).float())
+        if isinstance(part, MapConv):
+            exact = self._convolved(add_conv, copy.deepcopy(part).float())
+            fused = self._convolved(self._fused.add_conv, part)
+            reference = self._convolved(add_conv, part)
+        else:
+            exact = self._run(self._reference(torch.float32), copy.deepcopy(part).float())
+            fused = self._run(self._fused, part)
+            reference = self._run(self._reference(self._dtype), part)
 
-        def off(kernel: BlockKernel) -> float:
-            return float((self._run(kernel, block) - exact).abs().max() / exact.abs().max())
+        def off(found: Tensor) -> float:
+            return float((found - exact).abs().max() / exact.abs().max())
 
-        return off(self._fused), 2 * off(self._reference(self._dtype)) + TOLERANCE
+        return off(fused), 2 * off(reference) + TOLERANCE
 
     def _reference(self, dtype: torch.dtype) -> ReferenceKernel:
         """One that nobody keeps: its memory is the trial's largest part."""
@@ -183,6 +204,14 @@ class _Trial:
             self._run(kernel, block)
             seconds.append(time.perf_counter() - started)
         return seconds
+
+    def _convolved(self, add: AddConv, conv: MapConv) -> Tensor:
+        """All but the last row of a map, which lies beyond the bounds."""
+        source = self._map.to(next(conv.parameters()).dtype).unflatten(0, (1, _CHECK_WINDOWS, -1))
+        bounds = Box(0, 0, source.shape[1] - 1, source.shape[2])
+        target = torch.zeros_like(source)
+        add(conv, source, target, bounds, bounds)
+        return target.float()
 
     def _run(self, kernel: BlockKernel, block: FoldedBlock) -> Tensor:
         source = self._map.to(block.norm1.weight.dtype)

@@ -42,6 +42,30 @@ class BlockArguments(ctypes.Structure):
     )
 
 
+class ConvArguments(ctypes.Structure):
+    """`SwinConv` of native/block.h."""
+
+    _fields_ = (
+        ("inputs", ctypes.c_int32),
+        ("outputs", ctypes.c_int32),
+        ("floats", ctypes.c_int32),
+        ("weight", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+    )
+
+
+class BoxArguments(ctypes.Structure):
+    """`SwinBox` of native/block.h."""
+
+    _fields_ = tuple((name, ctypes.c_int32) for name in ("top", "left", "bottom", "right"))
+
+
+class Place(ctypes.Structure):
+    """`SwinPlace` of native/block.h."""
+
+    _fields_ = (("columns", ctypes.c_int32), ("box", BoxArguments), ("bounds", BoxArguments))
+
+
 class _KernelHead(ctypes.Structure):
     """The start of `SwinKernel` of native/block.h."""
 
@@ -94,6 +118,16 @@ class NativeKernel:
         if failed:
             raise MemoryError("there is no memory for a window of the fused kernel")
 
+    def convolve(
+        self, conv: ConvArguments, place: Place, source: int, target: int, threads: int
+    ) -> None:
+        """target += conv of source, which are addresses. Raises MemoryError, with a part added."""
+        failed = self.library.handle.swin2sr_convolve(
+            self.address, ctypes.byref(conv), ctypes.byref(place), source, target, threads
+        )
+        if failed:
+            raise MemoryError("there is no memory for a strip of the fused kernel")
+
 
 @dataclass(frozen=True, eq=False)
 class Library:
@@ -110,6 +144,8 @@ class Library:
         handle.swin2sr_kernel.argtypes = [ctypes.c_int]
         handle.swin2sr_run.restype = ctypes.c_int
         handle.swin2sr_run.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int] * 2
+        handle.swin2sr_convolve.restype = ctypes.c_int
+        handle.swin2sr_convolve.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int]
         return cls(path, handle)
 
     @property

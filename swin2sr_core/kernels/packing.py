@@ -1,16 +1,16 @@
-"""Weights of a block, laid out for a compiled kernel: see the layout in native/block.h."""
+"""Weights of blocks and convolutions as compiled kernels want them: see native/block.h."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..planning.workspace import KERNEL_TOKENS as TOKENS
-from ..prepared.folded import FoldedAttention, FoldedBlock
+from ..prepared.folded import FoldedAttention, FoldedBlock, MapConv
 from ..prepared.linears import Linear
-from .library import BlockArguments, NativeKernel
+from .library import BlockArguments, ConvArguments, NativeKernel
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,14 @@ class PackedBlock:
 
     arguments: tuple[BlockArguments, ...]
     tensors: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class PackedConv:
+    """A convolution's arguments, and the tensors that they point into."""
+
+    arguments: ConvArguments
+    tensors: tuple[Tensor, Tensor]
 
 
 def reason_against(block: FoldedBlock) -> str:
@@ -41,7 +49,7 @@ def pack(block: FoldedBlock, native: NativeKernel) -> PackedBlock:
     qkv, qkv_bias, proj = _heads_in_words(attention, channels, word)
     hidden = _in_words(_of(block.fc1).weight, 0, word)
     weights = {"qkv": qkv, "proj": proj, "fc1": hidden, "fc2": _of(block.fc2).weight}
-    tensors = {name: _in_groups(each, native.rows, word) for name, each in weights.items()}
+    tensors = {name: _in_groups(each, native) for name, each in weights.items()}
     numbers = {
         "qkv_bias": qkv_bias,
         "q_scale": attention.q_scale.flatten(),
@@ -73,6 +81,42 @@ def pack(block: FoldedBlock, native: NativeKernel) -> PackedBlock:
     return PackedBlock(arguments, tensors | {"bias": bias})
 
 
+def can_convolve(conv: MapConv) -> bool:
+    """Whether compiled kernels have it: one convolution of three by three."""
+    return isinstance(conv.conv, nn.Conv2d) and conv.conv.kernel_size == (3, 3)
+
+
+def pack_conv(conv: MapConv, native: NativeKernel, to_floats: bool) -> PackedConv:
+    """`conv`, which they `can_convolve`, to add to a map in float32 or in the kernel's type."""
+    assert isinstance(conv.conv, nn.Conv2d)
+    weight, bias = conv.conv.weight.detach(), conv.conv.bias
+    outputs, inputs = weight.shape[:2]
+    paired = native.word == 2 and not to_floats  # a word's first outputs before the second ones
+    panels, vectors, lanes = -(-outputs // native.panel), 2, native.panel // 2
+    order = (lanes, vectors) if paired else (vectors, lanes)
+    words = -(-inputs // native.word)
+    shape = panels * native.panel, words * native.word, 9
+    padded = weight.new_zeros(shape, dtype=_narrow(native))
+    padded[:outputs, :inputs] = weight.flatten(2)
+    numbers = weight.new_zeros(panels * native.panel, dtype=torch.float32)
+    if bias is not None:
+        numbers[:outputs] = bias.detach()
+    split = padded.view(panels, *order, words, native.word, 9)
+    biases = numbers.view(panels, *order)
+    if paired:
+        split, biases = split.transpose(1, 2), biases.transpose(1, 2)
+    # panels vectors lanes words word taps -> panels taps words vectors lanes word
+    arranged = split.permute(0, 5, 3, 1, 2, 4).contiguous().view(torch.float32)
+    biases = biases.contiguous()
+    arguments = ConvArguments(inputs, outputs, to_floats, arranged.data_ptr(), biases.data_ptr())
+    return PackedConv(arguments, (arranged, biases))
+
+
+def _narrow(native: NativeKernel) -> torch.dtype:
+    """What is multiplied: words are as wide as a float, of two bf16 or one."""
+    return torch.bfloat16 if native.word == 2 else torch.float32
+
+
 def _heads_in_words(
     attention: FoldedAttention, channels: int, word: int
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,15 +146,15 @@ def _in_words(tensor: Tensor, axis: int, word: int) -> Tensor:
     return torch.cat([tensor, tensor.new_zeros(zeros)], dim=axis)
 
 
-def _in_groups(weight: Tensor, rows: int, word: int) -> Tensor:
+def _in_groups(weight: Tensor, native: NativeKernel) -> Tensor:
     """... x out x in -> ... x groups x words of `in` x rows: the rows of a tile side by side.
 
-    Zeros fill the last word and the last group. Words are as wide as a float: of two bf16, or one.
+    Zeros fill the last word and the last group.
     """
+    rows, word = native.rows, native.word
     *others, out, depth = weight.shape
     groups, words = -(-out // rows), -(-depth // word)
-    narrow = torch.bfloat16 if word == 2 else torch.float32
-    padded = weight.new_zeros(*others, groups * rows, words * word, dtype=narrow)
+    padded = weight.new_zeros(*others, groups * rows, words * word, dtype=_narrow(native))
     padded[..., :out, :depth] = weight.detach()
     grouped = padded.view(*others, groups, rows, words, word).transpose(-2, -3)
     return grouped.contiguous().view(torch.float32)

@@ -13,7 +13,7 @@ from ..network.head_costs import HEAD_COSTS
 from .costs import conv_reach
 from .pass_plan import PassPlan, Terms
 from .tiles import longest_piece
-from .workspace import WorkspaceSizes, packed_bytes, scratch_bytes
+from .workspace import WorkspaceSizes, kernels_convolve, packed_bytes, scratch_bytes
 
 ELEMENT_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 4}
 """Of the feature maps; where int8 is computed in, everything between its products is float32."""
@@ -86,9 +86,7 @@ def body_terms(plan: PassPlan) -> Terms:
     size, channels = ELEMENT_BYTES[plan.computed_in], plan.config.embed_dim
     height, width = plan.largest_region
     pixels = plan.batch * height * width
-    conv = plan.batch * _conv_piece(plan, height, width, conv_reach(plan.config))
-    if plan.conv_side < width:
-        conv *= 2  # a piece of a wider map is copied before it is convolved
+    conv = _stage_conv_pixels(plan, height, width)
     band, layers = _band(plan, pixels)
     return (
         *resident_terms(plan, before_head=True),
@@ -131,6 +129,15 @@ def head_terms(plan: PassPlan, maps: int) -> Terms:
         ("feature maps", maps),
         ("head", context * (features + image + peak)),
     )
+
+
+def _stage_conv_pixels(plan: PassPlan, height: int, width: int) -> int:
+    """Pixels of a stage's convolution that are there besides the maps."""
+    if plan.kernel_threads and kernels_convolve(plan.config):
+        return 0
+    conv = plan.batch * _conv_piece(plan, height, width, conv_reach(plan.config))
+    # a piece of a wider map is copied before it is convolved
+    return 2 * conv if plan.conv_side < width else conv
 
 
 def _conv_piece(plan: PassPlan, height: int, width: int, margin: int) -> int:

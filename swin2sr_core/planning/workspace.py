@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..network.config import Swin2SRConfig, padded_head_dim
+from ..network.window_grid import round_up
+
+_PANEL = 32
+"""Outputs of a convolution that compiled kernels compute at once, at most."""
 
 KERNEL_TOKENS = 64
 """The most that a window has in compiled kernels: 8 x 8."""
@@ -61,7 +65,7 @@ class WorkspaceSizes:
 
 
 def packed_bytes(config: Swin2SRConfig, element_bytes: int) -> int:
-    """All blocks' weights and biases of position once more, as compiled kernels keep them.
+    """What compiled kernels keep once more: weights, and biases of position.
 
     `element_bytes` is of a weight; a bias of position is float32.
     """
@@ -72,7 +76,15 @@ def packed_bytes(config: Swin2SRConfig, element_bytes: int) -> int:
         for block in range(depth):
             bias = _BIAS_KINDS[block % 2] * heads * KERNEL_TOKENS**2
             size += weights * element_bytes + bias * _FLOAT_BYTES
-    return size
+    if not kernels_convolve(config):
+        return size
+    convs = len(config.depths) + 1
+    return size + convs * 9 * dim * round_up(dim, _PANEL) * element_bytes
+
+
+def kernels_convolve(config: Swin2SRConfig) -> bool:
+    """Whether compiled kernels have the stages' convolutions too."""
+    return config.residual == "1conv"
 
 
 def scratch_bytes(config: Swin2SRConfig, element_bytes: int) -> int:

@@ -124,10 +124,8 @@ class _Placement:
     def module(self, module: nn.Module) -> nn.Module:
         return _channels_last(module.to(self.device, self.conv_dtype))
 
-    def conv(self, module: nn.Module) -> nn.Module:
-        """A convolution that reads a feature map."""
-        module = self.module(module)
-        return module if self.conv_dtype == self.dtype else MapConv(module)
+    def conv(self, module: nn.Module) -> MapConv:
+        return MapConv(self.module(module))
 
 
 def _channels_last(module: nn.Module) -> nn.Module:

@@ -65,7 +65,7 @@ class FoldedBlock(Deriving):
 class FoldedStage(nn.Module):
     """The blocks of a stage, and its convolution with the 1x1 convolution behind it folded in."""
 
-    def __init__(self, blocks: Sequence[FoldedBlock], conv: nn.Module) -> None:
+    def __init__(self, blocks: Sequence[FoldedBlock], conv: MapConv) -> None:
         super().__init__()
         self.blocks = cast(Sequence[FoldedBlock], nn.ModuleList(blocks))
         self.conv = conv
@@ -93,7 +93,7 @@ class FoldedNetwork(Deriving):
         embed_norm: nn.LayerNorm,
         stages: Sequence[FoldedStage],
         norm: nn.LayerNorm,
-        conv_after_body: nn.Module,
+        conv_after_body: MapConv,
         head: dict[str, nn.Module],
     ) -> None:
         super().__init__()
@@ -140,12 +140,18 @@ class PictureConv(nn.Module):
         return self.conv(x.float())
 
 
-class MapConv(nn.Module):
-    """A convolution in another type than the feature map that it reads."""
+class MapConv(Deriving):
+    """One or more convolutions from feature map to feature map; their type may be another."""
 
     def __init__(self, conv: nn.Module) -> None:
         super().__init__()
         self.conv = conv
+
+    @property
+    def reach(self) -> int:
+        """How many pixels it sees to each side."""
+        convs = (each for each in self.modules() if isinstance(each, nn.Conv2d))
+        return sum(each.kernel_size[0] // 2 for each in convs)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x.to(next(self.conv.parameters()).dtype))

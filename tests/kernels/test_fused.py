@@ -202,15 +202,14 @@ def test_packed_weights_are_dropped_with_the_weights(native, folded, make_networ
 def test_whole_and_staged_have_the_same_bits(
     native, make_config, make_network, make_image, monkeypatch, window
 ):
-    """The blocks, that is: convolutions of torch may depend on the piece that they see."""
+    """The last convolutions of torch too, where they see whole pieces."""
     kernel = FusedKernel(native)
     monkeypatch.setattr(
-        "swin2sr_core.engine.passes.chosen", lambda network: Choice("fused", lambda _: kernel)
+        "swin2sr_core.engine.passes.chosen",
+        lambda network: Choice("fused", lambda _: kernel, kernel.add_conv),
     )
     config = make_config(window=window)
     folded = in_type_of(native, make_network(config))
-    for stage in folded.stages:
-        stage.conv = torch.nn.Identity()
     side = 6 * window
     image = make_image(3, side, side)
     whole = fastest_pass(config, side, side, native.precision, unified=True)

@@ -2,6 +2,8 @@
 #include "simd_avx512.h"
 #include "words_bf16.h"
 #include "window.h"
+#include "convolution.h"
 
 extern "C" const SwinKernel swin2sr_bf16_avx512 = {
-    "bf16 AVX512", ROWS, PANEL, WORD, NUMBER_BYTES, Memory::size, run_window};
+    "bf16 AVX512", ROWS, PANEL, WORD, NUMBER_BYTES, Memory::size, run_window,
+    STRIP_ROWS, STRIP_COLUMNS, strip_size, run_strip};

@@ -31,7 +31,10 @@
 //     gather -> for each head: qkv, normalise; for each panel: logits, softmax, context
 //            -> projection, norm, residual -> fc1 and GELU -> fc2, norm, residual -> scatter
 //
-// Every window is computed alike whatever else is computed, so bands and threads change no bit.
+// A convolution turns nothing: its `left` are the map's pixels, its `right` weights, and a tile is
+// ROWS pixels by a panel of outputs (convolution.h).
+//
+// Every window and pixel is computed alike whatever else is computed, so bands and threads change no bit.
 // Each instruction set has a header of helpers with the same names (simd_*.h), and a .cpp that
 // includes it and window.h; library.cpp is compiled for any CPU and asks it what it can.
 #pragma once
@@ -50,6 +53,27 @@ struct SwinBlock {
     const float *fc1, *fc1_bias, *fc2, *fc2_bias, *norm2_weight, *norm2_bias;
 };
 
+// A 3x3 convolution from map to map. Weights are words, [panel of outputs][3][3][word of inputs][PANEL],
+// the bias floats, [panel of outputs][PANEL]; zeros fill the last panel. What it is added to may be
+// `floats` where all other maps are not. If it is not, a panel's outputs begin with the first of every
+// word, for `add_words`.
+struct SwinConv {
+    int32_t inputs, outputs, floats;
+    const float *weight, *bias;
+};
+
+// Pixels from top/left to before bottom/right.
+struct SwinBox {
+    int32_t top, left, bottom, right;
+};
+
+// Which pixels of two maps with so many columns are computed, and which may be seen for it: beyond
+// are zeros.
+struct SwinPlace {
+    int32_t columns;
+    SwinBox box, bounds;
+};
+
 // What one instruction set offers.
 struct SwinKernel {
     const char *name;
@@ -62,4 +86,10 @@ struct SwinKernel {
     // The maps are rows of `channels` numbers.
     void (*window)(const SwinBlock *block, const void *source, void *target, const int32_t *index,
                    const int32_t *next, float *scratch);
+    // The same for a convolution, whose box is cut into strips of at most so many rows and columns;
+    // target += convolution of source, which is another map.
+    int32_t strip_rows, strip_columns;
+    int64_t (*strip_scratch)(const SwinConv *conv);
+    void (*strip)(const SwinConv *conv, const SwinPlace *place, const void *source, void *target,
+                  SwinBox strip, float *scratch);
 };

@@ -1,4 +1,5 @@
 // What Python calls. Compiled for any CPU: only the kernels that this one can run are touched.
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -75,6 +76,32 @@ struct TeamHold {
     }
 };
 
+// Calls work(piece, memory of so many numbers) for every piece, on the team, or alone while another
+// thread's call has it. 0, or 1 where memory has run out.
+template <typename Work>
+int shared_out(int threads, int pieces, int64_t numbers, const Work &work) {
+    std::atomic<int> failed{0};
+    const auto guarded = [&](int piece) {
+        try {
+            work(piece, scratch.of(numbers));
+        } catch (const std::bad_alloc &) {
+            failed = 1;
+        }
+    };
+    try {
+        const TeamHold hold;
+        if (hold.mine)
+            team().run(threads, pieces, guarded);
+        else
+            for (int piece = 0; piece < pieces; piece++) guarded(piece);
+    } catch (const std::exception &) {  // no thread or no memory to be had
+        failed = 1;
+    }
+    return failed;
+}
+
+int pieces(int length, int most) { return (length + most - 1) / most; }
+
 }  // namespace
 
 // The kernel of that number, the fastest first; null when there are no more. Those that this CPU
@@ -95,30 +122,30 @@ EXPORT const SwinKernel *swin2sr_kernel(int number) {
     return number >= 0 && number < count ? all[number] : nullptr;
 }
 
-// `block` on `windows` windows, [windows][tokens] of `index`. The maps may be the same. While
-// another thread's call has the team, this one works alone. 0, or 1 where memory has run out.
+// `block` on `windows` windows, [windows][tokens] of `index`. The maps may be the same. 0, or 1 where
+// memory has run out.
 EXPORT int swin2sr_run(const SwinKernel *kernel, const SwinBlock *block, const void *source,
                        void *target, const int32_t *index, int windows, int threads) {
-    std::atomic<int> failed{0};
-    const int64_t numbers = kernel->scratch(block);
-    const auto work = [&](int window) {
-        try {
-            const int32_t *now = index + int64_t{window} * block->tokens;
-            const int ahead = threads > 1 ? threads : 1;
-            const int32_t *next = window + ahead < windows ? now + ahead * block->tokens : nullptr;
-            kernel->window(block, source, target, now, next, scratch.of(numbers));
-        } catch (const std::bad_alloc &) {
-            failed = 1;
-        }
-    };
-    try {
-        const TeamHold hold;
-        if (hold.mine)
-            team().run(threads, windows, work);
-        else
-            for (int window = 0; window < windows; window++) work(window);
-    } catch (const std::exception &) {  // no thread or no memory to be had
-        failed = 1;
-    }
-    return failed;
+    return shared_out(threads, windows, kernel->scratch(block), [&](int window, float *memory) {
+        const int32_t *now = index + int64_t{window} * block->tokens;
+        const int ahead = threads > 1 ? threads : 1;
+        const int32_t *next = window + ahead < windows ? now + ahead * block->tokens : nullptr;
+        kernel->window(block, source, target, now, next, memory);
+    });
+}
+
+// target += conv of source at `place`. As `swin2sr_run`.
+EXPORT int swin2sr_convolve(const SwinKernel *kernel, const SwinConv *conv, const SwinPlace *place,
+                            const void *source, void *target, int threads) {
+    const SwinBox &box = place->box;
+    const int across = pieces(box.right - box.left, kernel->strip_columns);
+    const int down = pieces(box.bottom - box.top, kernel->strip_rows);
+    return shared_out(threads, across * down, kernel->strip_scratch(conv), [&](int piece, float *memory) {
+        SwinBox strip;
+        strip.top = box.top + piece / across * kernel->strip_rows;
+        strip.left = box.left + piece % across * kernel->strip_columns;
+        strip.bottom = std::min(strip.top + kernel->strip_rows, box.bottom);
+        strip.right = std::min(strip.left + kernel->strip_columns, box.right);
+        kernel->strip(conv, place, source, target, strip, memory);
+    });
 }

@@ -19,6 +19,22 @@ constexpr int GROUPS_BYTES = 14 << 10;  // of weights that stay in L1 beside a p
 #define UNROLLED
 #endif
 
+inline int words(int numbers) { return (numbers + WORD - 1) / WORD; }
+
+// Numbers of a pixel's `channels` that go into LANES words from word `w` on.
+inline int numbers_at(int channels, int w) {
+    const int left = channels - w * WORD;
+    return left < LANES * WORD ? left : LANES * WORD;
+}
+
+// Two vectors are added to the first `count` numbers of `to`.
+inline void add_floats(float *to, int count, Vec low, Vec high) {
+    const int first = count < LANES ? count : LANES;
+    const int rest = count - first < LANES ? count - first : LANES;
+    store_part(to, add(load_part(to, first), low), first);
+    if (rest > 0) store_part(to + LANES, add(load_part(to + LANES, rest), high), rest);
+}
+
 // Rows of the sums: [row][half of the panel]. Products are of words, sums are floats.
 template <int COUNT>
 struct Tile {
@@ -31,14 +47,17 @@ struct Tile {
     INLINED void begin_empty() {
         UNROLLED for (int r = 0; r < COUNT; r++) sums[r][0] = sums[r][1] = zero();
     }
-    // sums[r] += left[r * LEFT_ROW + k * left_step] * right[k * right_step ...] over `depth` words.
-    template <int LEFT_ROW>
-    INLINED void multiply(const float *left, int left_step, const float *right, int right_step,
-                         int depth) {
+    INLINED void begin_with_columns(const float *numbers) {
+        const Vec low = load(numbers), high = load(numbers + LANES);
+        UNROLLED for (int r = 0; r < COUNT; r++) sums[r][0] = low, sums[r][1] = high;
+    }
+    // sums[r] += left[r * left_row + k * left_step] * right[k * right_step ...] over `depth` words.
+    INLINED void multiply(const float *left, int left_row, int left_step, const float *right,
+                          int right_step, int depth) {
         for (int k = 0; k < depth; k++) {
             const Vec low = load(right), high = load(right + LANES);
             UNROLLED for (int r = 0; r < COUNT; r++) {
-                const Vec word = all(left[r * LEFT_ROW]);
+                const Vec word = all(left[r * left_row]);
                 sums[r][0] = multiply_add(word, low, sums[r][0]);
                 sums[r][1] = multiply_add(word, high, sums[r][1]);
             }
@@ -63,6 +82,13 @@ struct Tile {
             store(to + r * stride, sums[r][0]);
             store(to + r * stride + LANES, sums[r][1]);
         }
+    }
+    // Rows are pixels, columns their numbers: the first `count` are added to those of the map, which
+    // are floats, or else words and the columns in their order.
+    INLINED void add_to_map(void *map, bool floats, int64_t at, int pixel, int count) const {
+        UNROLLED for (int r = 0; r < COUNT; r++, at += pixel)
+            if (floats) add_floats(static_cast<float *>(map) + at, count, sums[r][0], sums[r][1]);
+            else add_words(map, at, count, sums[r][0], sums[r][1]);
     }
     // As words: WORD rows become one.
     INLINED void store_words_to(float *to, int stride) const {
@@ -105,9 +131,8 @@ inline void apply(const Layer &layer, const float *in, int panels, Finish finish
             for (int row = begin; row < end; row += ROWS)
                 with_tile(tile_rows(row, layer.rows), [&](auto &tile) {
                     tile.begin_with_rows(layer.bias + row);
-                    tile.template multiply<1>(layer.weight + static_cast<int64_t>(row) * layer.depth,
-                                              ROWS, in + static_cast<int64_t>(p) * layer.depth * PANEL,
-                                              PANEL, layer.depth);
+                    tile.multiply(layer.weight + int64_t{row} * layer.depth, 1, ROWS,
+                                  in + int64_t{p} * layer.depth * PANEL, PANEL, layer.depth);
                     finish(tile, p, row);
                 });
     }

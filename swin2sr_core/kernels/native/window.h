@@ -8,8 +8,6 @@ namespace {
 constexpr int WIDE = SWIN2SR_TOKENS;  // from one row of q, k or v to the next
 constexpr float COSINE_EPS = 1e-12f;
 
-inline int words(int numbers) { return (numbers + WORD - 1) / WORD; }
-
 // The parts of a thread's memory. All but `y` and `stream` become words; `stream` is x in floats, so
 // that between the halves of a block nothing is rounded.
 struct Memory {
@@ -36,18 +34,12 @@ inline float *lanes_at(float *panels, int rows, int token) {
     return panels + int64_t{token / PANEL} * rows * PANEL + token % PANEL;
 }
 
-// Numbers of a row of the map that go into LANES words from word `w` on.
-inline int numbers_at(const SwinBlock &b, int w) {
-    const int left = b.channels - w * WORD;
-    return left < LANES * WORD ? left : LANES * WORD;
-}
-
 // The window's rows of the map, turned, to x; tokens that are not there are zeros.
 inline void gather(const SwinBlock &b, const void *source, const int32_t *index, float *x) {
     const int rows = words(b.channels);
     for (int token = 0; token < panels_of(b) * PANEL; token += LANES)
         for (int w = 0; w < rows; w += LANES) {
-            const int count = numbers_at(b, w);
+            const int count = numbers_at(b.channels, w);
             Vec square[LANES];
             for (int i = 0; i < LANES; i++)
                 square[i] = token + i < b.tokens
@@ -75,7 +67,7 @@ inline void scatter(const SwinBlock &b, float *x, const int32_t *index, void *ta
     const int rows = words(b.channels);
     for (int token = 0; token < b.tokens; token += LANES)
         for (int w = 0; w < rows; w += LANES) {
-            const int count = numbers_at(b, w);
+            const int count = numbers_at(b.channels, w);
             const float *from = lanes_at(x, rows, token) + w * PANEL;
             Vec square[LANES];
             for (int i = 0; i < LANES; i++)
@@ -135,7 +127,7 @@ inline void logits(const SwinBlock &b, const float *bias, const float *k, const 
     for (int key = 0; key < b.tokens; key += ROWS)
         with_tile(tile_rows(key, b.tokens), [&](auto &tile) {
             tile.begin_empty();  // the bias is large: it would cost digits of every sum
-            tile.template multiply<1>(k + key, WIDE, q, WIDE, words(b.width));
+            tile.multiply(k + key, 1, WIDE, q, WIDE, words(b.width));
             tile.add_from(bias + key * PANEL, PANEL);
             tile.store_to(scores + key * PANEL, PANEL);
         });
@@ -173,7 +165,7 @@ inline void attended(const SwinBlock &b, const float *v, const float *scores, co
     for (int row = 0; row < b.width; row += ROWS)
         with_tile(tile_rows(row, b.width), [&](auto &tile) {
             tile.begin_empty();
-            tile.template multiply<V_WIDE>(v + row * V_WIDE, 1, scores, PANEL, words(b.tokens));
+            tile.multiply(v + row * V_WIDE, V_WIDE, 1, scores, PANEL, words(b.tokens));
             tile.multiply_by(inverse);
             tile.store_words_to(context + row / WORD * PANEL, PANEL);
         });

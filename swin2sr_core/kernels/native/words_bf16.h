@@ -59,6 +59,13 @@ inline void store_numbers(void *map, int64_t at, Vec words, int count) {
     _mm512_mask_storeu_epi16(static_cast<uint16_t *>(map) + at, first_halves(count), bits(words));
 }
 
+// Floats are added to the first `count` numbers of the map: `even` to every other one, `odd` between.
+inline void add_words(void *map, int64_t at, int count, Vec even, Vec odd) {
+    Vec numbers[WORD];
+    numbers_of(load_numbers(map, at, count), numbers);
+    store_numbers(map, at, words_of(add(numbers[0], even), add(numbers[1], odd)), count);
+}
+
 // Rows of floats, WIDE apart, as `left`: words of neighbouring floats, WIDE / WORD apart.
 inline void narrow_rows(float *rows, int count, int wide) {
     for (int r = 0; r < count; r++)

@@ -26,6 +26,9 @@ inline void store_numbers(void *map, int64_t at, Vec words, int count) {
     store_part(static_cast<float *>(map) + at, words, count);
 }
 
+// As in words_bf16.h: with one number in a word there is no order but one.
+inline void add_words(void *, int64_t, int, Vec, Vec) {}
+
 // Rows of floats, WIDE apart, as `left`: words of neighbouring floats, WIDE / WORD apart.
 inline void narrow_rows(float *, int, int) {}
 
