@@ -17,6 +17,10 @@ from .library import SOURCES, Library, file_name, folders
 log = logging.getLogger(__name__)
 
 _KERNELS = {
+    "bf16_amx": (
+        ("-mavx512f", "-mavx512bw", "-mavx512bf16", "-mfma", "-mamx-tile", "-mamx-bf16"),
+        ("/arch:AVX512",),
+    ),
     "bf16_avx512": (
         ("-mavx512f", "-mavx512bw", "-mavx512bf16", "-mfma"),
         ("/arch:AVX512",),

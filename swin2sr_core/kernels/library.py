@@ -75,6 +75,8 @@ class _KernelHead(ctypes.Structure):
         ("panel", ctypes.c_int32),
         ("word", ctypes.c_int32),
         ("number_bytes", ctypes.c_int32),
+        ("depth", ctypes.c_int32),
+        ("by_rows", ctypes.c_int32),
         ("scratch", ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)),
     )
 
@@ -83,13 +85,16 @@ class _KernelHead(ctypes.Structure):
 class NativeKernel:
     """One instruction set's kernel: its name ("fp32 AVX2"), and how it wants weights packed.
 
-    Tiles are `rows` by `panel` tokens; `word` is how many numbers are multiplied as one.
+    Tiles are `rows` by `panel` tokens; `word` is how many numbers are multiplied as one, and `depth`
+    how many words at once. A group of weights is rows x words if it is `by_rows`, else words x rows.
     """
 
     name: str
     rows: int
     panel: int
     word: int
+    depth: int
+    by_rows: bool
     address: int
     library: Library
 
@@ -154,7 +159,7 @@ class Library:
         found = []
         while address := self.handle.swin2sr_kernel(len(found)):
             head = _KernelHead.from_address(address)
-            sizes = head.rows, head.panel, head.word
+            sizes = head.rows, head.panel, head.word, head.depth, bool(head.by_rows)
             found.append(NativeKernel(head.name.decode(), *sizes, address, self))
         return tuple(found)
 

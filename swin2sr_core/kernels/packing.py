@@ -45,16 +45,16 @@ def reason_against(block: FoldedBlock) -> str:
 def pack(block: FoldedBlock, native: NativeKernel) -> PackedBlock:
     """`block`, for which there is no `reason_against`, as that kernel wants it."""
     attention, channels = block.attention, block.norm1.weight.numel()
-    word = native.word
+    word, depth = native.word, native.word * native.depth
     qkv, qkv_bias, proj = _heads_in_words(attention, channels, word)
-    hidden = _in_words(_of(block.fc1).weight, 0, word)
+    hidden = _in_words(_of(block.fc1).weight, 0, depth)
     weights = {"qkv": qkv, "proj": proj, "fc1": hidden, "fc2": _of(block.fc2).weight}
     tensors = {name: _in_groups(each, native) for name, each in weights.items()}
     numbers = {
         "qkv_bias": qkv_bias,
         "q_scale": attention.q_scale.flatten(),
         "proj_bias": _in_words(_of(attention.proj).bias, 0, word),
-        "fc1_bias": _in_words(_of(block.fc1).bias, 0, word),
+        "fc1_bias": _in_words(_of(block.fc1).bias, 0, depth),
         "fc2_bias": _in_words(_of(block.fc2).bias, 0, word),
     }
     for name in ("norm1", "norm2"):
@@ -94,7 +94,7 @@ def pack_conv(conv: MapConv, native: NativeKernel, to_floats: bool) -> PackedCon
     paired = native.word == 2 and not to_floats  # a word's first outputs before the second ones
     panels, vectors, lanes = -(-outputs // native.panel), 2, native.panel // 2
     order = (lanes, vectors) if paired else (vectors, lanes)
-    words = -(-inputs // native.word)
+    words = _words(inputs, native)
     shape = panels * native.panel, words * native.word, 9
     padded = weight.new_zeros(shape, dtype=_narrow(native))
     padded[:outputs, :inputs] = weight.flatten(2)
@@ -110,6 +110,11 @@ def pack_conv(conv: MapConv, native: NativeKernel, to_floats: bool) -> PackedCon
     biases = biases.contiguous()
     arguments = ConvArguments(inputs, outputs, to_floats, arranged.data_ptr(), biases.data_ptr())
     return PackedConv(arguments, (arranged, biases))
+
+
+def _words(numbers: int, native: NativeKernel) -> int:
+    """How many words so many numbers are, filled up to what is multiplied at once."""
+    return -(-numbers // (native.word * native.depth)) * native.depth
 
 
 def _narrow(native: NativeKernel) -> torch.dtype:
@@ -149,14 +154,16 @@ def _in_words(tensor: Tensor, axis: int, word: int) -> Tensor:
 def _in_groups(weight: Tensor, native: NativeKernel) -> Tensor:
     """... x out x in -> ... x groups x words of `in` x rows: the rows of a tile side by side.
 
-    Zeros fill the last word and the last group.
+    Or, `by_rows`, one behind the other. Zeros fill the last words and the last group.
     """
     rows, word = native.rows, native.word
     *others, out, depth = weight.shape
-    groups, words = -(-out // rows), -(-depth // word)
+    groups, words = -(-out // rows), _words(depth, native)
     padded = weight.new_zeros(*others, groups * rows, words * word, dtype=_narrow(native))
     padded[..., :out, :depth] = weight.detach()
-    grouped = padded.view(*others, groups, rows, words, word).transpose(-2, -3)
+    grouped = padded.view(*others, groups, rows, words, word)
+    if not native.by_rows:
+        grouped = grouped.transpose(-2, -3)
     return grouped.contiguous().view(torch.float32)
 
 

@@ -1,10 +1,13 @@
 """A library of kernels, compiled once for the tests from the sources as they are."""
 
 import platform
+from pathlib import Path
 
 import pytest
 
 from swin2sr_core.kernels import build, library
+
+EMULATION = Path(__file__).parent / "native" / "emulated_amx.h"
 
 
 @pytest.fixture(scope="session")
@@ -16,13 +19,14 @@ def built(tmp_path_factory):
         build.Compiler.find()
     except build.BuildError as error:
         pytest.skip(str(error))
-    return library.Library.load(build.build(tmp_path_factory.mktemp("kernels")))
+    folder = tmp_path_factory.mktemp("kernels")
+    return library.Library.load(build.build(folder, (f'-DSWIN2SR_EMULATED_AMX="{EMULATION}"',)))
 
 
-@pytest.fixture(scope="session", params=["fp32", "bf16"])
+@pytest.fixture(scope="session", params=["fp32 AVX512", "fp32 AVX2", "bf16 AVX512", "bf16 AMX"])
 def native(built, request):
-    """The fastest kernel in that precision that this CPU can run."""
+    """Every kernel that this CPU can run; AMX in plain C++, where it has AVX512-BF16."""
     for kernel in built.kernels:
-        if kernel.precision == request.param:
+        if kernel.name == request.param:
             return kernel
-    pytest.skip(f"this CPU has no fused kernel in {request.param}")
+    pytest.skip(f"this CPU has no fused kernel with {request.param}")

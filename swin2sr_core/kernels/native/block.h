@@ -21,7 +21,8 @@
 //     scores of one head        [key][query in panel], one panel of queries at a time
 //
 // A product makes a TILE at a time: up to ROWS rows of `out` by one panel, in registers. Weights are
-// packed for that, in groups of ROWS rows, [group][k][ROWS], the last filled up with zeros; the
+// packed for that, in groups of ROWS rows, [group][k][ROWS] (with AMX, whose registers multiply 16 words
+// at once, [group][ROWS][k]), the last filled up with zeros; the
 // weights of qkv are [head][q, k, v][width] in rows, each head a matrix of its own. The position
 // bias, in units of log2 and with its mask, is packed as scores are: [head][panel][key][query].
 //
@@ -80,6 +81,8 @@ struct SwinKernel {
     int32_t rows, panel;  // of a tile, which packing has to know
     int32_t word;         // numbers in a word
     int32_t number_bytes; // of a number on the maps
+    int32_t depth;        // words that are multiplied at once: zeros fill them up
+    int32_t by_rows;      // a group of weights is [ROWS][word], not [word][ROWS]
     // Floats of scratch memory that one thread needs, to be aligned to 64 bytes.
     int64_t (*scratch)(const SwinBlock *block);
     // `index`: rows of the maps, [tokens]; `next`: of a window that is likely to follow, or null.

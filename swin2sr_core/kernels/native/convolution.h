@@ -1,7 +1,7 @@
-// A 3x3 convolution, a strip of pixels at a time. After a simd_*.h and a words_*.h.
+// A 3x3 convolution, a strip of pixels at a time. After a tile_*.h.
 #pragma once
 
-#include "tile.h"
+#include "layer.h"
 
 namespace {
 
@@ -12,7 +12,7 @@ constexpr int TAPS = 2 * AROUND + 1;
 constexpr int SEEN_COLUMNS = STRIP_COLUMNS + 2 * AROUND;
 
 int64_t strip_size(const SwinConv *conv) {
-    return int64_t{STRIP_ROWS + 2 * AROUND} * SEEN_COLUMNS * words(conv->inputs);
+    return int64_t{STRIP_ROWS + 2 * AROUND} * SEEN_COLUMNS * depth_of(conv->inputs);
 }
 
 inline bool has(const SwinBox &box, int row, int column) {
@@ -21,7 +21,7 @@ inline bool has(const SwinBox &box, int row, int column) {
 
 // A pixel of the map in whole words.
 inline void copy_pixel(const SwinConv &conv, const void *source, int64_t pixel, float *to) {
-    const int depth = words(conv.inputs);
+    const int depth = depth_of(conv.inputs);
     for (int w = 0; w < depth; w += LANES) {
         const Vec numbers = load_numbers(source, pixel * conv.inputs + w * WORD,
                                          numbers_at(conv.inputs, w));
@@ -32,7 +32,7 @@ inline void copy_pixel(const SwinConv &conv, const void *source, int64_t pixel, 
 // What the strip sees: [row][column][word].
 inline void copy_seen(const SwinConv &conv, const SwinPlace &place, const SwinBox &strip,
                       const void *source, float *to) {
-    const int depth = words(conv.inputs);
+    const int depth = depth_of(conv.inputs);
     for (int row = strip.top - AROUND; row < strip.bottom + AROUND; row++) {
         float *at = to + int64_t{row - strip.top + AROUND} * SEEN_COLUMNS * depth;
         for (int column = strip.left - AROUND; column < strip.right + AROUND; column++, at += depth)
@@ -46,8 +46,9 @@ inline void copy_seen(const SwinConv &conv, const SwinPlace &place, const SwinBo
 // Neighbours in a row lie one behind another, so that a row of taps is one product.
 void run_strip(const SwinConv *convolution, const SwinPlace *place, const void *source, void *target,
                SwinBox strip, float *seen) {
+    const Tiles tiles;
     const SwinConv &conv = *convolution;
-    const int depth = words(conv.inputs), width = strip.right - strip.left;
+    const int depth = depth_of(conv.inputs), width = strip.right - strip.left;
     copy_seen(conv, *place, strip, source, seen);
     for (int output = 0; output < conv.outputs; output += PANEL) {
         const float *weight = conv.weight + int64_t{output} * TAPS * TAPS * depth;
@@ -57,7 +58,7 @@ void run_strip(const SwinConv *convolution, const SwinPlace *place, const void *
                     tile.begin_with_columns(conv.bias + output);
                     for (int tap = 0; tap < TAPS; tap++) {
                         const int above = row - strip.top + tap;
-                        tile.multiply(seen + int64_t{above * SEEN_COLUMNS + column} * depth, depth, 1,
+                        tile.multiply({seen + int64_t{above * SEEN_COLUMNS + column} * depth, depth, 1},
                                       weight + int64_t{tap} * TAPS * depth * PANEL, PANEL, TAPS * depth);
                     }
                     const int64_t pixel = int64_t{row} * place->columns + strip.left + column;

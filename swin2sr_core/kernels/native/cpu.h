@@ -3,6 +3,11 @@
 
 #include <stdint.h>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #if defined(__x86_64__) || defined(_M_X64)
 #if defined(_MSC_VER)
 #include <intrin.h>
@@ -22,8 +27,18 @@ inline uint64_t enabled_state() {
 }
 #endif
 
+// AMX's registers are 8 KB a thread: a program has to ask for them before its first use.
+inline bool tiles_allowed() {
+#if defined(__linux__)
+    constexpr int ASK_FOR = 0x1023, TILES = 18;
+    return syscall(SYS_arch_prctl, ASK_FOR, TILES) == 0;
+#else
+    return false;  // Windows: not tried
+#endif
+}
+
 struct Cpu {
-    bool avx2 = false, avx512 = false, avx512_bf16 = false;
+    bool avx2 = false, avx512 = false, avx512_bf16 = false, amx_bf16 = false;
 
     Cpu() {
         uint32_t r[4];  // eax, ebx, ecx, edx
@@ -38,14 +53,16 @@ struct Cpu {
         avx2 = wide && fma && (r[1] >> 5 & 1);
         avx512 = avx2 && widest && (r[1] >> 16 & 1);
         const bool words = r[1] >> 30 & 1;  // AVX512BW
+        const bool tiles = (r[3] >> 24 & 1) && (r[3] >> 22 & 1) && (state >> 17 & 3) == 3;
         const uint32_t parts = r[0];
         if (parts < 1) return;
         cpuid(7, r, 1);
         avx512_bf16 = avx512 && words && (r[0] >> 5 & 1);
+        amx_bf16 = avx512_bf16 && tiles && tiles_allowed();
     }
 };
 #else
 struct Cpu {
-    bool avx2 = false, avx512 = false, avx512_bf16 = false;
+    bool avx2 = false, avx512 = false, avx512_bf16 = false, amx_bf16 = false;
 };
 #endif

@@ -23,6 +23,14 @@
 #ifdef SWIN2SR_FP32_AVX2
 extern "C" const SwinKernel swin2sr_fp32_avx2;
 #endif
+#ifdef SWIN2SR_BF16_AMX
+extern "C" const SwinKernel swin2sr_bf16_amx;
+#ifdef SWIN2SR_EMULATED_AMX
+constexpr bool EMULATED = true;
+#else
+constexpr bool EMULATED = false;
+#endif
+#endif
 #ifdef SWIN2SR_BF16_AVX512
 extern "C" const SwinKernel swin2sr_bf16_avx512;
 #endif
@@ -110,6 +118,9 @@ EXPORT const SwinKernel *swin2sr_kernel(int number) {
     static const Cpu cpu;
     const SwinKernel *all[8] = {};
     int count = 0;
+#ifdef SWIN2SR_BF16_AMX
+    if (cpu.amx_bf16 || (EMULATED && cpu.avx512_bf16)) all[count++] = &swin2sr_bf16_amx;
+#endif
 #ifdef SWIN2SR_BF16_AVX512
     if (cpu.avx512_bf16) all[count++] = &swin2sr_bf16_avx512;
 #endif

@@ -7,7 +7,7 @@ namespace {
 
 using Vec = __m256;
 constexpr int LANES = 8;
-constexpr int ROWS = 6;  // of a tile: 6 x 2 sums, 2 of `right` and a broadcast fill 16 registers
+constexpr int VECTOR_ROWS = 6;  // of a tile: 6 x 2 sums, 2 of `right` and a broadcast fill 16 registers
 
 inline Vec zero() { return _mm256_setzero_ps(); }
 inline Vec all(float value) { return _mm256_set1_ps(value); }

@@ -7,7 +7,7 @@ namespace {
 
 using Vec = __m512;
 constexpr int LANES = 16;
-constexpr int ROWS = 12;  // of a tile: 12 x 2 sums and 2 of `right` in 32 registers
+constexpr int VECTOR_ROWS = 12;  // of a tile: 12 x 2 sums and 2 of `right` in 32 registers
 
 inline Vec zero() { return _mm512_setzero_ps(); }
 inline Vec all(float value) { return _mm512_set1_ps(value); }

@@ -1,7 +1,7 @@
-// A block on one window, stage by stage; block.h draws the layout. After a simd_*.h and a words_*.h.
+// A block on one window, stage by stage; block.h draws the layout. After a tile_*.h.
 #pragma once
 
-#include "tile.h"
+#include "layer.h"
 
 namespace {
 
@@ -11,16 +11,22 @@ constexpr float COSINE_EPS = 1e-12f;
 // The parts of a thread's memory. All but `y` and `stream` become words; `stream` is x in floats, so
 // that between the halves of a block nothing is rounded.
 struct Memory {
-    float *x, *stream, *y, *context, *hidden, *head, *scores;
+    float *x, *stream, *y, *context, *hidden, *head, *q, *k, *keys, *scores;
 
     Memory(const SwinBlock &b, float *start) {
         x = start;
-        stream = WORD == 1 ? x : x + int64_t{words(b.channels)} * WIDE;
+        stream = WORD == 1 ? x : x + int64_t{depth_of(b.channels)} * WIDE;
         y = stream + int64_t{words(b.channels) * WORD} * WIDE;
         context = y + int64_t{words(b.channels) * WORD} * WIDE;
-        hidden = context + int64_t{words(b.heads * b.width)} * WIDE;
-        head = hidden + int64_t{words(b.hidden)} * WIDE;
+        hidden = context + int64_t{depth_of(b.heads * b.width)} * WIDE;
+        head = hidden + int64_t{depth_of(b.hidden)} * WIDE;
+        q = head;  // words of q and k may lie where their numbers are, unless they are filled up
+        k = q + int64_t{b.width} * WIDE;
+        keys = nullptr;
         scores = head + int64_t{3 * b.width} * WIDE;
+        if (DEPTH == 1) return;
+        const int64_t filled = int64_t{depth_of(b.width)} * WIDE;
+        q = scores, k = q + filled, keys = k + filled, scores = keys + filled;
     }
     static int64_t size(const SwinBlock *b) {
         return Memory(*b, nullptr).scores - static_cast<float *>(nullptr) + PANEL * WIDE;
@@ -36,7 +42,7 @@ inline float *lanes_at(float *panels, int rows, int token) {
 
 // The window's rows of the map, turned, to x; tokens that are not there are zeros.
 inline void gather(const SwinBlock &b, const void *source, const int32_t *index, float *x) {
-    const int rows = words(b.channels);
+    const int rows = depth_of(b.channels);
     for (int token = 0; token < panels_of(b) * PANEL; token += LANES)
         for (int w = 0; w < rows; w += LANES) {
             const int count = numbers_at(b.channels, w);
@@ -47,26 +53,28 @@ inline void gather(const SwinBlock &b, const void *source, const int32_t *index,
                     : zero();
             transpose(square);
             float *to = lanes_at(x, rows, token) + w * PANEL;
-            for (int i = 0; i < words(count); i++) store(to + i * PANEL, square[i]);
+            for (int i = 0; i < LANES && w + i < rows; i++) store(to + i * PANEL, square[i]);
         }
 }
 
 // Words of x as floats, to `stream`.
 inline void widen(const SwinBlock &b, const float *x, float *stream) {
     if (WORD == 1) return;  // it is x
-    for (int at = 0; at < panels_of(b) * words(b.channels) * PANEL; at += LANES) {
-        Vec numbers[WORD];
-        numbers_of(load(x + at), numbers);
-        for (int n = 0; n < WORD; n++)
-            store(stream + (at / PANEL * WORD + n) * PANEL + at % PANEL, numbers[n]);
-    }
+    const int rows = words(b.channels);
+    for (int p = 0; p < panels_of(b); p++)
+        for (int at = 0; at < rows * PANEL; at += LANES) {
+            Vec numbers[WORD];
+            numbers_of(load(x + int64_t{p} * depth_of(b.channels) * PANEL + at), numbers);
+            for (int n = 0; n < WORD; n++)
+                store(stream + ((p * rows + at / PANEL) * WORD + n) * PANEL + at % PANEL, numbers[n]);
+        }
 }
 
 // The inverse of `gather`.
 inline void scatter(const SwinBlock &b, float *x, const int32_t *index, void *target) {
-    const int rows = words(b.channels);
+    const int rows = depth_of(b.channels);
     for (int token = 0; token < b.tokens; token += LANES)
-        for (int w = 0; w < rows; w += LANES) {
+        for (int w = 0; w < words(b.channels); w += LANES) {
             const int count = numbers_at(b.channels, w);
             const float *from = lanes_at(x, rows, token) + w * PANEL;
             Vec square[LANES];
@@ -91,7 +99,7 @@ inline void bring_near(const SwinBlock &b, const void *map, const int32_t *index
 // q, k and v of one head, [3 * width][WIDE].
 inline void project_head(const SwinBlock &b, int number, const float *x, float *head) {
     const int rows = 3 * b.width, packed = (rows + ROWS - 1) / ROWS * ROWS;
-    const int depth = words(b.channels);
+    const int depth = depth_of(b.channels);
     const Layer qkv = {b.qkv + int64_t{number} * packed * depth, b.qkv_bias + number * rows, rows,
                        depth};
     apply(qkv, x, panels_of(b), [&](auto &tile, int panel, int row) {
@@ -99,10 +107,17 @@ inline void project_head(const SwinBlock &b, int number, const float *x, float *
     });
 }
 
-// Every token's part of q or k to the length `scale`; floats become words, in the same place.
-inline void normalise(const SwinBlock &b, float *rows, float scale) {
+// Zeros in rows of a panel that only fill up a product.
+inline void empty_rows(float *panel, int from, int to, int wide) {
+    for (int row = from; row < to; row++)
+        for (int half = 0; half < 2; half++) store(panel + row * wide + half * LANES, zero());
+}
+
+// Every token's part of q or k to the length `scale`, in words. The result may be where `rows` are.
+inline void normalise(const SwinBlock &b, const float *rows, float scale, float *result) {
     for (int token = 0; token < panels_of(b) * PANEL; token += PANEL) {
-        float *at = rows + token;
+        const float *at = rows + token;
+        float *to = result + token;
         Vec squares[2] = {zero(), zero()}, factors[2];
         for (int i = 0; i < b.width; i++)
             UNROLLED for (int half = 0; half < 2; half++) {
@@ -115,19 +130,20 @@ inline void normalise(const SwinBlock &b, float *rows, float scale) {
             UNROLLED for (int half = 0; half < 2; half++) {
                 const float *first = at + i * WIDE + half * LANES;
                 const Vec last = load(first + (WORD - 1) * WIDE);
-                store(at + i / WORD * WIDE + half * LANES,
+                store(to + i / WORD * WIDE + half * LANES,
                       words_of(mul(load(first), factors[half]), mul(last, factors[half])));
             }
+        empty_rows(to, words(b.width), depth_of(b.width), WIDE);
     }
 }
 
 // scores[key][query] = bias + k q, in units of log2.
-inline void logits(const SwinBlock &b, const float *bias, const float *k, const float *q,
+inline void logits(const SwinBlock &b, const float *bias, const Left &keys, const float *q,
                    float *scores) {
     for (int key = 0; key < b.tokens; key += ROWS)
         with_tile(tile_rows(key, b.tokens), [&](auto &tile) {
             tile.begin_empty();  // the bias is large: it would cost digits of every sum
-            tile.multiply(k + key, 1, WIDE, q, WIDE, words(b.width));
+            tile.multiply(keys.from(key), q, WIDE, depth_of(b.width));
             tile.add_from(bias + key * PANEL, PANEL);
             tile.store_to(scores + key * PANEL, PANEL);
         });
@@ -156,6 +172,7 @@ inline void softmax(const SwinBlock &b, float *scores, Vec (&inverse)[2]) {
         }
         inverse[half] = div(all(1.0f), sum);
     }
+    empty_rows(scores, words(b.tokens), depth_of(b.tokens), PANEL);
 }
 
 // context[channel of the head][query] = v weights, normalised.
@@ -165,7 +182,7 @@ inline void attended(const SwinBlock &b, const float *v, const float *scores, co
     for (int row = 0; row < b.width; row += ROWS)
         with_tile(tile_rows(row, b.width), [&](auto &tile) {
             tile.begin_empty();
-            tile.multiply(v + row * V_WIDE, V_WIDE, 1, scores, PANEL, words(b.tokens));
+            tile.multiply({v + row * V_WIDE, V_WIDE, 1}, scores, PANEL, depth_of(b.tokens));
             tile.multiply_by(inverse);
             tile.store_words_to(context + row / WORD * PANEL, PANEL);
         });
@@ -173,17 +190,20 @@ inline void attended(const SwinBlock &b, const float *v, const float *scores, co
 
 inline void attention(const SwinBlock &b, const Memory &m) {
     float *q = m.head, *k = q + b.width * WIDE, *v = k + b.width * WIDE;
-    const int rows = words(b.heads * b.width);
+    const int heads = words(b.heads * b.width), rows = depth_of(b.heads * b.width);
+    for (int p = 0; p < panels_of(b); p++)
+        empty_rows(m.context + int64_t{p} * rows * PANEL, heads, rows, PANEL);
     for (int head = 0; head < b.heads; head++) {
         project_head(b, head, m.x, m.head);
-        normalise(b, q, b.q_scale[head]);
-        normalise(b, k, 1.0f);
+        normalise(b, q, b.q_scale[head], m.q);
+        normalise(b, k, 1.0f, m.k);
+        const Left keys = turned(m.k, depth_of(b.width), m.keys);
         narrow_rows(v, b.width, WIDE);
         for (int p = 0; p < panels_of(b); p++) {
             const float *bias = b.bias + int64_t{head * PANELS + p} * WIDE * PANEL;
             float *context = m.context + (int64_t{p} * rows + words(head * b.width)) * PANEL;
             Vec inverse[2];
-            logits(b, bias, k, q + p * PANEL, m.scores);
+            logits(b, bias, keys, m.q + p * PANEL, m.scores);
             softmax(b, m.scores, inverse);
             attended(b, v, m.scores, inverse, context);
         }
@@ -215,7 +235,8 @@ struct Moments {
 inline void add_norm(const SwinBlock &b, const float *y, const float *weight, const float *bias,
                      float eps, float *stream, float *x) {
     const int rows = words(b.channels), panel_size = rows * WORD * PANEL;
-    for (int p = 0; p < panels_of(b); p++, y += panel_size, stream += panel_size, x += rows * PANEL) {
+    for (int p = 0; p < panels_of(b); p++, y += panel_size, stream += panel_size) {
+        float *to = x + int64_t{p} * depth_of(b.channels) * PANEL;
         const Moments m(b, y, eps);
         for (int w = 0; w < rows; w++)
             UNROLLED for (int half = 0; half < 2; half++) {
@@ -226,7 +247,7 @@ inline void add_norm(const SwinBlock &b, const float *y, const float *weight, co
                     numbers[n] = add(load(stream + at), fma(normed, all(weight[c]), all(bias[c])));
                     if (WORD > 1) store(stream + at, numbers[n]);
                 }
-                store(x + w * PANEL + half * LANES, words_of(numbers[0], numbers[WORD - 1]));
+                store(to + w * PANEL + half * LANES, words_of(numbers[0], numbers[WORD - 1]));
             }
     }
 }
@@ -257,18 +278,19 @@ inline void linear_gelu(const SwinBlock &b, const Layer &layer, const float *in,
 
 void run_window(const SwinBlock *block, const void *source, void *target, const int32_t *index,
                 const int32_t *next, float *scratch) {
+    const Tiles tiles;
     const SwinBlock &b = *block;
     const Memory m(b, scratch);
-    const int depth = words(b.channels), rows = depth * WORD;
+    const int depth = depth_of(b.channels), rows = words(b.channels) * WORD;
     gather(b, source, index, m.x);
     widen(b, m.x, m.stream);
     attention(b, m);
-    linear(b, {b.proj, b.proj_bias, rows, words(b.heads * b.width)}, m.context, m.y);
+    linear(b, {b.proj, b.proj_bias, rows, depth_of(b.heads * b.width)}, m.context, m.y);
     add_norm(b, m.y, b.norm1_weight, b.norm1_bias, b.norm1_eps, m.stream, m.x);
     linear_gelu(b, {b.fc1, b.fc1_bias, b.hidden, depth}, m.x, m.hidden);
     bring_near(b, target, index);
     if (next != nullptr) bring_near(b, source, next);
-    linear(b, {b.fc2, b.fc2_bias, rows, words(b.hidden)}, m.hidden, m.y);
+    linear(b, {b.fc2, b.fc2_bias, rows, depth_of(b.hidden)}, m.hidden, m.y);
     add_norm(b, m.y, b.norm2_weight, b.norm2_bias, b.norm2_eps, m.stream, m.x);
     scatter(b, m.x, index, target);
 }
