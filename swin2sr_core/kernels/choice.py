@@ -81,22 +81,34 @@ def _choose(network: FoldedNetwork) -> Choice:
     # Networks in int8 have maps in fp32, but their layers tell.
     found = candidate(network.device.type, _PRECISIONS[network.dtype])
     reason = found.reason or next(filter(None, map(reason_against, _blocks(network))), "")
-    if found.native is None or reason:
+    if reason:
         log.info("blocks run in PyTorch: %s", reason)
         return _reference(network, reason)
-    fault = _fault(network, found.native)
-    if not fault:
-        kernel = FusedKernel(found.native)
-        for block in _blocks(network):
-            kernel.packed(block)
-        for conv in _convs(network):
-            kernel.packed_conv(
-                conv, network.dtype == torch.float32 or conv is network.conv_after_body
-            )
-        return Choice(kernel.name, lambda windows: kernel, kernel.add_conv)
-    text = f"the kernel {found.name} {fault}; PyTorch is used instead"
+    faults = []
+    for native in found.natives:
+        fault = _fault(network, native)
+        if not fault:
+            return _fused(network, native, " and ".join(faults))
+        faults.append(f"the kernel {native.name} {fault}")
+        for part in (*_blocks(network), *_convs(network)):
+            part.derived.clear()
+    text = f"{' and '.join(faults)}; PyTorch is used instead"
     log.warning("%s", text)
-    return _reference(network, fault, text)
+    return _reference(network, " and ".join(faults), text)
+
+
+def _fused(network: FoldedNetwork, native: NativeKernel, faults: str) -> Choice:
+    """With `faults` of kernels that are likely faster, where they have some."""
+    kernel = FusedKernel(native)
+    for block in _blocks(network):
+        kernel.packed(block)
+    for conv in _convs(network):
+        last = conv is network.conv_after_body
+        kernel.packed_conv(conv, to_floats=last or network.dtype == torch.float32)
+    fault = f"{faults}; {kernel.name} is used instead" if faults else ""
+    if fault:
+        log.warning("%s", fault)
+    return Choice(kernel.name, lambda windows: kernel, kernel.add_conv, fault=fault)
 
 
 def _reference(network: FoldedNetwork, reason: str, fault: str = "") -> Choice:

@@ -85,8 +85,8 @@ class _KernelHead(ctypes.Structure):
 class NativeKernel:
     """One instruction set's kernel: its name ("fp32 AVX2"), and how it wants weights packed.
 
-    Tiles are `rows` by `panel` tokens; `word` is how many numbers are multiplied as one, and `depth`
-    how many words at once. A group of weights is rows x words if it is `by_rows`, else words x rows.
+    Tiles are `rows` by `panel` tokens; `word` is how many numbers are multiplied as one, `depth`
+    how many words at once. A group of weights is rows x words if `by_rows`, else words x rows.
     """
 
     name: str

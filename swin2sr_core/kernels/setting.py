@@ -1,4 +1,4 @@
-"""Which kernel would be tried for a network: what was asked for, and what is there. No torch."""
+"""Which kernels would be tried for a network: what was asked for, and what is there. No torch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ SETTINGS = ("auto", REFERENCE)
 
 @dataclass(frozen=True)
 class Candidate:
-    """A compiled kernel, or the reason why it is the reference."""
+    """Compiled kernels, the likely fastest first, or the reason why it is the reference."""
 
-    native: NativeKernel | None
+    natives: tuple[NativeKernel, ...]
     reason: str = ""
 
     @property
     def name(self) -> str:
-        return REFERENCE if self.native is None else self.native.name
+        """Of what is tried first."""
+        return self.natives[0].name if self.natives else REFERENCE
 
 
 def setting() -> str:
@@ -39,20 +40,20 @@ def setting() -> str:
 
 
 def candidate(device_type: str, precision: str) -> Candidate:
-    """What is tried first for a network in that precision; its check may still say no."""
+    """What is tried for a network in that precision; its check may still say no."""
     if precision == "int8" and cpu.has_native_bf16():
         precision = "bf16"  # see `prepared.precision.prepare`
     if setting() == REFERENCE:
-        return Candidate(None, f"{VARIABLE}={REFERENCE}")
+        return Candidate((), f"{VARIABLE}={REFERENCE}")
     if device_type != "cpu":
-        return Candidate(None, f"there is no fused kernel for {device_type}")
+        return Candidate((), f"there is no fused kernel for {device_type}")
     found = library.loaded()
     if found is None:
-        return Candidate(None, f"fused kernels are not built ({library.BUILD_COMMAND})")
-    for native in found.kernels:
-        if native.precision == precision:
-            return Candidate(native)
-    return Candidate(None, f"there is no fused kernel for {precision} on this CPU")
+        return Candidate((), f"fused kernels are not built ({library.BUILD_COMMAND})")
+    fitting = tuple(native for native in found.kernels if native.precision == precision)
+    return Candidate(
+        fitting, "" if fitting else f"there is no fused kernel for {precision} on this CPU"
+    )
 
 
 def kernel_threads(device_type: str, precision: str, config: Swin2SRConfig) -> int:
@@ -60,6 +61,6 @@ def kernel_threads(device_type: str, precision: str, config: Swin2SRConfig) -> i
 
     What a plan has to know, before a network is there to check the kernel with.
     """
-    if config.window**2 > KERNEL_TOKENS or candidate(device_type, precision).native is None:
+    if config.window**2 > KERNEL_TOKENS or not candidate(device_type, precision).natives:
         return 0
     return os.cpu_count() or 1

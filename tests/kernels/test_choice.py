@@ -11,6 +11,7 @@ import swin2sr_core as s2
 from swin2sr_core.errors import InputError
 from swin2sr_core.kernels import choice, library, setting
 from swin2sr_core.kernels.choice import chosen
+from swin2sr_core.machine.devices import DTYPES
 from swin2sr_core.prepared import precision as precision_module
 from swin2sr_core.prepared.precision import prepare
 from swin2sr_core.prepared.quantization import dequantize_rows, quantize_rows
@@ -140,6 +141,29 @@ def test_hot_heads_are_not_taken_for_a_wrong_kernel(
 def test_a_slow_kernel_is_not_used(automatic, model, monkeypatch):
     monkeypatch.setattr(choice, "_SLOWER", 0.0)
     assert "slower" in chosen(model.network).fault
+
+
+def test_the_next_kernel_is_tried_before_the_reference(built, model, monkeypatch, caplog):
+    """Where the fastest of a precision is no good on this computer."""
+    precision = model.network.dtype
+    kernels = [k for k in built.kernels if DTYPES[k.precision] == precision]
+    if len(kernels) < 2:
+        pytest.skip("this CPU has only one kernel in this precision")
+    monkeypatch.setenv(setting.VARIABLE, "auto")
+    monkeypatch.setattr(library, "loaded", lambda: SimpleNamespace(kernels=tuple(kernels)))
+    monkeypatch.setattr(choice, "_SLOWER", math.inf)
+    fault = choice._fault
+    monkeypatch.setattr(
+        choice,
+        "_fault",
+        lambda network, native: "fails" if native is kernels[0] else fault(network, native),
+    )
+    made = chosen(model.network)
+    assert made.name == kernels[1].name
+    assert made.fault == f"the kernel {kernels[0].name} fails; {kernels[1].name} is used instead"
+    assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
+        made.fault
+    ]
 
 
 def test_memory_that_has_run_out_is_no_fault_of_the_kernel(automatic, model, monkeypatch):

@@ -4,6 +4,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include <atomic>
+
 namespace {
 
 constexpr int AMX_ROWS = 16, AMX_WORDS = 16;  // of a register
@@ -18,6 +20,9 @@ inline void amx_configure() {
     _tile_loadconfig(&config);
 }
 inline void amx_release() { _tile_release(); }
+
+// gcc does not know that these instructions read and write memory: nothing may move across them.
+inline void memory_is_as_written() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 // Some compilers want to read a register's number in the source: there is a case for each.
 #define SWIN2SR_EACH(FIRST, SECOND, THIRD, FOURTH, CALL) \
@@ -38,6 +43,7 @@ inline void amx_zero() {
 }
 template <int REGISTER>
 inline void amx_load(const float *from, int stride) {
+    memory_is_as_written();
 #define CALL(NUMBER) _tile_loadd(NUMBER, from, 4 * stride)
     SWIN2SR_EACH(4, 5, 6, 7, CALL)
 #undef CALL
@@ -47,6 +53,7 @@ inline void amx_store(float *to, int stride) {
 #define CALL(NUMBER) _tile_stored(NUMBER, to, 4 * stride)
     SWIN2SR_EACH(0, 1, 2, 3, CALL)
 #undef CALL
+    memory_is_as_written();
 }
 // sums += left * right
 template <int REGISTER>

@@ -14,6 +14,8 @@
 extern "C" const SwinKernel *swin2sr_kernel(int number);
 extern "C" int swin2sr_run(const SwinKernel *, const SwinBlock *, const void *, void *,
                            const int32_t *, int, int);
+extern "C" int swin2sr_convolve(const SwinKernel *, const SwinConv *, const SwinPlace *, const void *,
+                                void *, int);
 
 using Numbers = std::vector<float>;
 using Bytes = std::vector<char>;
@@ -37,6 +39,7 @@ static float word_of(int word, float first, float last) {
 struct Sample {
     std::vector<Numbers> parts;
     SwinBlock block{};
+    SwinConv conv{};
 
     const float *random(int64_t count, int word = 1) {
         static std::mt19937 generator(1);
@@ -49,21 +52,27 @@ struct Sample {
         const int word = kernel.word;
         const auto whole = [&](int numbers, int unit) { return (numbers + unit - 1) / unit * unit; };
         const auto packed = [&](int rows) { return whole(rows, kernel.rows); };
-        const int channels = heads * narrow, width = whole(narrow, word), hidden = whole(thin, word);
-        const int depth = whole(channels, word) / word;
+        const int unit = word * kernel.depth;
+        const auto words = [&](int numbers) { return whole(numbers, unit) / word; };
+        const int channels = heads * narrow, width = whole(narrow, word), hidden = whole(thin, unit);
+        const int depth = words(channels), rows = whole(channels, word);
         SwinBlock &b = block;
         b = {tokens, channels, heads, width, hidden, bounded, 1e-5f, 1e-5f};
         b.qkv = random(int64_t{heads} * packed(3 * width) * depth, word);
         b.qkv_bias = random(3 * heads * width);
         b.q_scale = random(heads);
         b.bias = random(int64_t{heads} * SWIN2SR_TOKENS * SWIN2SR_TOKENS);
-        b.proj = random(int64_t{packed(channels)} * heads * width / word, word);
+        b.proj = random(int64_t{packed(channels)} * words(heads * width), word);
         b.fc1 = random(int64_t{packed(hidden)} * depth, word);
-        b.fc2 = random(int64_t{packed(channels)} * hidden / word, word);
+        b.fc2 = random(int64_t{packed(channels)} * words(hidden), word);
         b.fc1_bias = random(hidden);
         for (const float **each : {&b.proj_bias, &b.norm1_weight, &b.norm1_bias, &b.fc2_bias,
                                    &b.norm2_weight, &b.norm2_bias})
-            *each = random(depth * word);
+            *each = random(rows);
+        conv = {channels, channels, false};
+        const int panels = whole(channels, kernel.panel);
+        conv.weight = random(int64_t{panels} * 9 * depth, word);
+        conv.bias = random(panels);
     }
 };
 
@@ -78,9 +87,12 @@ static bool same_bits(const SwinKernel &kernel, Sample &sample, int windows) {
     std::vector<int32_t> index(static_cast<size_t>(rows));
     for (int i = 0; i < rows; i++) index[static_cast<size_t>(i)] = rows - 1 - i;
     std::vector<Bytes> results(4, Bytes(size * bytes));
+    const SwinBox everything = {0, 0, windows, sample.block.tokens};
+    const SwinPlace place = {sample.block.tokens, everything, everything};
     const auto run = [&](int number, int threads) {
-        swin2sr_run(&kernel, &sample.block, map.data(), results[static_cast<size_t>(number)].data(),
-                    index.data(), windows, threads);
+        char *result = results[static_cast<size_t>(number)].data();
+        swin2sr_run(&kernel, &sample.block, map.data(), result, index.data(), windows, threads);
+        swin2sr_convolve(&kernel, &sample.conv, &place, map.data(), result, threads);
     };
     run(0, 1);
     run(1, 4);
