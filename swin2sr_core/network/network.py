@@ -45,15 +45,21 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (windows) tokens C; mask: windows x tokens x tokens, added to the logits."""
+        """x: (batch windows) tokens C; mask: windows x tokens x tokens, added to the logits.
+
+        Temperature and bias cost a pass over q and one over the logits, which are far larger.
+        """
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         qkv = F.linear(x, self.qkv.weight, bias)
         q, k, v = rearrange(qkv, "n t (three h d) -> three n h t d", three=3, h=self.heads)
-        q = F.normalize(q, dim=-1, eps=COSINE_EPS)
+        q = (
+            F.normalize(q, dim=-1, eps=COSINE_EPS)
+            * self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
+        )
         k = F.normalize(k, dim=-1, eps=COSINE_EPS)
-        logits = (q @ k.transpose(-2, -1)) * self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
-        logits = logits + position_bias(self.cpb_mlp, self.window) + mask[:, None]
-        out = logits.softmax(dim=-1) @ v
+        products = (q @ k.transpose(-2, -1)).unflatten(0, (-1, len(mask)))
+        logits = products + (position_bias(self.cpb_mlp, self.window) + mask[:, None])
+        out = logits.softmax(dim=-1).flatten(0, 1) @ v
         return self.proj(rearrange(out, "n h t d -> n t (h d)"))
 
 
@@ -94,10 +100,9 @@ class SwinBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: B H W C, H and W multiples of the window."""
-        batch, height, width, _ = x.shape
+        _, height, width, _ = x.shape
         rolled = x.roll((-self.shift, -self.shift), dims=(1, 2))
-        mask = self._masks(height, width).to(x).repeat(batch, 1, 1)
-        attended = self.attn(partition(rolled, self.window), mask)
+        attended = self.attn(partition(rolled, self.window), self._masks(height, width).to(x))
         attended = merge(attended, self.window, height, width)
         x = x + self.norm1(attended.roll((self.shift, self.shift), dims=(1, 2)))
         return x + self.norm2(self.mlp(x))
