@@ -1,9 +1,11 @@
 """A library of kernels, compiled once for the tests from the sources as they are."""
 
+import os
 import platform
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from swin2sr_core.kernels import build, library
 
@@ -19,8 +21,14 @@ def built(tmp_path_factory):
         build.Compiler.find()
     except build.BuildError as error:
         pytest.skip(str(error))
-    folder = tmp_path_factory.mktemp("kernels")
-    return library.Library.load(build.build(folder, (f'-DSWIN2SR_EMULATED_AMX="{EMULATION}"',)))
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of this run, which its processes share
+    with FileLock(folder / "kernels.lock"):
+        made = folder / "kernels" / library.file_name()
+        if not made.is_file():
+            build.build(made.parent, (f'-DSWIN2SR_EMULATED_AMX="{EMULATION}"',))
+    return library.Library.load(made)
 
 
 @pytest.fixture(scope="session", params=["fp32 AVX512", "fp32 AVX2", "bf16 AVX512", "bf16 AMX"])
