@@ -42,7 +42,8 @@ class Check:
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
-        return {**asdict(self), "sizes": list(self.sizes)}
+        decibels = round(min(self.decibels, 999.0), 2)  # JSON has no infinity
+        return {**asdict(self), "sizes": list(self.sizes), "decibels": decibels}
 
 
 @torch.no_grad()

@@ -24,12 +24,14 @@ _EXAMPLES = """\
                                                  half the size, for GPUs
   swin2sr export my_model.pth -o fixed.onnx --size 256x256
                                                  256 high and wide, a batch of one
+  swin2sr export compact-x4 -o compact_x4.pt2 --check
+                                                 a program of torch.export
   swin2sr upscale photo.jpg --model compact_x4.onnx
                                                  run by onnxruntime
 
-needs `pip install onnx onnxruntime` (or swin2sr[export])"""
+.onnx files need `pip install onnx onnxruntime` (or swin2sr[export])"""
 
-_SUFFIXES = (".onnx",)
+_SUFFIXES = (".onnx", ".pt2")
 
 
 def register(commands: Commands[Parser]) -> None:
@@ -44,7 +46,8 @@ def register(commands: Commands[Parser]) -> None:
         required=True,
         type=Path,
         metavar="FILE",
-        help="ends in .onnx; FILE.json beside it has the contract: what goes in and comes out",
+        help="ends in .onnx, or .pt2 for torch.export; FILE.json beside it has the contract: what "
+        "goes in and comes out",
     )
     parser.add_argument(
         "--size",
@@ -70,12 +73,11 @@ def register(commands: Commands[Parser]) -> None:
 
 def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """Make the file in memory, check it, write it and its contract."""
-    from swin2sr_core.export.writing import onnx_bytes
     from swin2sr_core.pictures.files.output_file import output_file
 
     beside = _beside(args)
     network, contract = _loaded(args)
-    content, contract = onnx_bytes(network, contract, args.size)
+    content, contract = _made(args, network, contract)
     check = _checked(args, network, content, contract) if args.check else None
     with output_file(args.output, overwrite=args.overwrite) as file:
         file.write(content)
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     weights = 4 * sum(parameter.numel() for parameter in network.parameters())
     console.show(
         f"{args.output}: {len(content) / 1e6:.2f} MB ({weights / 1e6:.2f} MB of weights in fp32), "
-        f"{contract.precision}, opset {contract.opset}, {contract.size} size"
+        f"{contract.precision}, {contract.size} size"
     )
     if check is not None:
         console.show(_told(check))
@@ -136,18 +138,35 @@ def _licence(path: Path) -> str:
     return next(known, "unknown: that of the model's file")
 
 
+def _made(args: argparse.Namespace, network: Swin2SR, contract: Contract) -> tuple[bytes, Contract]:
+    if args.output.suffix == ".onnx":
+        from swin2sr_core.export.writing import onnx_bytes
+
+        return onnx_bytes(network, contract, args.size)
+    from swin2sr_core.export.program import program_bytes
+
+    return program_bytes(network, contract, args.size), contract
+
+
 def _checked(
     args: argparse.Namespace, network: Swin2SR, content: bytes, contract: Contract
 ) -> Check:
     from swin2sr_core.export.checks import checked
-    from swin2sr_core.export.session import OnnxSession
 
-    return checked(network, contract, OnnxSession(content, contract, "cpu").run, args.size)
+    if args.output.suffix == ".onnx":
+        from swin2sr_core.export.session import OnnxSession
+
+        run = OnnxSession(content, contract, "cpu").run
+    else:
+        from swin2sr_core.export.program import program_run
+
+        run = program_run(content)
+    return checked(network, contract, run, args.size)
 
 
 def _told(check: Check) -> str:
     return (
-        f"checked at {', '.join(check.sizes)} in onnxruntime on the CPU: largest difference "
+        f"checked at {', '.join(check.sizes)} on the CPU: largest difference "
         f"{check.difference:.2g}, {check.decibels:.1f} dB; {check.timed} took "
         f"{check.seconds:.3f} s"
     )
