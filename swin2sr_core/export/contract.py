@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, InputError
 from ..network.config import MOST_LAYERS, Swin2SRConfig
 from ..network.head_costs import HEAD_COSTS
 from ..planning.costs import conv_reach, stage_margin
@@ -105,6 +105,15 @@ class Contract:
     def to_json(self) -> str:
         """For the file beside."""
         return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    def precision_for(self, name: str, asked: str) -> str:
+        """The file's precision. Raises InputError where `asked` is neither auto nor that."""
+        if asked not in ("auto", self.precision):
+            raise InputError(
+                f"{name} was exported in {self.precision}, and {asked} is asked for; leave "
+                f"--precision out, or export the model with --precision {asked}"
+            )
+        return self.precision
 
     @property
     def network_config(self) -> Swin2SRConfig:

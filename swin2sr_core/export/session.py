@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import DeviceError, OutOfMemoryError, Swin2SRError
+from ..errors import CheckpointError, DeviceError, OutOfMemoryError, Swin2SRError
 from ..machine.out_of_memory import is_out_of_memory
+from ..planning.choices import PROVIDERS
 from .contract import Contract
 from .extra import needed
 
-PROVIDERS = {
+_NAMES: dict[str, str] = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
     "directml": "DmlExecutionProvider",
@@ -21,18 +22,23 @@ PROVIDERS = {
     "rocm": "MIGraphXExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-"""What users call them, the preferred first; TensorRT is only taken when asked for: it compiles for
-minutes at every new size of tile."""
+"""What onnxruntime calls the providers."""
 
 
 class OnnxSession:
     """A network that runs in onnxruntime, from the bytes of a checked file."""
 
+    dtype = torch.float32
+    """Of what goes in and comes out."""
+
+    device = torch.device("cpu")
+    """Where that lies; the provider takes it from there and brings it back."""
+
     def __init__(self, content: bytes, contract: Contract, provider: str = "auto") -> None:
         """Raises DeviceError where the provider, or onnxruntime, is not there."""
         self.contract, self.config = contract, contract.network_config
         self.provider = chosen_provider(provider)
-        self._session = _session(content, PROVIDERS[self.provider])
+        self._session = _session(content, _NAMES[self.provider])
 
     @property
     def name(self) -> str:
@@ -56,11 +62,14 @@ class OnnxSession:
 def available_providers() -> list[str]:
     """Those of `PROVIDERS` that the installed onnxruntime has. Raises DeviceError without it."""
     there = set(needed("onnxruntime").get_available_providers())
-    return [name for name, full in PROVIDERS.items() if full in there]
+    return [name for name in PROVIDERS if _NAMES[name] in there]
 
 
 def chosen_provider(name: str) -> str:
-    """What `name` (auto, or one of PROVIDERS) means here. Raises DeviceError."""
+    """What `name` (auto, or one of PROVIDERS) means here. Raises DeviceError.
+
+    auto is never TensorRT, which compiles for minutes at every new size of tile.
+    """
     there = available_providers()
     if name == "auto":
         return next(each for each in there if each != "tensorrt")
@@ -76,14 +85,14 @@ def _session(content: bytes, provider: str) -> Any:
     runtime = needed("onnxruntime")
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # of errors we tell ourselves
-    if provider == PROVIDERS["directml"]:  # its documentation asks for both
-        options.enable_mem_pattern = False
+    options.enable_mem_pattern = False  # it takes 1.6 times the memory, and no less time
+    if provider == _NAMES["directml"]:  # its documentation asks for it
         options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
-    chain = list(dict.fromkeys([provider, PROVIDERS["cpu"]]))
+    chain = list(dict.fromkeys([provider, _NAMES["cpu"]]))
     try:
         return runtime.InferenceSession(content, options, providers=chain)
     except Exception as error:
-        raise Swin2SRError(f"onnxruntime cannot load this file: {_first_line(error)}") from error
+        raise CheckpointError(f"onnxruntime cannot load this file: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:
