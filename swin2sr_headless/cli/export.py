@@ -31,6 +31,10 @@ _EXAMPLES = """\
 
 .onnx files need `pip install onnx onnxruntime` (or swin2sr[export])"""
 
+_NO_INT8 = (
+    "exported files are fp32 or fp16: int8 with fixed steps, which other runtimes ask for, takes "
+    "longer than fp32 in the form that all of them read (figures in docs/export.md); use fp16"
+)
 _SUFFIXES = (".onnx", ".pt2")
 
 
@@ -58,9 +62,10 @@ def register(commands: Commands[Parser]) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("fp32", "fp16"),
+        choices=("fp32", "fp16", "int8"),
         default="fp32",
-        help="number format of the weights and the graph (default: fp32); pictures are float32",
+        help="number format of the weights and the graph (default: fp32); pictures are float32. int8 is refused: it "
+        "gains nothing, see docs/export.md",
     )
     parser.add_argument(
         "--check",
@@ -75,8 +80,10 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     """Make the file in memory, check it, write it and its contract."""
     from swin2sr_core.pictures.files.output_file import output_file
 
+    if args.precision == "int8":
+        raise InputError(_NO_INT8)
     beside = _beside(args)
-    network, contract = _loaded(args)
+    network, contract = _loaded(args.model, args.precision, args.size)
     content, contract = _made(args, network, contract)
     check = _checked(args, network, content, contract) if args.check else None
     with output_file(args.output, overwrite=args.overwrite) as file:
@@ -104,7 +111,28 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     )
 
 
-def _loaded(args: argparse.Namespace) -> tuple[Swin2SR, Contract]:
+def exported_files(model: str, folder: Path, size: tuple[int, int]) -> dict[str, Path]:
+    """The model's .onnx files in `folder` by precision; none where onnx is not installed.
+
+    Raises InputError for a picture of `size` that is not on the window grid.
+    """
+    from swin2sr_core.errors import DeviceError
+    from swin2sr_core.export.writing import check_size, onnx_bytes
+
+    files = {}
+    for precision in ("fp32", "fp16"):
+        network, contract = _loaded(model, precision, None)
+        check_size(size, network.config.window)
+        try:
+            content, _ = onnx_bytes(network, contract)
+        except DeviceError:
+            return {}
+        files[precision] = folder / f"{precision}.onnx"
+        files[precision].write_bytes(content)
+    return files
+
+
+def _loaded(model: str, precision: str, size: tuple[int, int] | None) -> tuple[Swin2SR, Contract]:
     """The network in fp32, and what can be said of its file."""
     import torch
 
@@ -114,17 +142,17 @@ def _loaded(args: argparse.Namespace) -> tuple[Swin2SR, Contract]:
     from swin2sr_core.models.checksums import sha256_of
     from swin2sr_core.network.network import Swin2SR
 
-    path = resolve_model(args.model)
+    path = resolve_model(model)
     config, state = load_checkpoint(path)
     network = Swin2SR(config)
     network.load_state_dict({name: value.float() for name, value in state.items()})
     contract = Contract.of(
         config,
-        model=model_name(args.model, path),
-        precision=args.precision,
+        model=model_name(model, path),
+        precision=precision,
         licence=_licence(path),
         weights_sha256=sha256_of(path),
-        size=args.size,
+        size=size,
         torch=torch.__version__,
     )
     return network.eval().requires_grad_(False), contract
