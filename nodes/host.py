@@ -48,7 +48,7 @@ __all__ = [
 MODEL_FOLDERS = ("swin2sr", "upscale_models")
 """The kinds of ComfyUI's model folders that are looked into, in this order."""
 
-_SUFFIXES = {".safetensors", ".pth"}
+_SUFFIXES = {".safetensors", ".pth", ".onnx"}
 _BAR_SECONDS = 0.1
 _PREVIEW_SECONDS = 0.5
 _PREVIEW_SIDE = 512
@@ -134,9 +134,13 @@ def make_room(size: int, device: torch.device) -> None:
     mm.free_memory(size, device)
 
 
-def managed(module: nn.Module) -> ModelPatcher:
-    """`module` in ComfyUI's care: loaded when used, unloaded when others need the room."""
-    return ModelPatcher(module, load_device=compute_device(), offload_device=offload_device())
+def managed(module: nn.Module, stays: torch.device | None = None) -> ModelPatcher:
+    """`module` in ComfyUI's care: loaded when used, unloaded when others need the room.
+
+    One that `stays` on a device is never moved from there.
+    """
+    places = (stays, stays) if stays is not None else (compute_device(), offload_device())
+    return ModelPatcher(module, load_device=places[0], offload_device=places[1])
 
 
 def load(patcher: ModelPatcher, working_bytes: int) -> None:

@@ -63,6 +63,8 @@ class Candidate:
     @classmethod
     def of(cls, model: UpscaleModel) -> Candidate:
         """A loaded model, as it will be on the device that computes."""
+        if model.core.exported:
+            return cls(model.core.prospect)
         prospect = prospect_on(host.compute_device(), model.config, model.core.precision)
         return cls(prospect, model.weight_bytes - model.patcher.loaded_size())
 

@@ -38,7 +38,7 @@ class Live:
         self._device = model.device
         self._base = self._most = _allocated(model.device)
         planned = plan.plan
-        kind = timings.Kind.of(self._device, planned.precision, model.config, planned.strategy)
+        kind = timings.Kind.of(self._device, planned.precision, model.config, planned.way)
         self._kind = kind
         self._expected = timings.estimate(kind, planned.work * frames)
         self._send("start", **self._planned())

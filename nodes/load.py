@@ -8,10 +8,11 @@ from weakref import WeakValueDictionary
 from comfy_api.latest import io
 
 from ..swin2sr_core.errors import Interrupted, Swin2SRError
+from ..swin2sr_core.export.onnx_file import SUFFIX as ONNX
 from ..swin2sr_core.machine.devices import resolve_precision
 from ..swin2sr_core.models.catalog import CatalogEntry
 from ..swin2sr_core.models.checkpoint import load_checkpoint
-from ..swin2sr_core.models.model import build_model
+from ..swin2sr_core.models.model import Model, build_model, load_model
 from ..swin2sr_core.planning.choices import PRECISIONS
 from . import downloads, host, model_choice
 from .managed import UpscaleModel
@@ -93,15 +94,23 @@ class Swin2SRLoad(io.ComfyNode):
     def execute(cls, model: str, precision: str) -> io.NodeOutput:
         found = model_choice.find(model)
         path = found if isinstance(found, Path) else _downloaded(found)
-        precision = resolve_precision(precision, host.compute_device())
+        exported = path.suffix.lower() == ONNX
+        if not exported:
+            precision = resolve_precision(precision, host.compute_device())
         version = file_version(path)
         upscaler = loaded(path, version, precision)
         if upscaler is None:
-            config, state = load_checkpoint(path)
-            name, device = model_choice.name_of(path), host.offload_device()
-            upscaler = UpscaleModel(build_model(name, config, state, precision, device))
+            upscaler = UpscaleModel(
+                load_model(path, precision) if exported else _built(path, precision)
+            )
             _alive[(str(path), *version, precision)] = upscaler
         return io.NodeOutput(upscaler)
+
+
+def _built(path: Path, precision: str) -> Model:
+    config, state = load_checkpoint(path)
+    name, device = model_choice.name_of(path), host.offload_device()
+    return build_model(name, config, state, precision, device)
 
 
 def file_version(path: Path) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from .descriptor import Descriptor
 
 class ManagedNetwork(nn.Module):
     """A core model as ComfyUI and other packs see it: a module with all parameters and buffers.
+    One that runs an exported file has none, and stays where it is.
 
     It names no modules within itself. Where memory is short, ComfyUI loads and unloads the modules
     that have parameters of their own one by one, and a network on two devices cannot run. As it
@@ -36,13 +37,13 @@ class ManagedNetwork(nn.Module):
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Parameter]]:
-        if recurse:
+        if recurse and isinstance(self.network, nn.Module):
             yield from self.network.named_parameters(_below(prefix), True, remove_duplicate)
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        if recurse:
+        if recurse and isinstance(self.network, nn.Module):
             yield from self.network.named_buffers(_below(prefix), True, remove_duplicate)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -64,10 +65,12 @@ class UpscaleModel(Descriptor):
 
     def __init__(self, core: Model) -> None:
         self.model = ManagedNetwork(core)
-        self.patcher = host.managed(self.model)
+        self.patcher = host.managed(self.model, core.device if core.exported else None)
 
     def __deepcopy__(self, memo: dict[int, object]) -> UpscaleModel:
         """A model of its own, in ComfyUI's care like this one."""
+        if self.core.exported:  # a session keeps nothing of a run: both may have it
+            return UpscaleModel(self.core)
         return UpscaleModel(replace(self.core, network=copy.deepcopy(self.core.network, memo)))
 
     @property

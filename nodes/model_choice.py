@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..swin2sr_core.errors import ModelNotFoundError, harmless
+from ..swin2sr_core.export.onnx_file import SUFFIX as ONNX
+from ..swin2sr_core.export.onnx_file import read_contract
 from ..swin2sr_core.models.catalog import CATALOG, CatalogEntry, by_hand, locate, models_dir
 from ..swin2sr_core.models.reader import SUFFIXES, read_contents
 from . import host
@@ -26,6 +28,7 @@ _UPSCALERS = tuple(entry for entry in CATALOG if entry.kind == "upscaler")
 def choices() -> list[str]:
     """The bundled model, the Swin2SR files of the model folders, and what can be downloaded."""
     own, shared = (host.model_files(kind) for kind in host.MODEL_FOLDERS)
+    own = [name for name in own if not name.lower().endswith(ONNX) or _is_swin2sr(name)]
     files = dict.fromkeys([*own, *(name for name in shared if _is_swin2sr(name))])
     listed = {Path(name).name for name in files}
     first = [entry.name for entry in _UPSCALERS if entry.bundled]
@@ -101,7 +104,7 @@ def _folders() -> str:
 def _is_swin2sr(name: str) -> bool:
     try:
         path = host.model_file(name)
-        if path is None or path.suffix.lower() not in SUFFIXES:
+        if path is None or path.suffix.lower() not in (*SUFFIXES, ONNX):
             return False
         stat = path.stat()
         return _has_marks(path, stat.st_mtime_ns, stat.st_size)
@@ -112,11 +115,14 @@ def _is_swin2sr(name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _has_marks(path: Path, _mtime: int, _size: int) -> bool:
-    """Whether a model file's table of contents names Swin2SR's tensors. Nothing is unpickled.
+    """Whether a model file's table of contents names Swin2SR's tensors, or an exported file has a
+    contract of ours. Nothing is unpickled.
 
     What cannot be read is told once, until the file changes.
     """
     try:
+        if path.suffix.lower() == ONNX:
+            return bool(read_contract(path))
         names = read_contents(path).names()
     except Exception as error:  # whatever a damaged file makes of parsers
         logger.warning("%s is left out of the list of models: %s", path.name, harmless(error))

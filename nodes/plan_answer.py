@@ -10,10 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..swin2sr_core.errors import BudgetError, InputError
+from ..swin2sr_core.export.onnx_file import SUFFIX as ONNX
+from ..swin2sr_core.export.onnx_file import read_contract
 from ..swin2sr_core.machine.devices import resolve_precision
 from ..swin2sr_core.models.catalog import CatalogEntry
 from ..swin2sr_core.models.header import published_config, read_config
-from ..swin2sr_core.models.model import prospect_on
+from ..swin2sr_core.models.model import exported_prospect, prospect_on
 from ..swin2sr_core.planning.choices import EDGES, PRECISIONS, STRATEGIES
 from ..swin2sr_core.planning.forecast import ELEMENT_BYTES, FP32_BYTES
 from ..swin2sr_core.planning.picture_plan import PictureSettings
@@ -105,6 +107,9 @@ def _rows(
 def _model_of(
     question: Question, found: Path | CatalogEntry, version: tuple[int, int]
 ) -> Candidate:
+    if isinstance(found, Path) and found.suffix.lower() == ONNX:
+        own = read_contract(found).precision_for(found.name, question.precision)
+        return Candidate(exported_prospect(read_config(found), own))
     device = host.compute_device()
     precision = resolve_precision(question.precision, device)
     if isinstance(found, Path):
@@ -131,7 +136,7 @@ def _row(model: Candidate, height: int, width: int, question: Question) -> dict[
     except (BudgetError, InputError) as error:
         return {**row, "problem": str(error)}
     plan, device = picture.plan, host.compute_device()
-    kind = timings.Kind.of(device, plan.precision, model.prospect.config, plan.strategy)
+    kind = timings.Kind.of(device, plan.precision, model.prospect.config, plan.way)
     expected = timings.estimate(kind, plan.work * question.frames)
     return {
         **row,

@@ -28,7 +28,9 @@ LAYERS = {
     "transport": BASE,
     "prepared": BASE | {"network", "planning", "machine"},
     "kernels": BASE | {"network", "planning", "machine", "prepared"},
-    "models": BASE | {"network", "planning", "machine", "prepared", "kernels", "transport"},
+    "export": BASE | {"network", "planning", "machine", "prepared"},
+    "models": BASE
+    | {"network", "planning", "machine", "prepared", "kernels", "export", "transport"},
     "pictures": BASE | {"network", "planning", "machine"},
 }
 LAYERS["engine"] = {*LAYERS, *BASE}

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..errors import OutOfMemoryError
 from ..machine.devices import free_bytes
 from ..machine.out_of_memory import is_out_of_memory, release_memory
+from ..models.model import Network
 from ..planning.candidates import by_preference, fastest_like, pass_candidates
 from ..planning.pass_plan import PassPlan
 from ..planning.request import PlanRequest
@@ -67,7 +68,7 @@ class Ladder:
 
     def run(
         self,
-        network: FoldedNetwork,
+        network: Network,
         plan: PassPlan,
         image: Tensor,
         output: Canvas,
@@ -84,7 +85,7 @@ class Ladder:
         failures = 0
         while True:
             if work is None or not _same_kind(work, taken):
-                work = _kind_of(taken)(network, image, output, self._checked_advance, finished)
+                work = _work(taken, network, image, output, self._checked_advance, finished)
             self.watch.expect(taken)
             failure = self._attempt(work, taken)
             if failure is None:
@@ -195,6 +196,20 @@ class _Failure:
 
 def _same_kind(work: Pass | TiledPass, plan: PassPlan) -> bool:
     return isinstance(work, _kind_of(plan))
+
+
+def _work(
+    plan: PassPlan,
+    network: Network,
+    image: Tensor,
+    output: Canvas,
+    advance: Callable[[int], None],
+    finished: Finished | None,
+) -> Pass | TiledPass:
+    if isinstance(plan, Tiled):
+        return TiledPass(network, image, output, advance, finished)
+    assert isinstance(network, FoldedNetwork)  # exported files are planned in tiles alone
+    return Pass(network, image, output, advance, finished)
 
 
 def _kind_of(plan: PassPlan) -> type[Pass] | type[TiledPass]:

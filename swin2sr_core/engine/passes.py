@@ -259,8 +259,7 @@ class _Work:
         target = box.scaled(config.scale)
         source = target.relative_to(context.scaled(config.scale))
         out = out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
-        if not math.isfinite(out.sum()):  # one NaN or infinity among the values makes it one
-            raise NonFiniteError("the network gives NaN or infinite values for this picture")
+        check_finite(out)
         output.put(target, out.to(output.device))
 
     # -- pieces --------------------------------------------------------------------------------
@@ -279,6 +278,12 @@ class _Work:
 
     def _image_at(self, box: Box) -> Tensor:
         return self.image[..., box.rows, box.columns].to(self.network.device)
+
+
+def check_finite(out: Tensor) -> None:
+    """Raises NonFiniteError: one NaN or infinity among the values makes their sum one."""
+    if not math.isfinite(out.sum()):
+        raise NonFiniteError("the network gives NaN or infinite values for this picture")
 
 
 def _cut(boxes: list[Box], side: int) -> None:

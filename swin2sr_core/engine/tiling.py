@@ -13,13 +13,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..models.model import Network
 from ..network.padding import reflected_part
 from ..planning.pass_plan import PassPlan
 from ..planning.strategies import Tiled, Whole
 from ..planning.tiles import Box, TileAxis
 from ..prepared.folded import FoldedNetwork
 from .canvas import Canvas, WholeCanvas
-from .passes import Advance, Finished, Pass
+from .passes import Advance, Finished, Pass, check_finite
 
 _EDGE_WEIGHT = 0.2
 """What the Gaussian has fallen to at a tile's edge, from 1 at its centre."""
@@ -33,7 +34,7 @@ class TiledPass:
 
     def __init__(
         self,
-        network: FoldedNetwork,
+        network: Network,
         image: Tensor,
         output: Canvas,
         advance: Advance,
@@ -84,9 +85,14 @@ class TiledPass:
         window = plan.config.window
         parts = [reflected_part(self.image, box.rows, box.columns, window) for box in boxes]
         tiles = torch.cat(parts).float()
-        Pass(self.network, tiles, WholeCanvas(pictures), self.advance).run(
-            replace(plan, batch=len(boxes))
-        )
+        if isinstance(self.network, FoldedNetwork):
+            Pass(self.network, tiles, WholeCanvas(pictures), self.advance).run(
+                replace(plan, batch=len(boxes))
+            )
+            return pictures
+        pictures = self.network.run(tiles)
+        check_finite(pictures)
+        self.advance(plan.work // plan.batch * len(boxes))
         return pictures
 
     def _add(self, boxes: list[Box], pictures: Tensor) -> None:

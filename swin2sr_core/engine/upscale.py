@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..kernels.choice import Choice, chosen
 from ..kernels.kernel import REFERENCE
 from ..machine.devices import free_bytes
-from ..models.model import Attempts, Model
+from ..models.model import Attempts, Model, Network
 from ..pictures.resize import resize, resized_rows
 from ..planning.budget import Room, plan_within
 from ..planning.plan import Plan
@@ -327,12 +327,15 @@ class _Run:
         """
         step = self.plan.passes[number - 1]
 
-        def work(network: FoldedNetwork) -> None:
+        def work(network: Network) -> None:
             own = network is self.model.network
             plan = step if own else replace(step, precision=self.attempts.precision)
             self.counter.rescale(plan.work)
             self.ladder.run(network, plan, image, target, finished)
-            self._look_at_kernel(chosen(network))
+            if isinstance(network, FoldedNetwork):
+                self._look_at_kernel(chosen(network))
+            else:
+                self.kernel = network.name
 
         with self.counter.part(step.work):
             self.attempts.run(work)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..models.model import Model
+from ..prepared.folded import FoldedNetwork
 
 
 def in_fp32(model: Model) -> Model | None:
-    """The same weights, computed with in fp32; None for a model that does that already.
+    """The same weights, computed with in fp32; None where that is no other model.
 
     Weights keep the digits that they lost in a narrower format: this is about range.
     """
-    if model.precision == "fp32":
+    if model.precision == "fp32" or not isinstance(model.network, FoldedNetwork):
         return None
     return replace(model, precision="fp32", network=model.network.in_fp32())

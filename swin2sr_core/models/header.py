@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import CheckpointError
+from ..export.onnx_file import SUFFIX, read_contract
 from ..network.config import Swin2SRConfig, infer_config
 from .catalog import CatalogEntry
 from .names import official_names, unwrap
@@ -48,11 +49,13 @@ def published_config(entry: CatalogEntry) -> Swin2SRConfig:
 
 
 def read_config(path: Path) -> Swin2SRConfig:
-    """The network in a .safetensors or .pth file, by its table of contents.
+    """The network in a .safetensors or .pth file, by its table of contents, or of an exported one.
 
     Raises CheckpointError where that does not tell: no Swin2SR, damaged, or torch's format from
     before 1.6, of which too little is known before it is loaded; OSError where the file is gone.
     """
+    if path.suffix.lower() == SUFFIX:
+        return read_contract(path).network_config
     stat = path.stat()
     return _read(path, stat.st_mtime_ns, stat.st_size)
 

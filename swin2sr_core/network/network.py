@@ -193,17 +193,18 @@ class Swin2SR(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
+        out = self.on_grid(reflect_pad(image, self.config.window))
+        return crop(out, height * self.config.scale, width * self.config.scale)
+
+    def on_grid(self, image: Tensor) -> Tensor:
+        """The same for a picture whose sides are multiples of the window."""
         mean = image_mean(self.config).to(image)
-        x = (reflect_pad(image, self.config.window) - mean) * self.config.img_range
+        x = (image - mean) * self.config.img_range
         shallow = self.conv_first(x)
         deep = self.norm(self.layers(self.patch_embed(shallow)))
         features = self.conv_after_body(rearrange(deep, "b h w c -> b c h w")) + shallow
-        out = (
-            HEADS[self.config.head].run(dict(self.named_children()), features, x)
-            / self.config.img_range
-            + mean
-        )
-        return crop(out, height * self.config.scale, width * self.config.scale)
+        out = HEADS[self.config.head].run(dict(self.named_children()), features, x)
+        return out / self.config.img_range + mean
 
 
 def image_mean(config: Swin2SRConfig) -> Tensor:

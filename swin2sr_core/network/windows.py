@@ -83,8 +83,12 @@ def relative_index(window: int) -> Tensor:
     return delta[0] * (2 * window - 1) + delta[1]
 
 
+def position_table(cpb_mlp: nn.Module, window: int) -> Tensor:
+    """(2*window-1)**2 x heads: 16 * sigmoid(cpb_mlp(offset)) (Swin V2, equation 3)."""
+    return 16 * torch.sigmoid(cpb_mlp(relative_coordinates(window).to(next(cpb_mlp.parameters()))))
+
+
 def position_bias(cpb_mlp: nn.Module, window: int) -> Tensor:
-    """heads x tokens x tokens: 16 * sigmoid(cpb_mlp(offset)) (Swin V2, equation 3)."""
-    table = cpb_mlp(relative_coordinates(window).to(next(cpb_mlp.parameters())))
-    index = relative_index(window).to(table.device)
-    return 16 * torch.sigmoid(rearrange(table[index], "i j heads -> heads i j"))
+    """heads x tokens x tokens: what `position_table` has for each pair of tokens."""
+    table = position_table(cpb_mlp, window)
+    return rearrange(table[relative_index(window).to(table.device)], "i j heads -> heads i j")

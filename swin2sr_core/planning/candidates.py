@@ -23,6 +23,9 @@ _TILE = 384
 """What *tiled* takes by itself: the side from which tiles no longer gain (benchmarks/tiles.py)."""
 
 _TILE_SIDES = (768, 512, 384, 256, 192, 128, 96)
+_EXPORTED_SIDES = tuple(side for side in _TILE_SIDES if side <= _TILE)
+"""Another runtime keeps all of a tile's logits: larger tiles take gigabytes and gain nothing."""
+
 _REGION_WINDOWS = (128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Sides of staged regions: steps of a third to a half, so that budgets differ by no more."""
 
@@ -52,6 +55,7 @@ def fastest_like(plan: PassPlan) -> Whole:
         other_bytes=plan.other_bytes,
         narrow_head=plan.narrow_head,
         kernel_threads=plan.kernel_threads,
+        exported=plan.exported,
         streamed=plan.streamed,
     )
 
@@ -70,6 +74,9 @@ def pass_candidates(
     first: Whole, strategy: str = "auto", tiling: Tiling | None = None
 ) -> Iterator[PassPlan]:
     """Every way to run a pass; `first` has the sizes that are best when memory is no matter."""
+    if first.exported:
+        yield from _tiled(first, "tiled", tiling)
+        return
     kinds = {
         "whole": lambda: iter((first,)),
         "staged": lambda: _staged(first),
@@ -93,7 +100,8 @@ def _tiled(first: Whole, strategy: str, tiling: Tiling | None) -> Iterator[Tiled
     window = first.config.window
     tiling = tiling or Tiling.on_grid(window)[0]
     least = tiling.overlap + 2 * window
-    chosen = (_TILE if strategy == "tiled" else 0, *_TILE_SIDES, least)
+    sides = _EXPORTED_SIDES if first.exported else _TILE_SIDES
+    chosen = (_TILE if strategy == "tiled" else 0, *sides, least)
     for side in (tiling.side,) if tiling.side else chosen:
         if side >= least:
             yield Tiled(

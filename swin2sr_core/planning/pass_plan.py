@@ -34,7 +34,8 @@ class PassPlan(ABC):
     pictures that wait meanwhile. With `streamed` the result leaves in strips of rows, as it is
     made, and is never there as a whole. `narrow_head` tells that the head computes in bf16 whatever
     type the maps have (int8 where bf16 is native). `kernel_threads` is how many threads a compiled
-    kernel runs the blocks on, which then need no band's memory; 0 where PyTorch runs them.
+    kernel runs the blocks on, which then need no band's memory; 0 where PyTorch runs them. With
+    `exported` the network is a file in another runtime, which cuts nothing up by itself.
     """
 
     config: Swin2SRConfig
@@ -49,6 +50,7 @@ class PassPlan(ABC):
     batch: int = 1
     narrow_head: bool = False
     kernel_threads: int = 0
+    exported: bool = False
     streamed: bool = False
 
     strategy: ClassVar[str]

@@ -65,6 +65,7 @@ class Prospect:
     device_type: str = "cpu"
     native_bf16: bool = False
     kernel_threads: int = 0
+    exported: bool = False
 
     def request(
         self,
@@ -86,6 +87,7 @@ class Prospect:
             device_type=self.device_type,
             native_bf16=self.native_bf16,
             kernel_threads=self.kernel_threads,
+            exported=self.exported,
             height=height,
             width=width,
             scale=scale,

@@ -17,6 +17,8 @@ from .pass_plan import PassPlan
 from .request import PlanRequest
 from .strategies import Staged, Tiled, Whole
 
+_TILED_FILE = "an exported file runs in tiles: near the whole network's result, not exactly it"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -52,6 +54,11 @@ class Plan:
     @property
     def strategy(self) -> str:
         return self.passes[-1].strategy
+
+    @property
+    def way(self) -> str:
+        """The strategy as timings know it: exported files take a time of their own."""
+        return f"{self.strategy}, exported" if self.request.exported else self.strategy
 
     @property
     def precision(self) -> str:
@@ -207,6 +214,8 @@ def fitted(request: PlanRequest, budget_bytes: int | None = None) -> Plan:
     passes = tuple(each for each in taken if each is not None)
     if len(passes) < len(firsts):
         raise _no_plan(firsts, request, budget_bytes or 0)
+    if any(isinstance(each, Tiled) and each.exported and each.tile_count > 1 for each in passes):
+        notes = (*notes, _TILED_FILE)
     return Plan(passes, request, budget_bytes, notes)
 
 
@@ -241,6 +250,7 @@ def _fastest_passes(request: PlanRequest) -> Iterator[Whole]:
             other_bytes=others,
             narrow_head=narrow,
             kernel_threads=request.kernel_threads,
+            exported=request.exported,
             streamed=streamed,
         )
 

@@ -22,7 +22,7 @@ class PlanRequest:
     `streamed`: the result leaves row by row to an encoder that keeps so many bytes per pixel of it
     (0: none); None: it is handed over whole. `device_type` ("cpu", "cuda", ...) and `native_bf16`
     tell what the machine has; `kernel_threads` how many threads a compiled kernel runs the blocks
-    on, 0 for PyTorch.
+    on, 0 for PyTorch. `exported`: the network is a file that another runtime runs, in tiles.
     """
 
     config: Swin2SRConfig
@@ -39,6 +39,7 @@ class PlanRequest:
     device_type: str = "cpu"
     native_bf16: bool = False
     kernel_threads: int = 0
+    exported: bool = False
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -51,6 +52,11 @@ class PlanRequest:
             if value not in known:
                 here = " here" if name == "precision" else ""
                 raise InputError(f"{name} must be one of {', '.join(known)}{here}, got {value}")
+        if self.exported and self.strategy in ("whole", "staged"):
+            raise InputError(
+                f"an exported file runs in tiles alone, not {self.strategy}; use --strategy tiled, "
+                "or the checkpoint that it came from"
+            )
         pass_count(self.config, self.whole_scale)
         _ = self.tiling
 

@@ -158,6 +158,7 @@ class Tiled(_OnDevice):
         """
         rows, columns = self.tile_rows, self.tile_columns
         windows = rows.size * columns.size // self.config.window**2
+        room = 1 if self.exported else self.band_windows // windows
         return as_whole(
             self,
             height=rows.size,
@@ -165,7 +166,7 @@ class Tiled(_OnDevice):
             unified=True,
             other_bytes=0,
             streamed=False,
-            batch=max(1, min(self.tile_count, self.band_windows // windows)),
+            batch=max(1, min(self.tile_count, room)),
         )
 
     @property
@@ -175,7 +176,9 @@ class Tiled(_OnDevice):
 
     @property
     def forecast(self) -> Terms:
-        tile = tuple((f"tile: {name}", size) for name, size in self.tile_plan.forecast)
+        plan = self.tile_plan
+        terms = forecast.exported_terms(plan) if self.exported else plan.forecast
+        tile = tuple((f"tile: {name}", size) for name, size in terms)
         return (*forecast.resident_terms(self), *tile)
 
     @property

@@ -72,7 +72,7 @@ def fold(
         dtype=dtype,
         mean=image_mean(config).to(device),
         conv_first=to.picture(network.conv_first),
-        embed=to.picture(_fold_1x1(network.conv_first, network.patch_embed.proj)),
+        embed=to.picture(folded_1x1(network.conv_first, network.patch_embed.proj)),
         embed_norm=replace(to, dtype=torch.float32).norm(
             cast(nn.LayerNorm, network.patch_embed.norm)
         ),
@@ -154,15 +154,15 @@ def _fold_stage(stage: Stage, name: str, to: _Placement) -> FoldedStage:
             _fold_block(cast(SwinBlock, block), f"{name}.residual_group.blocks.{index}", to)
             for index, block in enumerate(stage.residual_group.blocks)
         ],
-        to.conv(_fold_1x1(stage.conv, stage.patch_embed.proj)),
+        to.conv(folded_1x1(stage.conv, stage.patch_embed.proj)),
     )
 
 
-def _fold_1x1(conv: nn.Module, pointwise: nn.Conv2d) -> nn.Module:
+def folded_1x1(conv: nn.Module, pointwise: nn.Conv2d) -> nn.Module:
     """The convolution that equals `pointwise(conv(x))`: the 1x1 has only channels to mix."""
     if isinstance(conv, nn.Sequential):
         layers = list(conv.children())
-        return nn.Sequential(*layers[:-1], _fold_1x1(layers[-1], pointwise))
+        return nn.Sequential(*layers[:-1], folded_1x1(layers[-1], pointwise))
     conv = cast(nn.Conv2d, conv)
     mix = pointwise.weight[:, :, 0, 0].double()
     weight = torch.einsum("om,mikl->oikl", mix, conv.weight.double())

@@ -14,11 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
 from swin2sr_core.errors import InputError
+from swin2sr_core.export.onnx_file import SUFFIX as ONNX
 from swin2sr_core.kernels.setting import SETTINGS, VARIABLE
 from swin2sr_core.planning.choices import (
     EDGES,
+    ENGINES,
     MAX_SCALE,
     PRECISIONS,
+    PROVIDERS,
     STRATEGIES,
 )
 from swin2sr_core.planning.picture_plan import PictureSettings
@@ -147,6 +150,19 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     )
     add_device(parser)
     parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="torch for models, onnxruntime for files of `swin2sr export` (default: by the file)",
+    )
+    parser.add_argument(
+        "--provider",
+        default="auto",
+        choices=("auto", *PROVIDERS),
+        metavar="NAME",
+        help=f"with an exported file: {', '.join(PROVIDERS)} (default: auto, the first of these "
+        "that is installed, but tensorrt)",
+    )
+    parser.add_argument(
         "--kernels",
         choices=SETTINGS,
         help="what runs the blocks of the network: auto, the fused kernel where one is built and "
@@ -215,6 +231,21 @@ def _add_memory(parser: argparse.ArgumentParser) -> None:
         help="the most that may be taken, on a CPU by the whole program, on a GPU of its memory: "
         "2GB, 1.5GiB, 800MB or bytes, in powers of 1024 (default: nine tenths of what is free)",
     )
+
+
+def check_engine(args: argparse.Namespace) -> None:
+    """Raises InputError where --engine and the model's file do not fit."""
+    exported = str(args.model).lower().endswith(ONNX)
+    if args.engine == "torch" and exported:
+        raise InputError(
+            f"{args.model} is an exported file, which --engine torch does not run; leave --engine "
+            "out, or name the checkpoint"
+        )
+    if args.engine == "onnxruntime" and not exported:
+        raise InputError(
+            f"--engine onnxruntime runs exported files, and {args.model} is none: first "
+            f"`swin2sr export {args.model} -o FILE.onnx`, then --model FILE.onnx"
+        )
 
 
 def choose_kernels(args: argparse.Namespace) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swin2sr_core.errors import InputError
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     import torch
 
     from ..benchmarking.cases import Case
+    from ..benchmarking.engines import Result
 
 _DEFAULT_SIZES = ((128, 128), (256, 256))
 _MOST_PIXELS = 1 << 28
 _EXAMPLES = """\
   swin2sr bench
   swin2sr bench --size 512 --precision bf16 --strategy whole
+  swin2sr bench --engines --size 128        beside onnxruntime and OpenVINO, as installed
   swin2sr bench --size 1080x1920 --model classical-x4 --repeat 3 --json"""
 
 
@@ -68,6 +72,12 @@ def register(commands: Commands[Parser]) -> None:
         metavar="N",
         help="rounds; in each, every combination has its turn (default: 5)",
     )
+    parser.add_argument(
+        "--engines",
+        action="store_true",
+        help="instead: the model in torch, onnxruntime and OpenVINO, as far as they are installed, "
+        "each in a process of its own, at the first --size (default: 128)",
+    )
     parser.add_argument("--progress", action="store_true", help="show the bar even off a terminal")
     add_json(parser)
 
@@ -85,6 +95,8 @@ def parse_side(text: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """Time all combinations, taking turns."""
+    if args.engines:
+        return _engines(args, console)
     import torch
 
     from swin2sr_core.machine.devices import resolve_device, resolve_precision
@@ -115,6 +127,54 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
         " operations read and write, at the speed of a copy"
     )
     return Outcome(0, {"status": "ok"} | about | {"results": [case.to_dict() for case in cases]})
+
+
+def _engines(args: argparse.Namespace, console: Console) -> Outcome:
+    import tempfile
+
+    from ..benchmarking.engines import compared
+    from .export import exported_files
+
+    if args.precision or args.strategy:
+        raise InputError(
+            "--engines has its own precisions and runs pictures whole; leave these out"
+        )
+    size = (args.size or _DEFAULT_SIZES)[0]
+    with tempfile.TemporaryDirectory() as folder, console.bar("timing", None) as bar:
+        files = exported_files(args.model, Path(folder), size)
+        results = compared(args.model, files, size, args.repeat, bar.to)
+    about: dict[str, object] = {
+        "model": args.model,
+        "input_size": [size[1], size[0]],
+        "threads": os.cpu_count(),
+        "repeat": args.repeat,
+    }
+    console.show(_engine_table(results))
+    return Outcome(0, {"status": "ok"} | about | {"engines": [each.to_dict() for each in results]})
+
+
+def _engine_table(results: list[Result]) -> str:
+    from swin2sr_core.units import format_bytes
+
+    rows = [
+        ("engine", "precision", "ran", "first", "seconds", "range", "memory", "from fp32", "dB")
+    ]
+    for each in results:
+        rows.append(
+            (
+                each.engine.name,
+                each.engine.precision,
+                each.kernel,
+                f"{each.first:.2f}",
+                f"{each.median:.3f}",
+                f"{min(each.rounds):.3f}-{max(each.rounds):.3f}",
+                format_bytes(each.bytes) if each.bytes else "-",
+                f"{each.difference:.2g}",
+                "-" if each is results[0] else f"{each.decibels:.1f}",
+            )
+        )
+    note = "first: loading and the first picture; memory: of the whole process"
+    return f"{table(rows)}\n\n{note}"
 
 
 def _device_name(device: torch.device) -> str:

@@ -70,6 +70,8 @@ def reason(plan: Plan) -> str:
     fit = "there is no budget" if budget is None else f"fits into {format_bytes(budget)}"
     if plan.asked_strategy not in ("auto", taken.strategy):
         return f"{taken.strategy}, where memory has led"
+    if plan.request.exported:
+        return f"the fastest tiles whose plan {fit}: an exported file runs in tiles alone"
     if plan.asked_strategy != "auto":
         return f"the fastest {taken.strategy} plan that {fit}, as {taken.strategy} was asked for"
     if budget is None:

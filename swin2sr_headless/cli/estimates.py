@@ -16,7 +16,7 @@ __all__ = ["Kind", "kind_of", "seconds_for", "timings"]
 
 def kind_of(model: Model, plan: PicturePlan) -> Kind:
     """What runs of a plan teach, and are told by."""
-    return Kind.of(model.device, model.precision, model.config, plan.plan.strategy)
+    return Kind.of(model.device, model.precision, model.config, plan.plan.way)
 
 
 def seconds_for(kind: Kind, work: int) -> float | None:

@@ -12,6 +12,7 @@ from ..failures import debugging
 from . import bench as bench_command
 from . import convert as convert_command
 from . import evaluate as evaluate_command
+from . import export as export_command
 from . import faces as faces_command
 from . import models as models_command
 from . import plan as plan_command
@@ -75,6 +76,7 @@ def build_parser() -> Parser:
         faces_command,
         models_command,
         quantize_command,
+        export_command,
         run_command,
         convert_command,
         bench_command,

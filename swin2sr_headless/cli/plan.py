@@ -13,6 +13,7 @@ from .arguments import (
     add_command,
     add_json,
     add_running,
+    check_engine,
     choose_kernels,
     parse_size,
     picture_settings,
@@ -49,7 +50,6 @@ def register(commands: Commands[Parser]) -> None:
 
 def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
     """Make the plan that `upscale` would run, now, with the same options."""
-    from swin2sr_core.kernels.setting import candidate
     from swin2sr_core.pictures import open_picture
     from swin2sr_core.pictures.files.formats import KEPT_BYTES, format_of
     from swin2sr_core.planning.picture_plan import plan_picture
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     from .targets import written_suffix
 
     choose_kernels(args)
+    check_engine(args)
     found = prospect_for(args.model, args.precision, args.device)
     size, channels, frames = parse_size(args.input), found.prospect.config.in_channels, 1
     suffix = ".png"
@@ -78,8 +79,8 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     unsaid = unused_options(args)
     for notice in (*picture.notices, *unsaid):
         console.show(notice)
-    kernel = candidate(found.device.partition(":")[0], plan.precision)
-    blocks = f"blocks by {kernel.name}" + (f": {kernel.reason}" if kernel.reason else "")
+    name, reason_for = _kernel(found, plan)
+    blocks = f"blocks by {name}" + (f": {reason_for}" if reason_for else "")
     time = _TIME_UNKNOWN if seconds is None else f"about {format_seconds(seconds)} here"
     console.show(f"{plan}\n\n{candidate_table(plan)}\n{blocks}\n{time}")
     document: dict[str, object] = {
@@ -87,8 +88,8 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
         "input_size": [picture.input_width, picture.input_height],
         "model": found.name,
         "device": found.device,
-        "kernel": kernel.name,
-        "kernel_reason": kernel.reason,
+        "kernel": name,
+        "kernel_reason": reason_for,
         "budget_bytes": plan.budget_bytes,
         "seconds": None if seconds is None else round(seconds, 2),
         "notices": [*picture.notices, *unsaid],
@@ -99,10 +100,20 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     return Outcome(0, document)
 
 
+def _kernel(found: Found, plan: Plan) -> tuple[str, str]:
+    """What runs the blocks, and why not a fused kernel."""
+    from swin2sr_core.kernels.setting import candidate
+
+    if found.prospect.exported:
+        return "onnxruntime", "the model is an exported file"
+    kernel = candidate(found.device.partition(":")[0], plan.precision)
+    return kernel.name, kernel.reason
+
+
 def _seconds(found: Found, plan: Plan, frames: int) -> float | None:
     """By earlier runs of `upscale` on this machine."""
     from .estimates import Kind, seconds_for
 
     config, device = found.prospect.config, found.device_kind
-    kind = Kind.of(device, found.prospect.precision, config, plan.strategy)
+    kind = Kind.of(device, found.prospect.precision, config, plan.way)
     return seconds_for(kind, plan.work * frames)

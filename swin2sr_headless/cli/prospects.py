@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from swin2sr_core.export.onnx_file import SUFFIX, read_contract
 from swin2sr_core.kernels.setting import kernel_threads
 from swin2sr_core.machine import cpu
 from swin2sr_core.machine.host_memory import free_host_bytes
@@ -41,6 +42,10 @@ def prospect_for(name_or_path: str, precision: str, device: str) -> Found:
     """
     path = resolve_model(name_or_path)
     config, name = read_config(path), model_name(name_or_path, path)
+    if path.suffix.lower() == SUFFIX:
+        own = read_contract(path).precision_for(path.name, precision)
+        prospect = Prospect(config, own, "cpu", exported=True)
+        return Found(name, "cpu", prospect, Room(free_host_bytes()))
     if device == "cpu" and precision in cpu.SAFE_PRECISIONS:
         native = cpu.has_native_bf16()
         chosen = ("bf16" if native else "fp32") if precision == "auto" else precision

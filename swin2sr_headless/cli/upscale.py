@@ -16,6 +16,7 @@ from .arguments import (
     Commands,
     Parser,
     add_command,
+    check_engine,
     choose_kernels,
     picture_settings,
     unused_options,
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     from .streams import from_stdin, reads_stdin, to_stdout, writes_stdout
 
     choose_kernels(args)
+    check_engine(args)
     if args.overwrite and args.skip_existing:
         raise InputError("--overwrite and --skip-existing contradict each other; leave one out")
     with ExitStack() as stack:
@@ -126,7 +128,8 @@ def _film(
         named = Path(args.output).expanduser()
         output = named / output.name if named.is_dir() or not named.suffix else named
     faces = _face_step(args)
-    job = PictureJob(load_model(args.model, args.precision, args.device), settings, faces=faces)
+    model = load_model(args.model, args.precision, args.device, args.provider)
+    job = PictureJob(model, settings, faces=faces)
     film = FilmUpscaler(job, console, stop, args.quality, args.strip_metadata)
     with folder_of(output):
         done = film.run(source, output, overwrite=args.overwrite)
@@ -209,7 +212,7 @@ def _prepared(
     from .resuming import way_of
 
     faces = _face_step(args)
-    model = load_model(args.model, args.precision, args.device)
+    model = load_model(args.model, args.precision, args.device, args.provider)
     writing = Writing(
         args.bits,
         args.quality,

@@ -240,3 +240,24 @@ def test_traffic_is_what_operations_read_and_write():
     assert meter.bytes == 4 * (10 + 10) + (4 * 30 + 8 * 2 + 4 * 10 + 4 * 10)
     assert y.shape == (5, 2)
     assert bytes_per_second(torch.device("cpu")) > 1e8
+
+
+def test_bench_engines_compares_what_is_installed(run, monkeypatch):
+    """Each in a process of its own; ours and onnxruntime differ by rounding alone."""
+    from swin2sr_headless.benchmarking import engines
+
+    pytest.importorskip("onnxruntime")
+    shown = [each for each in engines.ENGINES if (each.precision, each.kernels) != ("bf16", "auto")]
+    monkeypatch.setattr(engines, "ENGINES", (shown[0], shown[2]))
+    code, out, _ = run("bench", "--engines", "--size", "16", "--repeat", "2", "--json")
+    first, second = json.loads(out)["engines"]
+    assert code == 0
+    assert (first["engine"], second["engine"]) == ("torch, reference", "onnxruntime")
+    assert first["largest_difference"] == 0 < second["largest_difference"] <= 1e-5
+    assert all(len(each["rounds_seconds"]) == 2 and each["peak_bytes"] for each in (first, second))
+
+
+def test_bench_engines_takes_no_precision_and_whole_windows(run):
+    assert run("bench", "--engines", "--precision", "fp32")[0] == 2
+    code, _, err = run("bench", "--engines", "--size", "17")
+    assert code == 2 and "multiples of the window" in err

@@ -213,6 +213,61 @@ def test_nothing_is_kept_that_nobody_holds(load, put_model, pack):
     assert len(pack("nodes.load")._alive) == before - 1
 
 
+# -- exported files ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def put_exported(pack, put_model):
+    """(name, folder) -> a file there that `swin2sr export` would write, of a tiny network."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+
+    def put(name, folder="swin2sr"):
+        path = put_model(name, folder)
+        config, state = pack("swin2sr_core.models.checkpoint").load_checkpoint(path)
+        network = pack("swin2sr_core.network.network").Swin2SR(config).eval()
+        network.load_state_dict(state)
+        contract = pack("swin2sr_core.export.contract").Contract.of(
+            config, model="tiny", precision="fp32", licence="MIT", weights_sha256="0" * 64
+        )
+        content, _ = pack("swin2sr_core.export.writing").onnx_bytes(network, contract)
+        exported = path.with_suffix(".onnx")
+        exported.write_bytes(content)
+        return path, exported
+
+    return put
+
+
+def test_exported_files_are_listed_run_and_nothing_else_is(
+    put_exported, choice, load, upscale, make_picture, base
+):
+    _, exported = put_exported("tiny.safetensors")
+    other = base / "models" / "swin2sr" / "other.onnx"
+    other.write_bytes(b"\x08\x07")
+    try:
+        listed = choice.choices()
+        assert "tiny.onnx" in listed and "other.onnx" not in listed
+        image = make_picture(40, 56)
+        tiles = {"strategy": "tiled", "tile_size": 32}
+        model = load("tiny.onnx")
+        picture, _ = upscale(image, model, **tiles)
+        expected, _ = upscale(image, load("tiny.safetensors"), **tiles)
+        assert (picture - expected).abs().max() <= 1e-5
+        assert load("tiny.onnx") is model
+    finally:
+        other.unlink()
+        exported.unlink()
+
+
+def test_an_exported_file_has_its_precision(put_exported, load, errors):
+    _, exported = put_exported("tiny.safetensors")
+    try:
+        with pytest.raises(errors.InputError, match="exported in fp32, and fp16 is asked for"):
+            load("tiny.onnx", "fp16")
+    finally:
+        exported.unlink()
+
+
 # -- downloads -----------------------------------------------------------------------------------
 
 

@@ -107,8 +107,8 @@ def test_what_is_not_finite_is_redone_in_a_wider_type_with_one_warning(
     network = overflowing(0)
     image = make_image(3, 16, 16, batch=2)
     model = as_model(network, "fp16")
-    model.network.conv_after_body.conv.get_parameter("bias").fill_(65504)
-    model.network.conv_after_body.conv.get_parameter("weight").mul_(2.0**11)
+    model.folded.conv_after_body.conv.get_parameter("bias").fill_(65504)
+    model.folded.conv_after_body.conv.get_parameter("weight").mul_(2.0**11)
     with caplog.at_level(logging.WARNING):
         result = s2.upscale(model, image, 2)
     assert torch.isfinite(result.image).all()
@@ -130,7 +130,7 @@ def test_a_network_without_finite_values_is_told(make_config, make_network, make
 
 def test_progress_ends_at_all_of_the_work_after_a_redo(overflowing, make_image):
     model = as_model(overflowing(0), "fp16")
-    model.network.conv_after_body.conv.get_parameter("bias").fill_(float("inf"))
+    model.folded.conv_after_body.conv.get_parameter("bias").fill_(float("inf"))
     seen = []
     s2.upscale(model, make_image(3, 16, 16), 2, progress=lambda *step: seen.append(step))
     assert seen[-1][0] == seen[-1][1]

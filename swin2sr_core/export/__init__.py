@@ -1,0 +1,1 @@
+"""One file with a contract, for other runtimes: ONNX, and torch's exported programs."""
