@@ -3,10 +3,13 @@
 import io
 import json
 import os
+import time
 import urllib.error
 import urllib.parse
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
+import comfyui_server
 import numpy as np
 import pytest
 from PIL import Image
@@ -28,7 +31,7 @@ def server(tmp_path_factory, browser):
     for name, height, width in (("example.png", 72, 96), ("large.png", 640, 640)):
         pixels = noise.integers(0, 256, (height, width, 3), np.uint8)
         Image.fromarray(pixels).save(base / "input" / name)
-    with comfyui.running(base) as url:
+    with comfyui_server.running(base) as url:
         yield url, base
 
 
@@ -259,7 +262,7 @@ def test_a_hundred_plans_at_once(server):
         width = 64 + number if number % 3 else 0
         query = urllib.parse.urlencode({"width": width, "height": 64, "precision": "fp32"})
         try:
-            with comfyui.OPENER.open(f"{url}/swin2sr/plan?{query}", timeout=120) as reply:
+            with comfyui_server.OPENER.open(f"{url}/swin2sr/plan?{query}", timeout=120) as reply:
                 return json.load(reply)["rows"][0]["output"] == [4 * width, 256]
         except urllib.error.HTTPError as error:
             return number % 3 == 0 and error.code == 400 and "error" in json.load(error)
@@ -276,7 +279,7 @@ def test_nothing_of_compare_is_outside_of_the_temporary_folder(server):
     if not files:
         pytest.skip("no run before")
     query = urllib.parse.urlencode({"filename": files[0].name, "type": "temp"})
-    with comfyui.OPENER.open(f"{url}/view?{query}") as reply:
+    with comfyui_server.OPENER.open(f"{url}/view?{query}") as reply:
         Image.open(io.BytesIO(reply.read())).verify()
 
 
@@ -286,15 +289,15 @@ def test_without_the_page_everything_works(server):
     api = json.loads(
         (comfyui.ROOT / "example_workflows" / "api" / "upscale_picture.json").read_text("utf-8")
     )
-    request = comfyui.urllib.request.Request(
+    request = urllib.request.Request(
         f"{url}/prompt", json.dumps({"prompt": api}).encode(), {"Content-Type": "application/json"}
     )
-    with comfyui.OPENER.open(request) as reply:
+    with comfyui_server.OPENER.open(request) as reply:
         prompt = json.load(reply)["prompt_id"]
     for _ in range(300):
-        with comfyui.OPENER.open(f"{url}/history/{prompt}") as reply:
+        with comfyui_server.OPENER.open(f"{url}/history/{prompt}") as reply:
             history = json.load(reply)
         if history:
             break
-        comfyui.time.sleep(0.2)
+        time.sleep(0.2)
     assert history[prompt]["status"]["status_str"] == "success"
