@@ -24,6 +24,7 @@ from ..swin2sr_core.faces.crops import crop_plans
 from ..swin2sr_core.planning.budget import plan_within
 from ..swin2sr_core.planning.request import usual_scale
 from . import host, pictures
+from .face_events import FaceEvents
 from .face_regions import as_boxes
 from .face_restorer import FaceRestorer
 from .face_source import find_regions, with_landmarks
@@ -115,6 +116,8 @@ class _Worker:
         self.grid = Grid(*batch.size, *base.size)
         self.chosen: list[tuple[list[Face], list[Skipped]]] = []
         self.progress = host.Progress()
+        self.events = FaceEvents(len(batch))
+        self.fallbacks: list[str] = []
         self.index = 0
 
     def prepare(self, chosen: list[tuple[list[Face], list[Skipped]]]) -> None:
@@ -151,7 +154,18 @@ class _Worker:
         self.progress(_STEPS, _STEPS)
         outcome.preview = torch.cat(previews).movedim(1, -1).to(host.output_device())
         host.release_cache()
+        self._tell(outcome.count)
         return outcome
+
+    def _tell(self, count: int) -> None:
+        refined = count if self.settings.strength > 0 else 0
+        skipped = sum(len(each) for _, each in self.chosen) + count - refined
+        self.events.done(refined, skipped, self.fallbacks)
+        logger.info(
+            "Face-Region Refine: %s faces refined, %s left, in %s pictures of %sx%s, %s, %.2f s",
+            *(refined, skipped, len(self.base), *self.base.size[::-1]),
+            *(self.model.core.name, self.events.seconds),
+        )
 
     def plan_for(self, core: Model, height: int, width: int, scale: float, batch: int) -> Plan:
         """A plan for crops; if possible one for which ComfyUI need not unload other models."""
@@ -183,6 +197,7 @@ class _Worker:
         )
         for text in refined.fallbacks:
             logger.warning("picture %d: %s", index + 1, text)
+            self.fallbacks.append(text)
         return refined
 
     def _landmarked(self, index: int, faces: list[Face]) -> list[Face]:
@@ -195,7 +210,9 @@ class _Worker:
 
     def _advance(self, done: int, total: int) -> None:
         steps = self.index * _STEPS + _STEPS * done // max(total, 1)
-        self.progress(steps, len(self.chosen) * _STEPS)
+        all_steps = len(self.chosen) * _STEPS
+        self.progress(steps, all_steps)
+        self.events.advance(self.index, steps / all_steps)
 
 
 def _put(refined: Refined, image: Tensor, mask: Tensor) -> None:

@@ -19,6 +19,17 @@ class Summary:
     done: PictureReport
     grown_bytes: int | None
 
+    @property
+    def line(self) -> str:
+        """Sizes, model, seconds and peak in one line, for ComfyUI's log."""
+        first, plan = self.done.reports[0], self.plan
+        frames = "" if self.frames == 1 else f" x {self.frames}"
+        return (
+            f"{plan.input_width}x{plan.input_height}{frames} -> {plan.width}x{plan.height}, "
+            f"{first.model}, {plan.plan.precision} on {first.device}, {self.done.strategy}, "
+            f"{self.seconds:.2f} s, peak {self._peak()}"
+        )
+
     def __str__(self) -> str:
         first = self.done.reports[0]
         pictures = "1 picture" if self.frames == 1 else f"{self.frames} pictures"

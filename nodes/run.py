@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import partial
 
@@ -15,6 +16,8 @@ from .live import Live
 from .managed import UpscaleModel
 from .pictures import Pictures
 from .report import Summary
+
+logger = logging.getLogger(__name__)
 
 _STEPS = 1000
 """Steps of the progress bar per frame."""
@@ -39,6 +42,7 @@ def run(
     host.release_cache()
     summary = worker.summary(time.perf_counter() - started)
     worker.live.done(summary)
+    logger.info("Swin2SR: %s", summary.line)
     return output, summary
 
 

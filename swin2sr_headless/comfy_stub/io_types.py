@@ -338,7 +338,7 @@ class ComfyNode:
         return cls.define_schema()
 
     @classmethod
-    def PREPARE_CLASS_CLONE(cls, hidden_inputs: Mapping[Hidden, Any] | None) -> type[ComfyNode]:
+    def PREPARE_CLASS_CLONE(cls, hidden_inputs: Mapping[Hidden, Any] | None, /) -> type[ComfyNode]:
         """A class of the same node that has been told these things, and cannot be changed."""
         hidden = HiddenHolder.from_dict(hidden_inputs)
         return _Locked(cls.__name__, (cls,), {"hidden": hidden})

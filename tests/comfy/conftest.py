@@ -6,16 +6,20 @@ against that. Everything of the project is reached through the pack, under whose
 """
 
 import asyncio
-import copy
 import importlib
 import importlib.util
+import json
 import os
+import shutil
 import sys
-import uuid
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import comfyui_server
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -199,38 +203,46 @@ def bar_steps(pack) -> Iterator[list]:
 # -- a real ComfyUI ---------------------------------------------------------------------------
 
 
+STAND_INS = Path(__file__).with_name("stand_ins.py")
+
+
 @pytest.fixture(scope="session")
-def executor(host):
-    """ComfyUI's own executor, without a server around it."""
+def server(host, base: Path) -> Iterator[str]:
+    """The address of a real ComfyUI with this pack and the stand-ins, on the same base folder."""
     if not host.real:
         pytest.skip("no real ComfyUI: set COMFYUI_DIR")
-    execution = importlib.import_module("execution")
-
-    server = SimpleNamespace(
-        client_id=None,
-        last_node_id=None,
-        last_prompt_id=None,
-        sockets_metadata={},
-        send_sync=lambda *_args, **_kwargs: None,
-    )
-    return execution.PromptExecutor(server)
+    shutil.copy(STAND_INS, base / "custom_nodes")
+    with comfyui_server.running(base) as url:
+        yield url
 
 
-@pytest.fixture
-def queue(executor):
+@pytest.fixture(scope="session")
+def ask(server: str):
+    """(path, document to post) -> status and JSON of the server's answer."""
+
+    def ask(path, document=None):
+        data = None if document is None else json.dumps(document).encode()
+        request = urllib.request.Request(server + path, data, {"Content-Type": "application/json"})
+        try:
+            with comfyui_server.OPENER.open(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def queue(ask):
     """(workflow in API format) -> what the nodes made, and which of them ran."""
-    execution = importlib.import_module("execution")
 
     def run(workflow):
-        workflow = copy.deepcopy(workflow)  # the executor writes into it
-        prompt_id = uuid.uuid4().hex
-        valid, error, outputs, node_errors = asyncio.run(
-            execution.validate_prompt(prompt_id, workflow, None)
-        )
-        if not valid or node_errors:
-            return SimpleNamespace(status="refused", error=str(node_errors or error), ran=set())
-        executor.execute(workflow, prompt_id, {}, outputs)
-        kinds = dict(executor.status_messages)
+        _, answer = ask("/prompt", {"prompt": workflow})
+        if "prompt_id" not in answer or answer["node_errors"]:
+            error = json.dumps(answer.get("node_errors") or answer["error"])
+            return SimpleNamespace(status="refused", error=error, ran=set())
+        entry = _finished(ask, answer["prompt_id"])
+        kinds = dict(entry["status"]["messages"])
         cached = set(kinds["execution_cached"]["nodes"])
         failed = kinds.get("execution_error", {})
         return SimpleNamespace(
@@ -238,7 +250,16 @@ def queue(executor):
             error=failed.get("exception_message", "").strip(),
             node=failed.get("node_id"),
             ran=set(workflow) - cached,
-            outputs=executor.history_result["outputs"],
+            outputs=entry["outputs"],
         )
 
     return run
+
+
+def _finished(ask, prompt_id: str) -> dict:
+    for _ in range(6000):
+        _, history = ask(f"/history/{prompt_id}")
+        if prompt_id in history:
+            return history[prompt_id]
+        time.sleep(0.02)
+    raise TimeoutError("the workflow has not ended")

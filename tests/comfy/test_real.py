@@ -1,10 +1,7 @@
 """Inside a real ComfyUI: its executor, its cache, its own upscaling nodes, its cancel button."""
 
-import gc
-import importlib
 import threading
 import time
-import weakref
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +72,9 @@ def test_a_picture_comes_out_as_the_core_makes_it(queue, picture, base, compact,
     assert np.array_equal(saved(base, result), expected)
 
 
+# Load Image of 0.33 refuses grey pictures whose width is no multiple of 32.
 @pytest.mark.parametrize(
-    ("height", "width", "mode"), [(1, 1, "RGB"), (7, 9, "L"), (9, 7, "RGBA"), (103, 60, "RGB")]
+    ("height", "width", "mode"), [(1, 1, "RGB"), (7, 32, "L"), (9, 7, "RGBA"), (103, 60, "RGB")]
 )
 def test_pictures_of_every_kind(height, width, mode, queue, picture, base):
     result = queue(workflow(picture(f"{mode}.png", height, width, mode)))
@@ -100,22 +98,21 @@ def test_a_second_run_runs_nothing_again(queue, picture, put_model):
     assert queue(flow).ran == {"2", "3", "4"}
 
 
-def test_free_lets_go_of_everything(queue, executor, picture, put_model, pack):
-    """What /free does: unload all models, and forget what the nodes made."""
-    import comfy.model_management as mm
+def test_free_lets_go_of_everything(queue, ask, picture, put_model):
+    """The page's button: unload all models, and forget what the nodes made."""
+
+    def kept():
+        return {k: v for k, v in ask("/kept_models")[1].items() if "freed" in k}
 
     put_model("freed.safetensors", scale=4)
     queue(workflow(picture("freed.png"), "freed.safetensors"))
-    alive = pack("nodes.load")._alive
-    (model,) = [m for key, m in alive.items() if "freed" in key[0]]
-    assert model.patcher in mm.loaded_models()
-    network = weakref.ref(model.model)
-    del model
-    mm.unload_all_models()
-    executor.reset()
-    gc.collect()
-    assert network() is None
-    assert not [key for key in alive if "freed" in key[0]]
+    assert list(kept().values()) == [True], "in memory, and known to ComfyUI"
+    ask("/free", {"unload_models": True, "free_memory": True})
+    for _ in range(600):
+        if not kept():
+            return
+        time.sleep(0.05)
+    assert kept() == {}
 
 
 def test_another_setting_keeps_the_model(queue, picture):
@@ -142,15 +139,13 @@ def test_errors_are_one_sentence_on_the_node(queue, picture):
     assert "\n" not in result.error
 
 
-def test_cancelling_a_long_run(queue, picture, base):
-    nodes = importlib.import_module("nodes")  # ComfyUI's
-
+def test_cancelling_a_long_run(queue, ask, picture):
     name = picture("large.png", 700, 700)
     pressed = []
 
     def press():
         pressed.append(time.monotonic())
-        nodes.interrupt_processing()
+        ask("/interrupt", {})
 
     threading.Timer(1.0, press).start()
     result = queue(workflow(name))

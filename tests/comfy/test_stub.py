@@ -21,7 +21,12 @@ def stub(pack) -> ModuleType:
 
 
 def parameters(function) -> list[str]:
-    return [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+    """The names that a caller may use: those by position have other ones in other versions."""
+    return [
+        name
+        for name, each in inspect.signature(function).parameters.items()
+        if name not in ("self", "cls") and each.kind is not each.POSITIONAL_ONLY
+    ]
 
 
 def differences(name: str, ours: Any, theirs: Any) -> list[str]:

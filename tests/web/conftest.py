@@ -15,9 +15,12 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import comfyui_server
 import numpy as np
 import pytest
 from PIL import Image
+
+from . import comfyui
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = ("en", "zh")
@@ -175,3 +178,37 @@ def pixels(locator) -> np.ndarray:
     """H W 3: what of an element is to be seen."""
     with Image.open(io.BytesIO(locator.screenshot())) as image:
         return np.asarray(image.convert("RGB")).astype(int)
+
+
+# -- a real ComfyUI ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, browser):
+    """(address, base folder) of a ComfyUI that lives as long as these tests."""
+    if "COMFYUI_DIR" not in os.environ:
+        pytest.skip("no real ComfyUI: set COMFYUI_DIR")
+    base = tmp_path_factory.mktemp("comfyui")
+    (base / "input").mkdir()
+    noise = np.random.default_rng(0)
+    for name, height, width in (("example.png", 72, 96), ("large.png", 640, 640)):
+        noisy = noise.integers(0, 256, (height, width, 3), np.uint8)
+        Image.fromarray(noisy).save(base / "input" / name)
+    with comfyui_server.running(base) as url:
+        yield url, base
+
+
+@pytest.fixture
+def open_comfyui(server, browser):
+    """(theme, language, vue) -> ComfyUI's page; at the end it may not have complained of us."""
+    opened = []
+
+    def open_(*settings):
+        page, complaints = comfyui.open_in(browser, server[0], *settings)
+        opened.append((page, complaints))
+        return page
+
+    yield open_
+    for page, complaints in opened:
+        page.context.close()
+        assert complaints == []

@@ -2,11 +2,13 @@
 
 import io
 import json
-import os
+import time
 import urllib.error
 import urllib.parse
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
+import comfyui_server
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,37 +17,6 @@ from . import comfyui
 from .conftest import pixels
 
 TIMES = "\N{MULTIPLICATION SIGN}"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, browser):
-    """(address, base folder) of a ComfyUI that lives as long as these tests."""
-    if "COMFYUI_DIR" not in os.environ:
-        pytest.skip("no real ComfyUI: set COMFYUI_DIR")
-    base = tmp_path_factory.mktemp("comfyui")
-    (base / "input").mkdir()
-    noise = np.random.default_rng(0)
-    for name, height, width in (("example.png", 72, 96), ("large.png", 640, 640)):
-        pixels = noise.integers(0, 256, (height, width, 3), np.uint8)
-        Image.fromarray(pixels).save(base / "input" / name)
-    with comfyui.running(base) as url:
-        yield url, base
-
-
-@pytest.fixture
-def open_page(server, browser):
-    """(theme, language, vue) -> ComfyUI's page; at the end it may not have complained of us."""
-    opened = []
-
-    def open_(*settings):
-        page, complaints = comfyui.open_in(browser, server[0], *settings)
-        opened.append((page, complaints))
-        return page
-
-    yield open_
-    for page, complaints in opened:
-        page.context.close()
-        assert complaints == []
 
 
 def node(kind, identity, position, widgets=(), inputs=(), outputs=()):
@@ -113,9 +84,9 @@ def queue(page):
 
 
 @pytest.fixture(params=[False, True], ids=["classic", "vue"])
-def page(request, open_page):
+def page(request, open_comfyui):
     """ComfyUI's page in either of its renderers, with the workflow loaded."""
-    page = open_page("dark", "en", request.param)
+    page = open_comfyui("dark", "en", request.param)
     version = page.evaluate("window.__COMFYUI_FRONTEND_VERSION__ ?? '0.0'")
     if request.param and [int(n) for n in version.split(".")[:2]] < [1, 33]:
         pytest.skip(f"the page of version {version} has no finished second renderer")
@@ -170,8 +141,8 @@ def test_plan_run_report_and_divider(page, request):
     assert at == [(220, 0, 0)] * 2 + [(0, 0, 220)] * 2
 
 
-def test_the_page_cancels_a_run_from_the_node(open_page):
-    page = open_page()
+def test_the_page_cancels_a_run_from_the_node(open_comfyui):
+    page = open_comfyui()
     comfyui.load(page, flow("large.png"))
     part(page, 3, "tbody tr").wait_for()
     queue(page)
@@ -188,8 +159,8 @@ def test_the_page_cancels_a_run_from_the_node(open_page):
     assert part(page, 3, "tbody tr").is_visible()
 
 
-def test_a_run_that_fails_says_why_in_the_node(open_page):
-    page = open_page()
+def test_a_run_that_fails_says_why_in_the_node(open_comfyui):
+    page = open_comfyui()
     comfyui.load(page, flow())
     part(page, 3, "tbody tr").wait_for()
     page.evaluate(
@@ -199,13 +170,14 @@ def test_a_run_that_fails_says_why_in_the_node(open_page):
         "document.querySelector(\"[data-test='3']\").innerText.includes('smallest budget')"
     )
     queue(page)
-    problem = part(page, 3, "[role=status].swin2sr-problem")
+    problem = part(page, 3, ".swin2sr-closable [role=status].swin2sr-problem")
     problem.wait_for(timeout=60_000)
     assert "smallest budget that works" in problem.inner_text()
+    assert part(page, 3, ".swin2sr-problem:visible").count() == 1, "said once"
 
 
-def test_downloading_without_a_network(open_page, server):
-    page = open_page()
+def test_downloading_without_a_network(open_comfyui, server):
+    page = open_comfyui()
     comfyui.load(page, flow(model="classical-x4 (download)"))
     part(page, 2, "button").first.wait_for()
     assert "66.2 MB" in part(page, 2, ".swin2sr-line").inner_text()
@@ -217,8 +189,8 @@ def test_downloading_without_a_network(open_page, server):
 
 
 @pytest.mark.parametrize(("theme", "language"), [("light", "zh"), ("dark", "zh"), ("light", "en")])
-def test_themes_and_languages(theme, language, open_page):
-    page = open_page(theme, language)
+def test_themes_and_languages(theme, language, open_comfyui):
+    page = open_comfyui(theme, language)
     comfyui.load(page, flow())
     heads = part(page, 3, "th")
     heads.first.wait_for()
@@ -227,8 +199,8 @@ def test_themes_and_languages(theme, language, open_page):
     assert (back > 128) == (theme == "light")
 
 
-def test_the_example_workflow(open_page):
-    page = open_page()
+def test_the_example_workflow(open_comfyui):
+    page = open_comfyui()
     comfyui.load(page, comfyui.example("upscale_picture"))
     upscaler = page.evaluate("app.graph.nodes.find((n) => n.type === 'Swin2SR_TiledUpscale').id")
     part(page, upscaler, "tbody tr").wait_for()
@@ -236,9 +208,9 @@ def test_the_example_workflow(open_page):
     part(page, upscaler, ".swin2sr-report").wait_for(timeout=60_000)
 
 
-def test_inside_a_subgraph_the_node_is_found(open_page):
+def test_inside_a_subgraph_the_node_is_found(open_comfyui):
     """By the ids that messages carry there: "7:5"."""
-    found = open_page().evaluate(
+    found = open_comfyui().evaluate(
         """async () => {
           const { nodeOfExecution } = await import('/extensions/swin2sr/js/graph.js')
           const inner = { getNodeById: (id) => (Number(id) === 5 ? { name: 'five' } : null) }
@@ -259,7 +231,7 @@ def test_a_hundred_plans_at_once(server):
         width = 64 + number if number % 3 else 0
         query = urllib.parse.urlencode({"width": width, "height": 64, "precision": "fp32"})
         try:
-            with comfyui.OPENER.open(f"{url}/swin2sr/plan?{query}", timeout=120) as reply:
+            with comfyui_server.OPENER.open(f"{url}/swin2sr/plan?{query}", timeout=120) as reply:
                 return json.load(reply)["rows"][0]["output"] == [4 * width, 256]
         except urllib.error.HTTPError as error:
             return number % 3 == 0 and error.code == 400 and "error" in json.load(error)
@@ -276,7 +248,7 @@ def test_nothing_of_compare_is_outside_of_the_temporary_folder(server):
     if not files:
         pytest.skip("no run before")
     query = urllib.parse.urlencode({"filename": files[0].name, "type": "temp"})
-    with comfyui.OPENER.open(f"{url}/view?{query}") as reply:
+    with comfyui_server.OPENER.open(f"{url}/view?{query}") as reply:
         Image.open(io.BytesIO(reply.read())).verify()
 
 
@@ -286,15 +258,15 @@ def test_without_the_page_everything_works(server):
     api = json.loads(
         (comfyui.ROOT / "example_workflows" / "api" / "upscale_picture.json").read_text("utf-8")
     )
-    request = comfyui.urllib.request.Request(
+    request = urllib.request.Request(
         f"{url}/prompt", json.dumps({"prompt": api}).encode(), {"Content-Type": "application/json"}
     )
-    with comfyui.OPENER.open(request) as reply:
+    with comfyui_server.OPENER.open(request) as reply:
         prompt = json.load(reply)["prompt_id"]
     for _ in range(300):
-        with comfyui.OPENER.open(f"{url}/history/{prompt}") as reply:
+        with comfyui_server.OPENER.open(f"{url}/history/{prompt}") as reply:
             history = json.load(reply)
         if history:
             break
-        comfyui.time.sleep(0.2)
+        time.sleep(0.2)
     assert history[prompt]["status"]["status_str"] == "success"

@@ -100,7 +100,7 @@ def make_panel(page, reply=None):
             cancelRun: () => done.push('cancel'),
             startDownload: (name) => done.push(`start ${name}`),
             stopDownload: (name) => done.push(`stop ${name}`)
-          }, () => question)
+          }, 'plan', () => question)
           place.replaceChildren(panel.root)
           await panel.refresh()
         }""",
@@ -111,6 +111,11 @@ def make_panel(page, reply=None):
 
 def refresh(page, reply, anyway=True):
     page.evaluate("async ([r, a]) => { window.reply = r; await panel.refresh(a) }", [reply, anyway])
+
+
+def about(page, what):
+    """The panel in the node that decides on "model", "plan" or "faces"."""
+    page.evaluate("what => { panel.about = what }", what)
 
 
 def run(page, *messages):
@@ -162,6 +167,7 @@ def test_it_asks_again_when_the_question_changes_and_only_then(page, panel):
 
 
 def test_a_late_answer_to_an_old_question_is_not_shown(page, panel):
+    about(page, "model")
     page.evaluate(
         """async () => {
           const answers = []
@@ -200,12 +206,15 @@ def test_names_are_text_and_never_markup(page, panel):
 
 
 def test_progress_time_left_and_memory(page, panel):
-    run(page, START, PROGRESS)
+    run(page, START | {"device": "cuda:0"}, PROGRESS)
     bar = page.get_by_role("progressbar")
     assert bar.get_attribute("aria-valuenow") == "42"
     text = panel.inner_text()
     for part in ("42 %", "picture 1 of 2", "27 s left", "90.0 MB used, 100 MB forecast"):
         assert part in text
+    run(page, START, PROGRESS)
+    assert "the process grew by 90.0 MB" in panel.inner_text()
+    assert "forecast" not in panel.inner_text(), "that is of tensors, not of a process"
     assert not page.locator("table").is_visible()
     page.get_by_role("button", name="Cancel").click()
     assert page.evaluate("done") == ["cancel"]
@@ -214,6 +223,25 @@ def test_progress_time_left_and_memory(page, panel):
 def test_a_page_opened_in_the_middle_of_a_run(page, panel):
     run(page, PROGRESS)
     assert "42 %" in panel.inner_text()
+
+
+@pytest.mark.parametrize(
+    ("count", "skipped", "sentence"),
+    [
+        (0, 0, "No face found · 4.0 s"),
+        (1, 0, "1 face refined · 4.0 s"),
+        (3, 2, "3 faces refined · 2 left as they are · 4.0 s"),
+    ],
+)
+def test_faces_are_counted(count, skipped, sentence, page, panel):
+    about(page, "faces")
+    told = {"kind": "faces", "frames": 1, "count": count, "skipped": skipped, "fallbacks": []}
+    run(page, {"kind": "progress", "fraction": 0.5, "frame": 1, "frames": 1})
+    assert "50 %" in panel.inner_text()
+    run(page, told | {"seconds": 4})
+    assert page.locator("[role=status]").inner_text() == sentence
+    page.get_by_role("button", name="Close").click()
+    assert page.locator("[role=status]").count() == 0
 
 
 def test_steps_down_are_shown_while_it_runs(page, panel):
@@ -231,7 +259,7 @@ def test_the_report_and_back_to_the_plan(page, panel):
     for part in (
         f"512{TIMES}512 {TIMES} 2 → 2048{TIMES}2048",
         "42 s (40 s expected)",
-        "process grew by 98.0 MB, 100 MB forecast",
+        "the process grew by 98.0 MB, pictures included",
         "staged, bf16, compact-x4, cpu",
         "Everything went as planned.",
     ):
@@ -272,6 +300,7 @@ def state(page, **changes):
 
 
 def test_a_download_from_beginning_to_end(page, panel):
+    about(page, "model")
     refresh(page, answer(download=DOWNLOAD))
     assert "m is not on this machine (5.00 MB)" in panel.inner_text()
     page.get_by_role("button", name="Download m now").click()
@@ -291,6 +320,7 @@ def test_a_download_from_beginning_to_end(page, panel):
 
 
 def test_a_failed_download_says_why_and_what_to_do(page, panel):
+    about(page, "model")
     refresh(page, answer(download=DOWNLOAD))
     state(page, phase="failed", message="no network")
     assert page.get_by_role("alert").inner_text() == "no network"
@@ -302,21 +332,13 @@ def test_a_failed_download_says_why_and_what_to_do(page, panel):
 
 
 def test_downloads_of_other_models_are_no_concern(page, panel):
+    about(page, "model")
     refresh(page, answer(download=DOWNLOAD))
     state(page, model="other", phase="running")
     assert page.get_by_role("progressbar").count() == 0
 
 
 # -- size, themes, languages ---------------------------------------------------------------------
-
-
-def test_the_node_is_told_what_height_the_panel_needs(page, panel):
-    page.evaluate("window.heights = []; panel.onHeight = (height) => heights.push(height)")
-    refresh(page, answer(ROW, ROW, ROW, download=DOWNLOAD))
-    # The page may tell an earlier height first; what counts is where it ends.
-    page.wait_for_function("heights.at(-1) >= Math.min(300, panel.inside.offsetHeight)")
-    refresh(page, answer(*[ROW] * 60))
-    page.wait_for_function("heights.at(-1) === 300")
 
 
 @pytest.mark.parametrize("theme", THEMES)

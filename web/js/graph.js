@@ -1,6 +1,7 @@
 // What the page's graph says: which node a message is for, and what is connected to a node.
 
 const PASSES_THROUGH = 4 // mode of bypassed nodes
+const SUBGRAPH_INPUT = -10 // where links inside of a subgraph begin that come from outside
 const MOST_STEPS = 30
 
 /** The node of an execution id: "5", or "7:5" for node 5 of the subgraph in node 7. */
@@ -14,38 +15,65 @@ export function nodeOfExecution(graph, id) {
   return node
 }
 
-/** The value of a node's widget, or `otherwise`. */
+/** The value of a node's widget, also where it is set outside of the node's subgraph; or `otherwise`. */
 export function widgetValue(node, name, otherwise) {
+  const input = node?.inputs?.find((each) => each.widget?.name === name && each.link != null)
+  const given = input ? linkedValue(node.graph, input.link) : undefined
+  if (given !== undefined) return given
   const found = node?.widgets?.find((widget) => widget.name === name)
   return found === undefined ? otherwise : found.value
 }
 
-/** The node that feeds an input, through reroutes and bypassed nodes; null where there is none. */
+function linkedValue(graph, id) {
+  const link = linkOf(graph, id)
+  if (Number(link?.origin_id) !== SUBGRAPH_INPUT) return widgetValue(origin(graph, id), 'value')
+  return widgetValue(holderOf(graph), graph.inputs?.[link.origin_slot]?.name)
+}
+
+/** The node that feeds an input, through reroutes, bypassed nodes and the borders of subgraphs; null where there is none. */
 export function source(node, inputName) {
-  let slot = node?.inputs?.findIndex((input) => input.name === inputName) ?? -1
-  for (let step = 0; step < MOST_STEPS && slot >= 0; step++) {
-    const kind = node.inputs[slot].type
-    const from = node.getInputNode?.(slot)
+  const input = node?.inputs?.find((each) => each.name === inputName)
+  return origin(node?.graph, input?.link)
+}
+
+function origin(graph, id) {
+  for (let step = 0; step < MOST_STEPS; step++) {
+    const link = linkOf(graph, id)
+    if (!link) return null
+    if (Number(link.origin_id) === SUBGRAPH_INPUT) {
+      const holder = holderOf(graph)
+      const name = graph.inputs?.[link.origin_slot]?.name
+      id = holder?.inputs.find((input) => input.name === name)?.link
+      graph = holder?.graph
+      continue
+    }
+    const from = graph.getNodeById(link.origin_id)
     if (!from) return null
-    if (from.type !== 'Reroute' && from.mode !== PASSES_THROUGH) return from
-    node = from
-    slot = from.type === 'Reroute' ? 0 : from.inputs.findIndex((input) => input.type === kind)
+    if (from.type === 'Reroute') id = from.inputs[0]?.link
+    else if (from.mode === PASSES_THROUGH) id = from.inputs.find((input) => input.type === link.type)?.link
+    else if (from.subgraph) {
+      graph = from.subgraph
+      id = graph.outputs?.[link.origin_slot]?.linkIds?.[0]
+    } else return from
   }
   return null
 }
 
-/** The nodes of a type that the node's outputs lead to, reroutes left aside. */
-export function targets(node, type) {
-  const found = []
-  for (const output of node.outputs ?? []) {
-    for (const id of output.links ?? []) {
-      const links = node.graph?.links
-      const link = node.graph?.getLink?.(id) ?? links?.get?.(id) ?? links?.[id]
-      const target = link && node.graph.getNodeById(link.target_id)
-      if (target?.type === type || target?.comfyClass === type) found.push(target)
+function linkOf(graph, id) {
+  if (!graph || id === null || id === undefined) return null
+  return graph.getLink?.(id) ?? graph.links?.get?.(id) ?? graph.links?.[id] ?? null
+}
+
+/** The node that stands for a subgraph; the first one where there are several. */
+function holderOf(subgraph) {
+  const waiting = [subgraph.rootGraph]
+  for (const graph of waiting) {
+    for (const node of graph?.nodes ?? []) {
+      if (node.subgraph === subgraph) return node
+      if (node.subgraph && !waiting.includes(node.subgraph)) waiting.push(node.subgraph)
     }
   }
-  return found
+  return null
 }
 
 /**

@@ -1,13 +1,13 @@
-// The panel in Load Swin2SR and Tiled Upscale: the plan before a run, the run, the report after it.
+// The panel in our nodes: the model or the plan before a run, the run, the report after it.
 
 import { checkedText, downloadView } from './download_view.js'
 import { button, element } from './dom.js'
-import { planView } from './plan_view.js'
-import { RunView, reportView } from './run_view.js'
+import { modelView, planView } from './plan_view.js'
+import { RunView, facesView, reportView } from './run_view.js'
 import { text } from './texts.js'
 
-const LEAST_HEIGHT = 40
-const MOST_HEIGHT = 300
+// What stands there where nothing can be asked yet.
+const NOTHING = { model: 'plan_connect', plan: 'plan_connect', faces: 'faces_before' }
 
 /**
  * What a panel needs of the page around it.
@@ -21,23 +21,20 @@ const MOST_HEIGHT = 300
 export class Panel {
   /**
    * @param {Page} page
+   * @param {'model' | 'plan' | 'faces'} about what the node decides, which its panel tells and others do not
    * @param {() => Object | null} question what to ask /swin2sr/plan for now; null where nothing is connected
-   * @param {string} nothing the key of the text for that case
    */
-  constructor(page, question, nothing = 'plan_connect') {
+  constructor(page, about, question) {
     this.page = page
+    this.about = about
     this.question = question
-    this.nothing = nothing
     this.asked = undefined
     this.done = false
-    this.height = LEAST_HEIGHT
-    this.onHeight = () => {}
+    this.failed = false
     this.running = new RunView(() => page.cancelRun())
-    this.parts = { plan: element('div'), run: element('div'), report: element('div') }
+    this.parts = { report: element('div', { class: 'swin2sr-closable' }), run: element('div'), plan: element('div') }
     this.inside = element('div', { class: 'swin2sr-inside' }, ...Object.values(this.parts))
     this.root = element('div', { class: 'swin2sr swin2sr-panel', role: 'region', 'aria-label': 'Swin2SR' }, this.inside)
-    this.observer = new ResizeObserver(() => this.#measure())
-    this.observer.observe(this.inside)
     // The wheel scrolls what is longer than the panel, and else is the canvas's.
     this.root.addEventListener('wheel', (event) => {
       if (this.root.scrollHeight > this.root.clientHeight + 1) event.stopPropagation()
@@ -50,9 +47,10 @@ export class Panel {
     const key = JSON.stringify(query)
     if (key === this.asked && !anyway) return
     this.asked = key
+    if (this.failed && !anyway) this.#forget()
     this.aborter?.abort()
     if (query === null) {
-      this.#show('plan', element('p', { class: 'swin2sr-foot' }, text(this.nothing)))
+      this.#show('plan', element('p', { class: 'swin2sr-foot' }, text(NOTHING[this.about])))
       return
     }
     const aborter = (this.aborter = new AbortController())
@@ -66,15 +64,15 @@ export class Panel {
 
   /** A message of the event "swin2sr.run". */
   onRun(message) {
-    if (message.kind === 'done') {
+    if (message.kind === 'done' || message.kind === 'faces') {
       this.#show('run')
-      this.#showClosable('report', reportView(message))
+      this.#showClosable('report', message.kind === 'done' ? reportView(message) : facesView(message))
       this.done = true
       this.#arrange()
       return
     }
     if (message.kind === 'start' || !this.parts.run.firstChild) {
-      this.done = false
+      this.done = this.failed = false
       this.#show('report')
       this.#show('run', this.running.root)
     }
@@ -84,7 +82,7 @@ export class Panel {
   /** The run is over without a report: cancelled, or failed with a sentence. */
   onStopped(sentence, failed = false) {
     if (!failed && !this.parts.run.firstChild) return
-    this.done = false
+    this.done = this.failed = failed
     this.#show('run')
     this.#showClosable('report', element('p', { class: failed ? 'swin2sr-problem' : 'swin2sr-foot', role: 'status' }, sentence))
     this.refresh(true)
@@ -94,7 +92,9 @@ export class Panel {
   onDownload(state) {
     const model = this.answer?.model
     if (model?.name !== state.model) return
-    if (state.phase === 'done') {
+    if (this.about !== 'model') {
+      if (state.phase === 'done') this.refresh(true)
+    } else if (state.phase === 'done') {
       this.#showClosable('report', element('p', { class: 'swin2sr-good', role: 'status' }, checkedText(state)))
       this.refresh(true)
     } else if (model.download) {
@@ -105,15 +105,14 @@ export class Panel {
 
   dispose() {
     this.aborter?.abort()
-    this.observer.disconnect()
   }
 
   #showPlan(answer) {
     this.answer = answer
-    const missing = answer.model?.download
+    const ofModel = this.about === 'model'
     const focused = this.parts.plan.contains(document.activeElement)
-    const parts = [planView(answer)]
-    if (missing) {
+    const parts = [ofModel ? modelView(answer) : planView(answer)]
+    if (ofModel && answer.model?.download) {
       const { startDownload, stopDownload } = this.page
       parts.unshift(downloadView(answer.model, startDownload, stopDownload))
     }
@@ -126,27 +125,23 @@ export class Panel {
     this.#arrange()
   }
 
-  /** While it runs, and until its report is closed, a run takes the place of the plan. */
+  /** While it runs, and until its report is closed, a run takes the place of the plan; a failed one until something is changed. */
   #arrange() {
     for (const part of Object.values(this.parts)) part.hidden = !part.firstChild
     if (this.done || this.parts.run.firstChild) this.parts.plan.hidden = true
   }
 
+  #forget() {
+    this.done = this.failed = false
+    this.#show('report')
+  }
+
   #showClosable(part, content) {
     const close = button('×', text('close'), () => {
-      this.done = false
-      this.#show(part)
+      this.#forget()
       this.refresh(true)
     })
     close.classList.add('swin2sr-close')
-    this.#show(part, close, content)
-  }
-
-  #measure() {
-    const wanted = Math.min(Math.max(Math.ceil(this.inside.scrollHeight) + 2, LEAST_HEIGHT), MOST_HEIGHT)
-    if (wanted === this.height) return
-    const before = this.height
-    this.height = wanted
-    this.onHeight(wanted, before)
+    this.#show(part, content, close)
   }
 }

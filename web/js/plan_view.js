@@ -1,4 +1,4 @@
-// What would happen: a row for each size, with strategy, memory and time.
+// What would happen: a row for each size, with strategy, memory and time; and the model by itself.
 
 import { element } from './dom.js'
 import { bytes, seconds, size } from './format.js'
@@ -6,8 +6,8 @@ import { text } from './texts.js'
 
 /** An element for an answer of /swin2sr/plan, or for {error}. */
 export function planView(answer) {
-  if (answer.error) return element('p', { class: 'swin2sr-problem', role: 'status' }, answer.error)
-  const model = answer.model
+  const problem = answer.error ?? sameProblem(answer.rows)
+  if (problem) return element('p', { class: 'swin2sr-problem', role: 'status' }, problem)
   const heads = ['plan_size', 'plan_strategy', 'plan_memory', 'plan_time'].map((key) =>
     element('th', { scope: 'col' }, text(key))
   )
@@ -17,21 +17,28 @@ export function planView(answer) {
     element('thead', {}, element('tr', {}, ...heads)),
     element('tbody', {}, ...answer.rows.map((row) => planRow(row, answer.free_bytes)))
   )
-  const weight = model.bytes ? `, ${bytes(model.bytes)}` : ''
-  const foot = text('plan_foot', {
-    model: `${model.name}${weight}`,
-    precision: answer.precision,
-    device: answer.device,
-    free: bytes(answer.free_bytes)
-  })
   const notes = new Set(answer.rows.flatMap((row) => row.notes ?? []))
   return element(
     'div',
     {},
     table,
     ...[...notes].map((note) => element('p', { class: 'swin2sr-note' }, note)),
-    element('p', { class: 'swin2sr-foot' }, foot)
+    element('p', { class: 'swin2sr-foot' }, text('plan_free', { free: bytes(answer.free_bytes), device: answer.device }))
   )
+}
+
+/** An element for the model of an answer of /swin2sr/plan, or for {error}. */
+export function modelView(answer) {
+  if (answer.error) return element('p', { class: 'swin2sr-problem', role: 'status' }, answer.error)
+  const weight = answer.model.bytes ? `, ${bytes(answer.model.bytes)}` : ''
+  const values = { model: `${answer.model.name}${weight}`, precision: answer.precision, device: answer.device }
+  return element('p', { class: 'swin2sr-foot' }, text('model_foot', values))
+}
+
+/** One sentence for all rows where none of them can be done, for one reason. */
+function sameProblem(rows) {
+  const problems = new Set(rows.map((row) => row.problem))
+  return problems.size === 1 ? rows[0].problem : undefined
 }
 
 function planRow(row, free) {

@@ -45,7 +45,7 @@ export class RunView {
     const left = message.left_seconds
     const parts = [percent(message.fraction)]
     if (message.frames > 1) parts.push(text('run_frame', { n: message.frame, of: message.frames }))
-    if (left !== null) parts.push(text('run_left', { time: seconds(left) }))
+    if (left !== null && left !== undefined) parts.push(text('run_left', { time: seconds(left) }))
     this.#show(message.fraction, parts.join(' · '))
     this.#showMemory(message.memory_bytes)
   }
@@ -62,8 +62,12 @@ export class RunView {
 
   #showMemory(used) {
     const forecast = this.planned.forecast_bytes
-    if (forecast === undefined) this.memory.textContent = used === null ? '' : bytes(used)
-    else {
+    if (forecast === undefined) this.memory.textContent = used === null || used === undefined ? '' : bytes(used)
+    else if (this.planned.device === 'cpu') {
+      // The forecast is of tensors; what is measured here is the process, pictures included.
+      const grown = used === null ? '' : ` · ${text('run_process', { used: bytes(used) })}`
+      this.memory.textContent = `${this.planned.strategy}, ${this.planned.precision}${grown}`
+    } else {
       const values = { used: used === null ? '–' : bytes(used), forecast: bytes(forecast) }
       this.memory.textContent = `${this.planned.strategy}, ${this.planned.precision} · ${text('run_memory', values)}`
     }
@@ -99,6 +103,21 @@ export function reportView(message) {
       element('summary', {}, text('report_all')),
       element('pre', {}, message.text)
     )
+  )
+}
+
+/** What Face-Region Refine found, and what it did. */
+export function facesView(message) {
+  const { count, skipped, frames } = message
+  const key = count === 0 ? 'faces_none' : count === 1 ? 'faces_one' : 'faces_many'
+  const left = skipped ? text('faces_skipped', { n: skipped }) : ''
+  const of = frames > 1 ? text('faces_of', { n: frames }) : ''
+  const parts = [text(key, { n: count }) + of, left, text('faces_took', { time: seconds(message.seconds) })]
+  return element(
+    'div',
+    {},
+    element('p', { class: count ? 'swin2sr-good' : 'swin2sr-note', role: 'status' }, parts.filter(Boolean).join(' · ')),
+    element('ul', { class: 'swin2sr-fallbacks' }, ...message.fallbacks.map((each) => element('li', {}, each)))
   )
 }
 

@@ -5,18 +5,19 @@ import { api } from '../../../scripts/api.js'
 
 import { CompareView } from './compare_view.js'
 import { addStyles } from './dom.js'
-import { nodeOfExecution, pictureSize, source, targets, widgetValue } from './graph.js'
+import { nodeOfExecution, pictureSize, source, widgetValue } from './graph.js'
 import { InputFiles } from './input_files.js'
 import { Panel } from './panel.js'
 import { loadTexts, text } from './texts.js'
 
 const LOOK_MS = 400
-const DOM_MARGIN = 10 // what ComfyUI leaves free around an element in a node
+const HEIGHTS = { model: 100, plan: 176, faces: 110 }
 const COMPARE_HEIGHT = 220
 const WIDGETS = ['scale', 'longest_side', 'edge', 'strategy', 'tile_size', 'overlap', 'max_memory', 'max_input_side']
 const ENDS = ['execution_success', 'execution_error', 'execution_interrupted']
 
 const panels = new Map()
+const placed = new WeakSet() // nodes that have been seen in a graph
 let looking = null
 let runningPrompt = null
 
@@ -61,35 +62,24 @@ function questionOfUpscaler(node) {
   return model && { ...model, ...settingsOf(node) }
 }
 
-function questionOfLoader(node) {
-  const [upscaler] = targets(node, 'Swin2SR_TiledUpscale')
-  return { ...modelOf(node), ...(upscaler ? settingsOf(upscaler) : {}) }
-}
-
 // -- widgets -------------------------------------------------------------------------------------
 
-function addPanel(node, question) {
-  const panel = new Panel(page, () => question(node))
+function addPanel(node, about, height, question) {
+  const panel = new Panel(page, about, () => question(node))
+  // Always as high: what is longer scrolls, so that no run moves a node over its neighbours.
   node.addDOMWidget('swin2sr_panel', 'swin2sr_panel', panel.root, {
     serialize: false,
     hideOnZoom: false,
-    getMinHeight: () => panel.height + 2 * DOM_MARGIN,
-    getMaxHeight: () => panel.height + 2 * DOM_MARGIN
+    getMinHeight: () => height
   }).serialize = false
-  panel.onHeight = (wanted, before) => {
-    // A node that is as low as it can be follows its panel; one that was made higher stays.
-    const [width, height] = node.size
-    const least = node.computeSize()[1]
-    const grown = Math.max(height + (height <= least + before - wanted + 1 ? wanted - before : 0), least)
-    if (grown !== height) node.setSize([width, grown])
-    node.setDirtyCanvas?.(true, true)
-  }
   panels.set(node, panel)
-  chain(node, 'onRemoved', () => {
-    panel.dispose()
-    panels.delete(node)
-  })
+  chain(node, 'onRemoved', () => drop(node))
   looking ??= setInterval(look, LOOK_MS)
+}
+
+function drop(node) {
+  panels.get(node)?.dispose()
+  panels.delete(node)
 }
 
 function addCompare(node) {
@@ -123,7 +113,12 @@ function look() {
     looking = null
   }
   if (document.hidden) return
-  for (const panel of panels.values()) panel.refresh()
+  for (const [node, panel] of panels) {
+    if (node.graph) placed.add(node)
+    // Converting to a subgraph takes nodes away without telling them.
+    if (node.graph) panel.refresh()
+    else if (placed.has(node)) drop(node)
+  }
 }
 
 // -- messages ------------------------------------------------------------------------------------
@@ -152,24 +147,41 @@ function listen() {
 }
 
 const additions = {
-  Swin2SR_Load: (node) => addPanel(node, questionOfLoader),
-  Swin2SR_TiledUpscale: (node) => addPanel(node, questionOfUpscaler),
+  Swin2SR_Load: (node) => addPanel(node, 'model', HEIGHTS.model, modelOf),
+  Swin2SR_TiledUpscale: (node) => addPanel(node, 'plan', HEIGHTS.plan, questionOfUpscaler),
+  Swin2SR_FaceRefine: (node) => addPanel(node, 'faces', HEIGHTS.faces, () => null),
   Swin2SR_Compare: addCompare
 }
 
-app.registerExtension({
+const readTexts = () =>
+  loadTexts(
+    async () => (await api.fetchApi('/i18n')).json(),
+    () => app.extensionManager?.setting?.get?.('Comfy.Locale') ?? 'en'
+  )
+
+const extension = {
   name: 'Swin2SR',
   async setup() {
     listen()
   },
   async init() {
     addStyles()
-    await loadTexts(
-      async () => (await api.fetchApi('/i18n')).json(),
-      () => app.extensionManager?.setting?.get?.('Comfy.Locale') ?? 'en'
-    )
+    await readTexts()
   },
   nodeCreated(node) {
     additions[node.comfyClass ?? node.type]?.(node)
   }
-})
+}
+
+/** In the place of a second copy of the pack: two would put two panels into each node. */
+const secondCopy = {
+  name: `Swin2SR ${import.meta.url}`,
+  async setup() {
+    await readTexts()
+    const detail = text('two_copies', { place: new URL('..', import.meta.url).pathname })
+    app.extensionManager?.toast?.add({ severity: 'warn', summary: 'Swin2SR', detail })
+  }
+}
+
+const isSecond = app.extensions?.some((each) => each.name === extension.name)
+app.registerExtension(isSecond ? secondCopy : extension)
