@@ -65,7 +65,11 @@ class ReferenceKernel:
         """See `BlockKernel.run`."""
         self._memory.prepare_bias(block.attention, kind)
         windows = run_block(block, self._memory.gather(source, band), self._memory)
-        target.index_copy_(0, band.flatten().long(), windows)
+        rows = band.flatten().long()
+        if target.device.type == "mps":  # torch before 2.8 has no index_copy_ there
+            target[rows] = windows
+        else:
+            target.index_copy_(0, rows, windows)
 
 
 def run_block(block: FoldedBlock, x: Tensor, memory: Workspace) -> Tensor:

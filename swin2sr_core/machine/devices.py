@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from functools import lru_cache
 
 import torch
@@ -10,6 +12,12 @@ from ..errors import DeviceError, InputError
 from ..planning.choices import PRECISIONS
 from . import cpu
 from .host_memory import free_host_bytes, used_host_bytes
+from .out_of_memory import is_out_of_memory
+
+log = logging.getLogger(__name__)
+
+_AMD_WITH_BF16 = re.compile(r"gfx(9(08|0a|4|5)|1[1-9])")
+"""ROCm's names of what multiplies bf16: CDNA, and RDNA since its third generation."""
 
 DTYPES = {
     "fp32": torch.float32,
@@ -21,12 +29,13 @@ DTYPES = {
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The device called `name`; "auto" is the best that is there.
+    """The device called `name`; "auto" is the best that is there and computes.
 
-    Raises `DeviceError` when this machine has none of the kind, `InputError` for an unknown name.
+    Raises `DeviceError` when this machine has none of the kind, or torch has no code for it;
+    `InputError` for an unknown name.
     """
     if name == "auto":
-        return next(d for d in _candidates() if d is not None)
+        return next(d for d in _candidates() if d is not None and not fault_of(d))
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -49,7 +58,33 @@ def resolve_device(name: str = "auto") -> torch.device:
         raise DeviceError(
             f"there is no {name}: this machine has {torch.cuda.device_count()} CUDA device(s)"
         )
+    if fault := fault_of(device):
+        raise DeviceError(
+            f"{name} does not compute with torch {torch.__version__} ({fault}); use --device cpu, "
+            "or a torch that was built for it"
+        )
     return device
+
+
+@lru_cache
+def fault_of(device: torch.device) -> str:
+    """Why a small operation fails there; empty where it does not.
+
+    A torch that was built for other cards finds and names a card, and has no code for it.
+    """
+    if device.type == "cpu":
+        return ""
+    try:
+        ones = torch.ones(8, 8, device=device)
+        if float((ones @ ones).sum()) == 8**3:
+            return ""
+        log.warning("%s computes wrong numbers, and is not used", device)
+        return "it gives wrong numbers"
+    except Exception as error:
+        if is_out_of_memory(error):
+            return ""  # full, not broken: a plan knows what to do
+        log.warning("%s is not used: %s", device, error)
+        return str(error).partition("\n")[0]
 
 
 def _candidates() -> list[torch.device | None]:
@@ -62,14 +97,17 @@ def _candidates() -> list[torch.device | None]:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """fp32, bf16, fp16 or int8; "auto" is bf16 where hardware multiplies it natively, else fp32.
+    """fp32, bf16, fp16 or int8; "auto" is bf16 where hardware multiplies it natively, else fp16 on
+    graphics cards whose tensor cores know that alone, else fp32.
 
     Raises `InputError` for an unknown name, `DeviceError` for what the device can't compute in.
     """
     if name not in PRECISIONS:
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {name}")
     if name == "auto":
-        return "bf16" if has_native_bf16(device) else "fp32"
+        if has_native_bf16(device):
+            return "bf16"
+        return "fp16" if has_fp16_tensor_cores(device) else "fp32"
     if not _computes(DTYPES[name], device):
         raise DeviceError(
             f"torch {torch.__version__} has no {name} on {device.type}; use --precision fp32"
@@ -99,10 +137,22 @@ def has_native_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         if not torch.cuda.is_available():  # a plan may be for another machine
             return False
-        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+        if torch.version.hip is not None:
+            return (
+                _AMD_WITH_BF16.match(torch.cuda.get_device_properties(device).gcnArchName)
+                is not None
+            )
+        return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "xpu":
         return True
     return device.type == "cpu" and cpu.has_native_bf16()
+
+
+def has_fp16_tensor_cores(device: torch.device) -> bool:
+    """Whether it is a card of Nvidia's Volta or later, of which the first have no others."""
+    if device.type != "cuda" or torch.version.hip is not None or not torch.cuda.is_available():
+        return False
+    return torch.cuda.get_device_capability(device) >= (7, 0)
 
 
 def has_int8_products(device: torch.device) -> bool:
@@ -123,7 +173,9 @@ def free_bytes(device: torch.device) -> int | None:
     if device.type == "cpu":
         return free_host_bytes()
     if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        if not hasattr(torch.mps, "recommended_max_memory"):  # torch 2.4
+            return free_host_bytes()
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
     backend = {"cuda": torch.cuda, "xpu": torch.xpu}.get(device.type)
     if backend is None or not hasattr(backend, "mem_get_info"):  # XPU in older releases of torch
         return None

@@ -23,6 +23,11 @@ _TEXTS = re.compile(
             r"can't allocate memory|cannot allocate memory",  # torch's allocator, and ENOMEM
             r"not enough GPU video memory",  # DirectML
             r"ALLOC_FAILED",  # cuBLAS, cuDNN, cuSOLVER and their HIP twins
+            r"CUBLAS_STATUS_NOT_INITIALIZED",  # its handle did not fit
+            r"unable to find an engine to execute|unable to find a valid cuDNN algorithm",
+            r"OUT_OF_RESOURCES",  # Level Zero, oneDNN, Triton
+            r"rocblas_status_memory_error",
+            r"invalid buffer size",  # Metal
             r"OUT_OF_(DEVICE|HOST)_MEMORY",  # Level Zero
             r"allocation on device",  # what ComfyUI makes of it
             r"bad_?alloc|bad allocation",  # C++
@@ -49,6 +54,5 @@ def release_memory(device: torch.device, thorough: bool = False) -> None:
     import torch
 
     gc.collect(2 if thorough else 1)
-    for backend in (torch.cuda, torch.xpu, torch.mps):
-        if backend.is_available() and backend.__name__.endswith(device.type):
-            backend.empty_cache()
+    if device.type in ("cuda", "xpu", "mps"):
+        getattr(torch, device.type).empty_cache()

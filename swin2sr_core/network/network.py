@@ -57,7 +57,7 @@ class WindowAttention(nn.Module):
             * self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
         )
         k = F.normalize(k, dim=-1, eps=COSINE_EPS)
-        products = (q @ k.transpose(-2, -1)).unflatten(0, (-1, len(mask)))
+        products = (q @ k.transpose(-2, -1)).unflatten(0, (-1, mask.shape[0]))
         logits = products + (position_bias(self.cpb_mlp, self.window) + mask[:, None])
         out = logits.softmax(dim=-1).flatten(0, 1) @ v
         return self.proj(rearrange(out, "n h t d -> n t (h d)"))

@@ -53,7 +53,7 @@ def fastest_like(plan: PassPlan) -> Whole:
         first,
         precision=plan.precision,
         other_bytes=plan.other_bytes,
-        narrow_head=plan.narrow_head,
+        int8_in_bf16=plan.int8_in_bf16,
         kernel_threads=plan.kernel_threads,
         exported=plan.exported,
         streamed=plan.streamed,

@@ -22,7 +22,6 @@ _EXPORTED_LOGITS, _EXPORTED_MAPS = 1.5, 21
 """Per pixel that another runtime keeps: logits, and maps of the network's channels."""
 
 FP32_BYTES = 4
-_BF16_BYTES = 2
 _INDEX_BYTES = 4
 
 
@@ -114,18 +113,15 @@ def _band(plan: PassPlan, pixels: int) -> tuple[int, int]:
 
 def head_terms(plan: PassPlan, maps: int) -> Terms:
     """The head: what is left of the maps, and one piece with its context."""
-    config, map_size = plan.config, ELEMENT_BYTES[plan.computed_in]
+    config, size = plan.config, ELEMENT_BYTES[plan.computed_in]
     costs = HEAD_COSTS[config.head]
-    size = _BF16_BYTES if plan.narrow_head else map_size
     reach = costs.reach + conv_reach(config)
     rows = longest_piece(plan.height, plan.head_side, reach, plan.padded_height)
     columns = longest_piece(plan.width, plan.head_side, reach, plan.padded_width)
     context = plan.batch * rows * columns
     image = 0 if plan.unified else config.in_channels * FP32_BYTES
     features = config.embed_dim * size
-    # In the map's type, and in the head's.
-    normed = map_size + size if size < map_size else 0
-    peak = max(costs.peak(config, size), config.embed_dim * max(normed, FP32_BYTES))
+    peak = max(costs.peak(config, size), config.embed_dim * FP32_BYTES)
     return (
         *resident_terms(plan),
         *kernel_terms(plan),

@@ -32,8 +32,8 @@ class PassPlan(ABC):
     that the compute device's memory is the host's (a CPU), where the output and the image count
     too. `batch` images of this size are run at once: more than one in tiles only. `other_bytes` are
     pictures that wait meanwhile. With `streamed` the result leaves in strips of rows, as it is
-    made, and is never there as a whole. `narrow_head` tells that the head computes in bf16 whatever
-    type the maps have (int8 where bf16 is native). `kernel_threads` is how many threads a compiled
+    made, and is never there as a whole. `int8_in_bf16` tells that int8 is the file's
+    format alone, as where bf16 is native. `kernel_threads` is how many threads a compiled
     kernel runs the blocks on, which then need no band's memory; 0 where PyTorch runs them. With
     `exported` the network is a file in another runtime, which cuts nothing up by itself.
     """
@@ -48,7 +48,7 @@ class PassPlan(ABC):
     unified: bool
     other_bytes: int = 0
     batch: int = 1
-    narrow_head: bool = False
+    int8_in_bf16: bool = False
     kernel_threads: int = 0
     exported: bool = False
     streamed: bool = False
@@ -59,8 +59,8 @@ class PassPlan(ABC):
 
     @property
     def computed_in(self) -> str:
-        """The precision of the maps: int8 is bf16 on CPUs that have it (`prepared.precision`)."""
-        return "bf16" if self.narrow_head and self.unified else self.precision
+        """The precision of the maps: int8 is bf16 where that is native (`prepared.precision`)."""
+        return "bf16" if self.int8_in_bf16 else self.precision
 
     # -- geometry --------------------------------------------------------------------------------
 

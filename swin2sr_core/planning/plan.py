@@ -237,7 +237,7 @@ def _fastest_passes(request: PlanRequest) -> Iterator[Whole]:
         direct = index == request.passes - 1 and made == output
         before = height * width * pixel_bytes if index else 0
         narrow = request.precision == "int8" and request.native_bf16
-        computed_in = "bf16" if narrow and request.unified else request.precision
+        computed_in = "bf16" if narrow else request.precision
         first = fastest_pass(config, height, width, computed_in, request.unified)
         if request.streamed is None:
             others = final * request.batch - (final if direct else 0) + before
@@ -248,7 +248,7 @@ def _fastest_passes(request: PlanRequest) -> Iterator[Whole]:
             first,
             precision=request.precision,
             other_bytes=others,
-            narrow_head=narrow,
+            int8_in_bf16=narrow,
             kernel_threads=request.kernel_threads,
             exported=request.exported,
             streamed=streamed,

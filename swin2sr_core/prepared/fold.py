@@ -30,6 +30,7 @@ from ..network.network import (
 )
 from ..network.windows import attention_masks, position_bias
 from .folded import (
+    ExactConv2d,
     FoldedAttention,
     FoldedBlock,
     FoldedNetwork,
@@ -54,19 +55,14 @@ def fold(
     dtype: torch.dtype,
     device: torch.device,
     quantized: Collection[str] = (),
-    conv_dtype: torch.dtype | None = None,
-    attention_dtype: torch.dtype | None = None,
 ) -> FoldedNetwork:
     """Prepare `network` (fp32, any device) to run in `dtype` on `device`; it is not changed.
 
-    `quantized` names the linear layers that compute in int8 (`dtype` is float32 then). The stages'
-    convolutions and attention may have types of their own.
+    `quantized` names the linear layers that compute in int8 (`dtype` is float32 then).
     """
     network = copy.deepcopy(network).float().cpu()
     config = network.config
-    to = _Placement(
-        dtype, device, conv_dtype or dtype, attention_dtype or dtype, frozenset(quantized)
-    )
+    to = _Placement(dtype, device, frozenset(quantized))
     return FoldedNetwork(
         config=config,
         dtype=dtype,
@@ -92,8 +88,6 @@ class _Placement:
 
     dtype: torch.dtype
     device: torch.device
-    conv_dtype: torch.dtype
-    attention_dtype: torch.dtype
     quantized: frozenset[str]
 
     def tensor(self, tensor: Tensor) -> Tensor:
@@ -101,12 +95,8 @@ class _Placement:
 
     def scale(self, tensor: Tensor) -> Tensor:
         """What multiplies norms, which need float32 where fp16 would not hold them."""
-        narrow = self.attention_dtype == torch.float16
-        dtype = torch.float32 if narrow else self.attention_dtype
+        dtype = torch.float32 if self.dtype == torch.float16 else self.dtype
         return replace(self, dtype=dtype).tensor(tensor)
-
-    def for_attention(self, tensor: Tensor) -> Tensor:
-        return replace(self, dtype=self.attention_dtype).tensor(tensor)
 
     def norm(self, module: nn.LayerNorm) -> nn.LayerNorm:
         return module.to(self.device, self.dtype).requires_grad_(False)
@@ -122,14 +112,17 @@ class _Placement:
         return _channels_last(PictureConv(copy.deepcopy(conv)).to(self.device))
 
     def module(self, module: nn.Module) -> nn.Module:
-        return _channels_last(module.to(self.device, self.conv_dtype))
+        return _channels_last(module.to(self.device, self.dtype))
 
     def conv(self, module: nn.Module) -> MapConv:
         return MapConv(self.module(module))
 
 
 def _channels_last(module: nn.Module) -> nn.Module:
-    """The module for inference, its convolutions' weights laid out as the maps are."""
+    """The module for inference, its convolutions exact, their weights laid out as the maps are."""
+    for each in module.modules():
+        if type(each) is nn.Conv2d:
+            each.__class__ = ExactConv2d  # the same weights, another way to call
     for parameter in module.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -206,7 +199,7 @@ def _fold_attention(
     return FoldedAttention(
         qkv=to.linear(f"{name}.qkv", weight.view(-1, dim), qkv_bias.flatten()),
         q_scale=to.scale(scale * LOG2_E),
-        bias=to.for_attention(bias),
+        bias=to.tensor(bias),
         proj=to.linear(f"{name}.proj", merged, attention.proj.bias),
         heads=heads,
         # exp2 of what is far below the largest logit possible is zero in fp16, even if it is all.

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from swin2sr_core.network.config import padded_head_dim
+from swin2sr_core.network.heads import HEADS
 from swin2sr_core.prepared import fold as fold_module
 from swin2sr_core.prepared.fold import fold
+from swin2sr_core.prepared.folded import ExactConv2d
 
 CPU = torch.device("cpu")
 DTYPES = (torch.float32, torch.bfloat16)
@@ -121,3 +123,14 @@ def test_what_counts_as_bounded_keeps_sums_normal_and_finite():
     largest, least = torch.exp2(room), torch.exp2(-room)
     assert torch.isfinite(largest * 64 * 2**10)
     assert least / 2**10 >= torch.finfo(torch.float32).tiny
+
+
+def test_no_convolution_is_left_to_tf32(make_config, make_network):
+    """On Nvidia's cards float32 would be rounded to 10 bits; how it is called there works here."""
+    for head in HEADS:
+        folded = fold(make_network(make_config(head=head)), torch.float32, CPU)
+        convs = [each for each in folded.modules() if isinstance(each, nn.Conv2d)]
+        assert convs and all(isinstance(each, ExactConv2d) for each in convs)
+    conv = convs[-1]
+    x = torch.randn(2, conv.in_channels, 9, 7, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(conv.without_tf32(x, conv.weight, conv.bias), conv(x))
