@@ -125,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--transformers", type=Path)
+    parser.add_argument("--only", default="", help="exporters with this in their name")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     onnxruntime.set_default_logger_severity(4)
@@ -141,6 +142,8 @@ def main() -> None:
     print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for name, make in makers.items():
+            if args.only not in name:
+                continue
             print(judged(name, make, network, Path(folder)), flush=True)
 
 
