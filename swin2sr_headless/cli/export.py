@@ -64,8 +64,8 @@ def register(commands: Commands[Parser]) -> None:
         "--precision",
         choices=("fp32", "fp16", "int8"),
         default="fp32",
-        help="number format of the weights and the graph (default: fp32); pictures are float32. int8 is refused: it "
-        "gains nothing, see docs/export.md",
+        help="number format of the weights and the graph (default: fp32); pictures are float32. "
+        "int8 is refused, docs/export.md says why",
     )
     parser.add_argument(
         "--check",
