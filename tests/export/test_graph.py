@@ -138,7 +138,7 @@ def test_values_have_at_most_four_axes(make_config, make_network):
 
 
 # Facts, of the operators used here: onnx-tensorrt 10.0, docs/operators.md (all with "Y", in FP32
-# and FP16), and onnxruntime 1.25, docs/OperatorKernels.md, "Operators implemented by
+# and FP16), and onnxruntime at 001d12d2, docs/OperatorKernels.md, "Operators implemented by
 # DmlExecutionProvider" (for float and float16). Both know opset 17.
 LISTED_BY_BOTH = """
     Add Cast Concat ConstantOfShape Conv DepthToSpace Div Erf Expand Gather Gemm LayerNormalization
