@@ -219,8 +219,11 @@ def killed(command: list[str], out: Path, after: int) -> int:
 
 def contents(out: Path, names: bool = False) -> dict[str, str]:
     """The pictures there, and what is in each."""
-    found = sorted(out.rglob("*.png")) if out.is_dir() else []
-    return {str(p.relative_to(out)): "" if names else _digest(p) for p in found}
+    found = []
+    for folder, below, files in os.walk(out):  # which others may be working in
+        below[:] = [name for name in below if not name.startswith(".")]
+        found += [Path(folder, name) for name in files if name.endswith(".png")]
+    return {str(p.relative_to(out)): "" if names else _digest(p) for p in sorted(found)}
 
 
 def _digest(path: Path) -> str:

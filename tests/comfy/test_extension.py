@@ -17,7 +17,7 @@ def warnings(pack, caplog, monkeypatch):
         module.__file__ = str(other)
         node = type("Swin2SRLoad", (), {"__module__": module.__name__})
         nodes = ModuleType("nodes")
-        vars(nodes)["NODE_CLASS_MAPPINGS"] = {"Swin2SR_Load": node}
+        monkeypatch.setattr(nodes, "NODE_CLASS_MAPPINGS", {"Swin2SR_Load": node}, raising=False)
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setitem(sys.modules, "nodes", nodes)
         with caplog.at_level(logging.WARNING):
