@@ -7,6 +7,7 @@ import os
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swin2sr_core.errors import InputError
 
@@ -14,6 +15,9 @@ from .arguments import Commands, Parser, add_command
 from .output import Console, Outcome
 from .serve_options import EXAMPLES, add_options
 from .stopping import StopSwitch
+
+if TYPE_CHECKING:
+    from ..service.settings import Settings
 
 _MODULES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
@@ -31,9 +35,8 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
             f"the service needs {', '.join(missing)}; install it with pip install 'swin2sr[serve]'"
         )
     from ..service.server import bound, serve
-    from ..service.settings import Settings
 
-    settings = _settings(args, Settings)
+    settings = _settings(args)
     if not settings.loopback and settings.api_keys is None and not args.no_auth:
         raise InputError(
             f"on {args.host} others can reach this server; give --api-keys FILE, or --no-auth "
@@ -44,10 +47,11 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
     return Outcome(0, None)
 
 
-def _settings(args: argparse.Namespace, kind: type) -> object:
+def _settings(args: argparse.Namespace) -> Settings:
     from swin2sr_core.models.catalog import resolve_model
 
     from ..service.admission import Limits
+    from ..service.settings import Settings
     from ..service.uploads import Reading
 
     for name in args.model:
@@ -62,7 +66,7 @@ def _settings(args: argparse.Namespace, kind: type) -> object:
     elif args.strategy != "auto":
         fields["strategy"] = args.strategy
     spool = args.spool or Path(tempfile.gettempdir()) / f"swin2sr-serve-{_user()}"
-    return kind(
+    return Settings(
         host=args.host,
         port=args.port,
         models=tuple(args.model),

@@ -14,12 +14,14 @@ from starlette.exceptions import HTTPException
 
 from swin2sr_core import __version__
 
-from . import plans, upscaling
+from . import job_routes, plans, upscaling
 from .answers import problem_answer
 from .desk import Desk
 from .dispatcher import Dispatcher
 from .errors import Problem
 from .gate import Gate
+from .job_store import JobStore
+from .jobs import Jobs
 from .pool import Pool
 from .settings import Settings
 from .spool import Spool
@@ -37,7 +39,10 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
         spool.prepare()
         await desk.gate.start()
         await pool.start()
+        jobs = app.state.jobs = Jobs(desk, JobStore(settings.spool / "jobs.sqlite"))
+        jobs.start()
         yield
+        await jobs.stop()
         await pool.stop()
         await desk.gate.stop()
 
@@ -46,7 +51,7 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
     )
     app.state.desk = desk
     _add_problems(app)
-    for module in (upscaling, plans):
+    for module in (upscaling, job_routes, plans):
         app.include_router(module.router)
     if _PAGE.is_dir():
         app.mount("/", StaticFiles(directory=_PAGE, html=True))

@@ -33,27 +33,28 @@ class Gate:
     async def ask(self, message: Message) -> Message:
         """The answer of `gate_process.answer`: `header` and `forecast`. Raises GateRefused."""
         async with self._turn:
-            for last in (False, True):
-                child = await self._ready()
-                child.send(message)
-                try:
-                    answer = await asyncio.wait_for(child.receive(), PATIENCE)
-                except asyncio.TimeoutError:
-                    child.kill()
-                    raise GateRefused(
-                        f"reading the picture's header took more than {PATIENCE:g} seconds; open "
-                        "and save it in a program that you trust"
-                    ) from None
-                except asyncio.CancelledError:
-                    child.kill()  # its answer would be taken for the next one's
-                    raise
-                if answer is not None:
-                    break
-                if last:
-                    raise GateRefused("reading the picture's header failed; the file is damaged")
+            answer = await self._answer(message) or await self._answer(message)
+        if answer is None:
+            raise GateRefused("reading the picture's header failed; the file is damaged")
         if not answer["ok"]:
             raise GateRefused(answer["sentence"], answer["too_large"])
         return answer
+
+    async def _answer(self, message: Message) -> Message | None:
+        """None where the child died of it."""
+        child = await self._ready()
+        child.send(message)
+        try:
+            return await asyncio.wait_for(child.receive(), PATIENCE)
+        except asyncio.TimeoutError:
+            child.kill()
+            raise GateRefused(
+                f"reading the picture's header took more than {PATIENCE:g} seconds; open and save "
+                "it in a program that you trust"
+            ) from None
+        except asyncio.CancelledError:
+            child.kill()  # its answer would be taken for the next one's
+            raise
 
     async def stop(self) -> None:
         if self._child is not None:

@@ -37,7 +37,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=5,
             )
         )
-        self._desk, self._tell = app.state.desk, tell
+        self._app, self._desk, self._tell = app, app.state.desk, tell
         self._drain = settings.drain
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -62,6 +62,8 @@ class Server(uvicorn.Server):
             self.should_exit = True
             return
         dispatcher.draining = True
+        if (jobs := getattr(self._app.state, "jobs", None)) is not None:
+            jobs.pause()
         self._tell(f"finishing what runs, for at most {self._drain:g} seconds; again to cancel")
         self._draining = asyncio.create_task(self._drained())
 

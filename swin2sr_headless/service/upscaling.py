@@ -14,6 +14,7 @@ from .answers import TYPES, picture_answer, report_of
 from .desk import Desk, Order, problem_of
 from .dispatcher import Ticket
 from .errors import Problem
+from .job_routes import add as add_job
 
 router = APIRouter()
 
@@ -22,6 +23,8 @@ router = APIRouter()
 async def upscale(request: Request) -> Response:
     """Enlarge a picture: multipart `image` or `file` with fields, or the picture as the body."""
     desk: Desk = request.app.state.desk
+    if "respond-async" in request.headers.get("prefer", ""):
+        return await add_job(request)
     try:
         form = await desk.read(request)
     except ClientDisconnect as error:
