@@ -83,6 +83,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         limits=Limits(args.max_queue, args.max_wait),
         reading=Reading(args.max_upload),
         api_keys=args.api_keys,
+        key_rate=args.key_rate,
         cors=tuple(args.cors),
         allowed_hosts=tuple(args.allowed_host),
     )

@@ -48,9 +48,19 @@ def _add_address(parser: Parser) -> None:
         help="port; 0 for any free one (default: 8080)",
     )
     address.add_argument(
-        "--api-keys", type=Path, metavar="FILE", help="who may use it; see docs/serve.md"
+        "--api-keys",
+        type=Path,
+        metavar="FILE",
+        help="who may: lines of a name and its key's SHA-256",
     )
     address.add_argument("--no-auth", action="store_true", help="let others in without keys")
+    address.add_argument(
+        "--key-rate",
+        type=whole_number(0, 10**6),
+        default=0,
+        metavar="N",
+        help="requests of one key in a minute (default: 0, no limit)",
+    )
     address.add_argument(
         "--allowed-host",
         type=_listed,

@@ -20,8 +20,10 @@ from .desk import Desk
 from .dispatcher import Dispatcher
 from .errors import Problem
 from .gate import Gate
+from .guard import Guard
 from .job_store import JobStore
 from .jobs import Jobs
+from .keys import Keys
 from .pool import Pool
 from .settings import Settings
 from .spool import Spool
@@ -51,6 +53,8 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
     )
     app.state.desk = desk
     _add_problems(app)
+    keys = None if settings.api_keys is None else Keys.read(settings.api_keys, settings.key_rate)
+    app.add_middleware(Guard, settings=settings, keys=keys)
     for module in (upscaling, job_routes, plans):
         app.include_router(module.router)
     if _PAGE.is_dir():

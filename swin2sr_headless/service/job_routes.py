@@ -35,9 +35,7 @@ async def add(request: Request) -> Response:
         raise problem_of(error) from error
     try:
         if not form.files:
-            raise Problem(
-                422, "no-picture", "there is no picture in the form; send file=@photo.jpg"
-            )
+            raise Problem(422, "no-picture", "no picture came; send file=@photo.jpg")
         desk.wanted(form.fields)
         job = jobs.add(form, request.headers.get("idempotency-key"))
     except BaseException:
