@@ -24,6 +24,8 @@ from .guard import Guard
 from .job_store import JobStore
 from .jobs import Jobs
 from .keys import Keys
+from .metrics import Metrics
+from .metrics import router as metrics_router
 from .pool import Pool
 from .settings import Settings
 from .spool import Spool
@@ -52,11 +54,13 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
         title="Swin2SR", version=__version__, lifespan=life, docs_url=None, redoc_url=None
     )
     app.state.desk = desk
+    metrics = app.state.metrics = Metrics(desk.dispatcher)
+    desk.dispatcher.on_done = metrics.made
     _add_problems(app)
     keys = None if settings.api_keys is None else Keys.read(settings.api_keys, settings.key_rate)
-    app.add_middleware(Guard, settings=settings, keys=keys)
-    for module in (upscaling, job_routes, plans):
-        app.include_router(module.router)
+    app.add_middleware(Guard, settings=settings, keys=keys, requests=metrics.requests)
+    for router in (upscaling.router, job_routes.router, plans.router, metrics_router):
+        app.include_router(router)
     if _PAGE.is_dir():
         app.mount("/", StaticFiles(directory=_PAGE, html=True))
     return app

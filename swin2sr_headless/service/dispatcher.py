@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -56,6 +57,7 @@ class Dispatcher:
     def __init__(self, pool: Pool, limits: Limits) -> None:
         self.pool, self.limits = pool, limits
         self.draining = False
+        self.on_done: Callable[[str, dict[str, Any], float], None] = lambda *_: None
         self.counts = Counts()
         self.waiting: list[Ticket] = []
         self.running: list[Ticket] = []
@@ -154,6 +156,7 @@ class Dispatcher:
                 raise
         self.counts.done += 1
         self._learn(ticket, done)
+        self.on_done(ticket.task.model, done, time.monotonic() - (ticket.begun or 0.0))
         return done
 
     async def _once(self, ticket: Ticket, tell: Tell) -> dict[str, Any]:

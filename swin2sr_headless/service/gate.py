@@ -44,17 +44,19 @@ class Gate:
         """None where the child died of it."""
         child = await self._ready()
         child.send(message)
+        answer = None
         try:
-            return await asyncio.wait_for(child.receive(), PATIENCE)
+            answer = await asyncio.wait_for(child.receive(), PATIENCE)
         except asyncio.TimeoutError:
-            child.kill()
             raise GateRefused(
                 f"reading the picture's header took more than {PATIENCE:g} seconds; open and save "
                 "it in a program that you trust"
             ) from None
-        except asyncio.CancelledError:
-            child.kill()  # its answer would be taken for the next one's
-            raise
+        finally:
+            if answer is None:  # also where nobody waits for it: it would be taken for the next one
+                child.kill()
+                self._child = None
+        return answer
 
     async def stop(self) -> None:
         if self._child is not None:

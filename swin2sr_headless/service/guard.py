@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 
+from prometheus_client import Counter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,8 +38,10 @@ _HEADERS = {
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, keys: Keys | None) -> None:
-        self.app, self.settings, self.keys = app, settings, keys
+    def __init__(
+        self, app: ASGIApp, settings: Settings, keys: Keys | None, requests: Counter
+    ) -> None:
+        self.app, self.settings, self.keys, self.requests = app, settings, keys, requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,6 +69,7 @@ class Guard:
                 await answered({"type": "http.response.body", "body": b""})
             else:
                 await self.app(scope, receive, answered)
+        self.requests.labels(_method(scope), str(status)).inc()
         logger.info(
             "request",
             extra={
@@ -128,3 +132,9 @@ class Guard:
             raise Problem(403, "key", "this key is not known here")
         if wait := keys.wait(owner):
             raise Problem(429, "rate", "this key has asked often; wait a little", math.ceil(wait))
+
+
+def _method(scope: Scope) -> str:
+    """One of a few, however strangers call theirs."""
+    known = (*_SAFE, "POST", "DELETE", "PUT", "PATCH")
+    return scope["method"] if scope["method"] in known else "OTHER"

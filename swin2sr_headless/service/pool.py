@@ -80,6 +80,11 @@ class Pool(Protocol):
         """Why no worker will be ready, where that is known."""
         ...
 
+    @property
+    def restarts(self) -> int:
+        """Workers that were replaced."""
+        ...
+
     async def start(self) -> None: ...
 
     async def run(self, task: Task, tell: Tell, stop: asyncio.Event) -> dict[str, Any]:

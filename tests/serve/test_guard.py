@@ -102,3 +102,11 @@ def test_a_port_in_use_is_told(capsys):
 )
 def test_names_are_for_showing_alone(name, shown):
     assert harmless_name(name) == shown
+
+
+def test_metrics_count_what_happened(server, png):
+    assert server.client.post("/upscale", files={"image": png}).status_code == 200
+    text = server.client.get("/metrics").text
+    assert 'swin2sr_requests_total{code="200",method="POST"}' in text
+    assert 'swin2sr_inference_seconds_count{model="compact-x4"}' in text
+    assert "swin2sr_queue_seconds 0.0" in text
