@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from fastapi import Request as HttpRequest
@@ -144,10 +143,3 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, (Cancelled, ClientDisconnect)):
         return Problem(499, "cancelled", "the request was cancelled")
     raise error
-
-
-def without_paths(text: str, *paths: Path) -> str:
-    """A sentence of the core's, without where our files lie."""
-    for path in paths:
-        text = text.replace(str(path), "the picture").replace(path.name, "the picture")
-    return text

@@ -17,6 +17,7 @@ from swin2sr_core.planning.budget import Room
 from swin2sr_core.planning.picture_plan import PicturePlan, Prospect, plan_picture
 from swin2sr_headless.cli.arguments import picture_settings
 from swin2sr_headless.failures import explain
+from swin2sr_headless.service.errors import without_paths
 from swin2sr_headless.service.options import parsed_options
 from swin2sr_headless.service.speech import Message, Speech
 
@@ -121,9 +122,8 @@ def answer(message: Message) -> Message:
         header = message.get("header") or header_of(message)
         return {"ok": True, "header": header, "forecast": forecast_of(message, header)}
     except (Exception, RecursionError) as error:
-        failure, sentence = explain(error), explain(error).sentence
-        if path := message.get("path"):
-            sentence = sentence.replace(f"{path} ", "the picture ", 1).replace(path, "the picture")
+        failure = explain(error)
+        sentence = without_paths(failure.sentence, message.get("path", "the picture"))
         return {
             "ok": False,
             "sentence": sentence,

@@ -56,6 +56,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                self.requests.labels(_method(scope), str(status)).inc()
                 self._finish(MutableHeaders(scope=message), number, origin)
             await send(message)
 
@@ -69,7 +70,6 @@ class Guard:
                 await answered({"type": "http.response.body", "body": b""})
             else:
                 await self.app(scope, receive, answered)
-        self.requests.labels(_method(scope), str(status)).inc()
         logger.info(
             "request",
             extra={

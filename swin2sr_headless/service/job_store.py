@@ -111,7 +111,9 @@ class JobStore:
             "FROM pictures WHERE job = ? ORDER BY number",
             (number,),
         )
-        return Job(*row[:4], json.loads(row[4]), row[5], tuple(_picture(each) for each in pictures))
+        id_, created, ended, state, fields, print_ = row
+        made = tuple(_picture(each) for each in pictures)
+        return Job(id_, created, ended, state, json.loads(fields), print_, made)
 
     def with_key(self, key: str) -> Job | None:
         row = self._base.execute("SELECT id FROM jobs WHERE key = ?", (key,)).fetchone()
@@ -160,7 +162,8 @@ class JobStore:
 
 def _picture(row: tuple[Any, ...]) -> JobPicture:
     report, problem = (None if text is None else json.loads(text) for text in row[7:])
-    return JobPicture(*row[:7], report, problem)
+    number, name, upload, sha256, size, state, result = row[:7]
+    return JobPicture(number, name, upload, sha256, size, state, result, report, problem)
 
 
 def _json(document: dict[str, Any] | None) -> str | None:

@@ -25,6 +25,7 @@ from swin2sr_headless.cli.preparation import face_step, job_for, writing_of
 from swin2sr_headless.cli.stopping import StopSwitch
 from swin2sr_headless.cli.targets import Target
 from swin2sr_headless.failures import INTERRUPTED, explain
+from swin2sr_headless.service.errors import without_paths
 from swin2sr_headless.service.options import parsed_options
 from swin2sr_headless.service.speech import Message, Speech
 
@@ -118,10 +119,11 @@ class Worker:
             logging.getLogger(__name__).debug("a picture failed", exc_info=True)
             failure = explain(error)
             cancelled = failure.exit_code == INTERRUPTED
+            sentence = without_paths(failure.sentence, message["input"], message["output"])
             self.speech.say(
                 {
                     "say": "failed",
-                    **failure.to_dict(),
+                    "error": sentence,
                     "cancelled": cancelled,
                     "bad_input": failure.exit_code == 2,
                 }

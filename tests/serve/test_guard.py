@@ -107,6 +107,6 @@ def test_names_are_for_showing_alone(name, shown):
 def test_metrics_count_what_happened(server, png):
     assert server.client.post("/upscale", files={"image": png}).status_code == 200
     text = server.client.get("/metrics").text
-    assert 'swin2sr_requests_total{code="200",method="POST"}' in text
+    assert 'swin2sr_requests_total{code="200",method="POST"}' in text, text
     assert 'swin2sr_inference_seconds_count{model="compact-x4"}' in text
     assert "swin2sr_queue_seconds 0.0" in text

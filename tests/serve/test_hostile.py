@@ -28,7 +28,10 @@ def damaged(draw):
     return bytes(data[:cut]) + draw(st.binary(max_size=20))
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(damaged())
 def test_damaged_pictures_are_answered(server, data):
     answer = server.client.post("/upscale?scale=1&max_input_side=64", files={"image": data})
@@ -39,7 +42,10 @@ def test_damaged_pictures_are_answered(server, data):
         assert str(server.spool) not in answer.text and ".in" not in answer.json()["detail"]
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.binary(max_size=300), st.sampled_from(["b", "x y", "", "\x7f"]))
 def test_forms_that_are_none(server, body, boundary):
     headers = {"content-type": f"multipart/form-data; boundary={boundary}"}

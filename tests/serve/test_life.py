@@ -44,9 +44,9 @@ def in_background(server, **fields):
     answers = []
 
     def post():
-        with httpx.Client(base_url=server.address, timeout=60) as client:
-            with suppress(httpx.RemoteProtocolError):  # where the server is killed
-                answers.append(client.post("/upscale", files=LONG, data=fields))
+        with suppress(httpx.RemoteProtocolError):  # where the server is killed
+            address = f"{server.address}/upscale"
+            answers.append(httpx.post(address, files=LONG, data=fields, timeout=60))
 
     thread = threading.Thread(target=post)
     thread.start()
