@@ -40,7 +40,6 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
-        spool.prepare()
         await desk.gate.start()
         await pool.start()
         jobs = app.state.jobs = Jobs(desk, JobStore(settings.spool / "jobs.sqlite"))

@@ -15,6 +15,7 @@ from swin2sr_core.errors import InputError
 from .app import create_app
 from .local_pool import LocalPool
 from .settings import Settings
+from .spool import Spool
 
 _POLL_SECONDS = 0.05
 
@@ -99,7 +100,9 @@ def bound(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, listening: socket.socket, tell: Callable[[str], None]) -> None:
     """Until a signal ends it."""
-    server = Server(settings, tell)
-    host, port = listening.getsockname()[:2]
-    tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-    asyncio.run(server.serve([listening]))
+    spool = Spool(settings.spool, settings.quota, settings.keep)
+    with spool.held():
+        server = Server(settings, tell)
+        host, port = listening.getsockname()[:2]
+        tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        asyncio.run(server.serve([listening]))

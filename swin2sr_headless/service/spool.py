@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from swin2sr_core.errors import InputError
 
 from .errors import Problem
 
@@ -22,10 +28,27 @@ class Spool:
     quota: int
     keep: float
 
-    def prepare(self) -> None:
-        """Make the folders, for this user alone."""
-        for place in (self.folder, self.uploads, self.results):
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folders, for this user alone, and keep other servers out of them meanwhile.
+
+        Raises InputError where the folder is somebody else's, or cannot be written.
+        """
+        try:
+            for place in (self.folder, self.uploads, self.results):
+                place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if hasattr(os, "getuid") and self.folder.stat().st_uid != os.getuid():
+                raise InputError(f"{self.folder} belongs to another user; choose another --spool")
+            with FileLock(self.folder / "lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise InputError(
+                f"another server works in {self.folder}; choose another --spool"
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"cannot use {self.folder}: {error.strerror or error}; choose another --spool"
+            ) from error
 
     @property
     def uploads(self) -> Path:

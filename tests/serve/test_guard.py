@@ -90,6 +90,11 @@ def test_a_port_in_use_is_told(capsys):
     assert "choose another --port" in capsys.readouterr().err
 
 
+def test_a_spool_has_one_server(server, capsys):
+    assert main(["serve", "--port", "0", "--spool", str(server.spool)]) == 2
+    assert "another server works in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "name, shown",
     [
