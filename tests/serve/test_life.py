@@ -76,6 +76,7 @@ def test_nobody_waits_so_the_worker_stops(own, png):
     with pytest.raises(httpx.TimeoutException):
         httpx.post(f"{own.address}/upscale", files=LONG, timeout=0.5)
     until(lambda: not running(own))
+    assert "swin2sr_cancels_total 1.0" in own.client.get("/metrics").text
     assert own.client.post("/upscale", files={"image": png}).status_code == 200
     assert workers(own) == [before]
     assert not list((own.spool / "uploads").iterdir())
