@@ -26,7 +26,7 @@ _VALUED = (
     "max_input_side",
 )
 _FLAGS = {"faces": ("--faces", True), "keep_metadata": ("--strip-metadata", False)}
-_OTHERS = ("model", "precision", "format", "batch_mode", "response", "timeout", "webhook")
+_OTHERS = ("model", "precision", "format", "batch_mode", "response", "timeout")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 _BEFORE = re.compile(r"^argument (?:-\w/)?--([\w-]+): ")
 
