@@ -160,11 +160,14 @@ prospect = picture_plan.Prospect(config, "int8", "cuda", True)
 print(picture_plan.plan_picture(prospect, 512, 512, settings, budget.Room(1 << 30)).plan)
 """
 
+SERVICE = "import swin2sr_headless.service.server, swin2sr_headless.service.gate_process"
+
 WITHOUT_TORCH = {
     "planning": ["-c", PLANNING + "assert 'torch' not in sys.modules, 'torch'"],
     "help": ["-X", "importtime", "-m", "swin2sr_core", "--help"],
     "models": ["-X", "importtime", "-m", "swin2sr_core", "models", "list"],
     "plan": ["-X", "importtime", "-m", "swin2sr_core", "plan", "512x512", "--device", "cpu"],
+    "the service's app and gate": ["-X", "importtime", "-c", SERVICE],
 }
 
 

@@ -74,7 +74,8 @@ class Facts:
     """What is known of a picture once it was looked at.
 
     source: with the parts alone that a decoder needs; numbers: Pillow's numbers of the frames;
-    turn: EXIF's orientation, 1 to 8; layout: of an animation's frames, None for stills and pages.
+    turn: EXIF's orientation, 1 to 8; layout: of an animation's frames, None for stills and pages;
+    in_file: how many frames or pages there are, also where only the first is taken.
     """
 
     source: Source
@@ -86,6 +87,7 @@ class Facts:
     metadata: Metadata
     png: PngHeader | None
     layout: Layout | None
+    in_file: int
 
 
 @contextmanager
@@ -101,8 +103,10 @@ def opened(source: Source) -> Iterator[ImageFile.ImageFile]:
             file.close()
 
 
-def inspected(source: Source, limits: Limits, notices: Notices, *, pages: bool) -> Facts:
-    """Look at a picture's header, and at all frames of an animation.
+def inspected(
+    source: Source, limits: Limits, notices: Notices, *, pages: bool, first_only: bool = False
+) -> Facts:
+    """Look at a picture's header, and, unless `first_only`, at all frames of an animation.
 
     Raises InputError for what is beyond the limits, and what damaged files make Pillow raise.
     """
@@ -114,13 +118,18 @@ def inspected(source: Source, limits: Limits, notices: Notices, *, pages: bool) 
         exif = exif_of(image, looks, source, notices)
         turn = orientation_of(exif, packet_of(image, looks))
         numbers = _numbers(image, source, limits, notices, pages=pages)
+        in_file = len(numbers)
+        if image.format != "TIFF":
+            limits.check_frames(source.name, [size], in_file)
+        if first_only and in_file > 1:
+            notices.tell(f"has {in_file} frames; only the first is read")
+            numbers = numbers[:1]
         paged = image.format == "TIFF" and len(numbers) > 1
         animated = len(numbers) > 1 and not paged
         channels, bits = _declared(image, looks.png, numbers if paged else (), notices)
         metadata = replace(gathered(image, looks, exif, notices), bits=bits, paged=paged)
         layout = None
         if animated:
-            limits.check_frames(source.name, [size], len(numbers))
             layout, durations = surveyed(image, numbers)
             metadata = metadata.played(image, durations)
             channels = layout.channels
@@ -136,6 +145,7 @@ def inspected(source: Source, limits: Limits, notices: Notices, *, pages: bool) 
         metadata=metadata,
         png=looks.png,
         layout=layout,
+        in_file=in_file,
     )
 
 

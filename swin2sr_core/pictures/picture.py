@@ -66,6 +66,11 @@ class Picture:
         return self._facts.format
 
     @property
+    def frames_in_file(self) -> int:
+        """Frames or pages that the file has, also where it was opened for the first alone."""
+        return self._facts.in_file
+
+    @property
     def paged(self) -> bool:
         """Whether the frames are pages, each a picture of its own."""
         return self.frame_count > 1 and self._facts.layout is None
@@ -142,12 +147,14 @@ def open_picture(
     *,
     max_frames: int = MAX_FRAMES,
     pages: bool = False,
+    first_only: bool = False,
 ) -> Iterator[Picture]:
     """Open a picture or animation of any kind that the installed Pillow decodes.
 
     path: a file, or an opened binary file, which is read whole. The content tells the format.
     pages: whether all pages of a TIFF are frames; else the first is, and a notice
         tells of the rest.
+    first_only: of an animation or of pages the first frame alone, as a still picture.
     Of a still picture this reads the header alone; an animation is decoded once, to know its
     timing and whether any frame has colour or transparency.
 
@@ -160,7 +167,7 @@ def open_picture(
     limits = Limits(max_pixels, max_frames)
     with ExitStack() as files:
         with _reading(source.name, max_pixels):
-            facts = inspected(source, limits, notices, pages=pages)
+            facts = inspected(source, limits, notices, pages=pages, first_only=first_only)
         yield Picture(
             path=source.name,
             size=facts.size,

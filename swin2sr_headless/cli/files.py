@@ -36,6 +36,7 @@ class Writing:
     max_pixels: int
     max_frames: int = MAX_FRAMES
     strip_metadata: bool = False
+    first_only: bool = False
 
 
 def opened(target: Target, writing: Writing) -> AbstractContextManager[Picture]:
@@ -45,6 +46,7 @@ def opened(target: Target, writing: Writing) -> AbstractContextManager[Picture]:
         writing.max_pixels,
         max_frames=writing.max_frames,
         pages=format_of(target.output) in PAGED,
+        first_only=writing.first_only,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,10 +19,12 @@ from . import models as models_command
 from . import plan as plan_command
 from . import quantize as quantize_command
 from . import run as run_command
+from . import serve as serve_command
 from . import upscale as upscale_command
 from .arguments import JSON_LINES, Parser, parsed, with_json_lines
 from .failures import outcome_of, report
 from .output import PROGRAM, Console, Outcome
+from .serve_options import environment_words
 from .stopping import StopSwitch
 from .threads import wait_asleep
 
@@ -78,6 +81,7 @@ def build_parser() -> Parser:
         quantize_command,
         export_command,
         run_command,
+        serve_command,
         convert_command,
         bench_command,
     ):
@@ -87,6 +91,8 @@ def build_parser() -> Parser:
 
 def _run(arguments: Sequence[str], console: Console, stop: StopSwitch) -> Outcome:
     try:
+        if arguments[:1] == ["serve"]:
+            arguments = ["serve", *environment_words(os.environ), *arguments[1:]]
         args = parsed(build_parser(), arguments)
         console.progress = getattr(args, "progress", False)
         return args.run(args, console, stop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,6 @@ from .stopping import StopSwitch
 from .upscale_options import EXAMPLES, MAX_PIXELS, add_options
 
 if TYPE_CHECKING:
-    from swin2sr_core.faces.step import FaceStep
     from swin2sr_core.planning.picture_plan import PictureSettings
 
     from .batch import Course
@@ -110,6 +109,7 @@ def _film(
     from swin2sr_core.picture_job import PictureJob
 
     from .film import CONTAINERS, FilmUpscaler, pyav
+    from .preparation import face_step
     from .targets import folder_of
 
     source, *others = (picture.path for picture in inputs)
@@ -127,7 +127,7 @@ def _film(
     if args.output is not None:
         named = Path(args.output).expanduser()
         output = named / output.name if named.is_dir() or not named.suffix else named
-    faces = _face_step(args)
+    faces = face_step(args)
     model = load_model(args.model, args.precision, args.device, args.provider)
     job = PictureJob(model, settings, faces=faces)
     film = FilmUpscaler(job, console, stop, args.quality, args.strip_metadata)
@@ -204,35 +204,23 @@ def _prepared(
 ) -> tuple[FileUpscaler, Course]:
     """The loaded model with its settings, and how the batch is gone through."""
     from swin2sr_core.models.model import load_model
-    from swin2sr_core.picture_job import PictureJob
-    from swin2sr_core.pictures.files.formats import KEPT_BYTES, format_of
 
     from .batch import Course
-    from .files import FileUpscaler, Writing
+    from .files import FileUpscaler
+    from .preparation import face_model, face_step, job_for, writing_of
     from .resuming import way_of
 
-    faces = _face_step(args)
+    faces = face_step(args)
     model = load_model(args.model, args.precision, args.device, args.provider)
-    writing = Writing(
-        args.bits,
-        args.quality,
-        args.overwrite,
-        args.max_pixels,
-        args.max_frames,
-        args.strip_metadata,
-    )
-    if faces is None and not args.compare:
-        kept = (KEPT_BYTES[format_of(target.output)] for target in selection.targets)
-        settings = replace(settings, streamed=max(kept))
-    job = PictureJob(model, settings, faces=faces)
-    models = [args.model] if faces is None else [args.model, _face_model(args)]
+    job = job_for(args, settings, model, faces, [target.output for target in selection.targets])
+    models = [args.model] if faces is None else [args.model, face_model(args)]
     how = way_of(
         models,
         model.precision,
-        settings,
+        job.settings,
         [args.bits, args.quality, args.compare, args.strip_metadata],
     )
-    return FileUpscaler(job, writing, console, stop), Course(
+    return FileUpscaler(job, writing_of(args), console, stop), Course(
         how, selection.many, args.skip_existing
     )
 
@@ -242,29 +230,6 @@ def _label(settings: PictureSettings) -> str:
     if settings.longest_side:
         return f"_{settings.longest_side}px"
     return f"_x{settings.scale:g}"
-
-
-def _face_model(args: argparse.Namespace) -> str:
-    from swin2sr_core.faces.step import FACE_MODEL
-
-    return args.face_model or FACE_MODEL
-
-
-def _face_step(args: argparse.Namespace) -> FaceStep | None:
-    """What --faces and --face-model ask for; None where they are not given.
-
-    Raises ModelNotFoundError, which names everything that is not here and how to get it.
-    """
-    if not args.faces and args.face_model is None:
-        return None
-    from swin2sr_core.faces import load_detector
-    from swin2sr_core.faces.detection import check_faces
-    from swin2sr_core.faces.step import FaceStep
-    from swin2sr_core.models.model import load_model
-
-    check_faces(_face_model(args))
-    model = load_model(_face_model(args), args.precision, args.device)
-    return FaceStep(load_detector(), model, args.max_memory)
 
 
 def _check_readable(pictures: Sequence[InputPicture]) -> None:

@@ -181,7 +181,7 @@ import resource, sys
 import swin2sr_core.engine.upscale
 from swin2sr_headless.cli.main import main
 pages = int(open("/proc/self/statm").read().split()[0])
-limit = pages * resource.getpagesize() + (150 << 20)
+limit = pages * resource.getpagesize() + (90 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 sys.exit(main())
 """

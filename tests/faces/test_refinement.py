@@ -265,7 +265,7 @@ def poisoned(model, dtype):
             return made * float("nan") if x.dtype in dtype else made
 
     network = copy.deepcopy(model.network)
-    network.conv_after_body = Overflow(network.conv_after_body)
+    network.conv_after_body.conv = Overflow(network.conv_after_body.conv)
     return replace(model, network=network)
 
 

@@ -1,0 +1,100 @@
+"""swin2sr serve: pictures over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swin2sr_core.errors import InputError
+
+from .arguments import Commands, Parser, add_command
+from .output import Console, Outcome
+from .serve_options import EXAMPLES, add_options
+from .stopping import StopSwitch
+
+if TYPE_CHECKING:
+    from ..service.settings import Settings
+
+_MODULES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
+
+
+def register(commands: Commands[Parser]) -> None:
+    """Add the command and its options, with what the environment says as their defaults."""
+    add_options(add_command(commands, "serve", run, "upscale pictures over HTTP", EXAMPLES))
+
+
+def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome:
+    """Serve until a signal comes. Prints the address once it listens."""
+    missing = [name for name in _MODULES if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"the service needs {', '.join(missing)}; install it with pip install 'swin2sr[serve]'"
+        )
+    from ..service.server import bound, serve
+
+    settings = _settings(args)
+    if not settings.loopback and settings.api_keys is None and not args.no_auth:
+        raise InputError(
+            f"on {args.host} others can reach this server; give --api-keys FILE, or --no-auth "
+            "where something else keeps them out"
+        )
+    with bound(args.host, args.port) as listening:
+        serve(settings, listening, console.show)
+    return Outcome(0, None)
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    from swin2sr_core.models.catalog import resolve_model
+
+    from ..service.admission import Limits
+    from ..service.settings import Settings
+    from ..service.uploads import Reading
+
+    for name in args.model:
+        resolve_model(name)
+    devices = args.device * args.workers if len(args.device) == 1 else args.device
+    fixed = [f"--max-pixels={args.max_pixels}", f"--max-frames={args.max_frames}"]
+    if args.max_memory is not None:
+        fixed.append(f"--max-memory={args.max_memory}")
+    fields = {"max_input_side": str(args.max_input_side)}
+    if args.tile:
+        fields |= {"strategy": "tiled", "tile": str(args.tile)}
+    elif args.strategy != "auto":
+        fields["strategy"] = args.strategy
+    spool = args.spool or Path(tempfile.gettempdir()) / f"swin2sr-serve-{_user()}"
+    return Settings(
+        host=args.host,
+        port=args.port,
+        models=tuple(args.model),
+        devices=tuple(devices),
+        precision=args.precision,
+        threads=_threads(devices),
+        spare=args.spare,
+        spool=Path(spool).expanduser().absolute(),
+        keep=args.keep,
+        quota=args.spool_quota or 0,
+        drain=args.drain,
+        fixed=tuple(fixed),
+        fields=fields,
+        limits=Limits(args.max_queue, args.max_wait),
+        reading=Reading(args.max_upload),
+        api_keys=args.api_keys,
+        key_rate=args.key_rate,
+        cors=tuple(args.cors),
+        allowed_hosts=tuple(args.allowed_host),
+    )
+
+
+def _threads(devices: list[str]) -> int | None:
+    """Workers on the CPU share its cores."""
+    if len(devices) < 2 or os.environ.get("OMP_NUM_THREADS"):
+        return None
+    return max(1, (os.cpu_count() or 1) // len(devices))
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")

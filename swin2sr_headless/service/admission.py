@@ -1,0 +1,101 @@
+"""Whether a picture may be computed, and when: decided by numbers alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one picture takes: bytes, and seconds, None where no rate is known yet."""
+
+    bytes: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much may wait: pictures, seconds until the last one starts, bytes of their files."""
+
+    queue: int = 32
+    wait_seconds: float = 60.0
+    queue_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True)
+class State:
+    """What is going on. running: seconds left of each; waiting: forecasts in order.
+
+    workers: how many compute at once; upload_bytes: of the files that wait.
+    """
+
+    workers: int
+    running: tuple[float, ...] = ()
+    waiting: tuple[Forecast, ...] = ()
+    upload_bytes: int = 0
+    draining: bool = False
+
+
+@dataclass(frozen=True)
+class Admit:
+    """It starts at once."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """It waits; position 1 is the next, seconds until it starts."""
+
+    position: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Reject:
+    """It is not taken; `retry_after` in seconds, where waiting helps."""
+
+    status: int
+    reason: str
+    retry_after: int | None = None
+
+
+Decision = Admit | Queue | Reject
+
+
+def wait_seconds(state: State) -> float:
+    """Until a picture that comes now would start, by what is known; unknown ones count nothing."""
+    ends = sorted((*state.running, *[0.0] * (state.workers - len(state.running))))
+    for forecast in state.waiting:
+        ends[0] += forecast.seconds or 0.0
+        ends.sort()
+    return ends[0]
+
+
+def admit(
+    forecast: Forecast, upload_bytes: int, limits: Limits, state: State, timeout: float | None
+) -> Decision:
+    """By bytes and seconds that are forecast; `timeout` is the client's, in seconds."""
+    if state.draining:
+        return Reject(503, "this server is shutting down; send the picture again later", 5)
+    wait = wait_seconds(state)
+    retry = max(1, math.ceil(wait))
+    if timeout is not None and wait + (forecast.seconds or 0.0) > timeout:
+        return Reject(
+            504,
+            f"the picture would be done in about {wait + (forecast.seconds or 0.0):.0f} seconds, "
+            f"later than the timeout of {timeout:g}",
+            retry,
+        )
+    if len(state.running) < state.workers and not state.waiting:
+        return Admit()
+    if len(state.waiting) >= limits.queue:
+        return Reject(503, f"{len(state.waiting)} pictures wait already; try again later", retry)
+    if wait > limits.wait_seconds:
+        return Reject(
+            503,
+            f"about {wait:.0f} seconds of work wait already; try again later",
+            max(1, math.ceil(wait - limits.wait_seconds)),
+        )
+    if state.upload_bytes + upload_bytes > limits.queue_bytes:
+        return Reject(503, "the files that wait fill their place; try again later", retry)
+    return Queue(len(state.waiting) + 1, wait)

@@ -1,0 +1,87 @@
+"""The application: endpoints and what they share. Nothing here computes or decodes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from swin2sr_core import __version__
+
+from . import job_routes, plans, upscaling
+from .answers import problem_answer
+from .desk import Desk
+from .dispatcher import Dispatcher
+from .errors import Problem
+from .gate import Gate
+from .guard import Guard
+from .job_store import JobStore
+from .jobs import Jobs
+from .keys import Keys
+from .metrics import Metrics
+from .metrics import router as metrics_router
+from .pool import Pool
+from .settings import Settings
+from .spool import Spool
+
+_PAGE = Path(__file__).resolve().parent / "page"
+
+
+def create_app(settings: Settings, pool: Pool) -> FastAPI:
+    """The service; its children start and end with the application's lifespan."""
+    spool = Spool(settings.spool, settings.quota, settings.keep)
+    desk = Desk(settings, spool, Gate(), Dispatcher(pool, settings.limits))
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        await desk.gate.start()
+        await pool.start()
+        jobs = app.state.jobs = Jobs(desk, JobStore(settings.spool / "jobs.sqlite"))
+        jobs.start()
+        yield
+        await jobs.stop()
+        await pool.stop()
+        await desk.gate.stop()
+
+    app = FastAPI(
+        title="Swin2SR", version=__version__, lifespan=life, docs_url=None, redoc_url=None
+    )
+    app.state.desk = desk
+    metrics = app.state.metrics = Metrics(desk.dispatcher)
+    desk.dispatcher.on_done = metrics.made
+    _add_problems(app)
+    keys = None if settings.api_keys is None else Keys.read(settings.api_keys, settings.key_rate)
+    app.add_middleware(Guard, settings=settings, keys=keys, requests=metrics.requests)
+    for router in (upscaling.router, job_routes.router, plans.router, metrics_router):
+        app.include_router(router)
+    if _PAGE.is_dir():
+        app.mount("/", StaticFiles(directory=_PAGE, html=True))
+    return app
+
+
+def _add_problems(app: FastAPI) -> None:
+    """Every error as a problem document."""
+
+    @app.exception_handler(Problem)
+    async def problem(_request: Request, error: Problem) -> Response:
+        return problem_answer(error)
+
+    @app.exception_handler(HTTPException)
+    async def http(_request: Request, error: HTTPException) -> Response:
+        return problem_answer(Problem(error.status_code, "http", str(error.detail)))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return problem_answer(Problem(422, "bad-field", f"{where}: {first['msg']}"))
+
+    @app.exception_handler(Exception)
+    async def unexpected(_request: Request, _error: Exception) -> Response:
+        return problem_answer(Problem(500, "unexpected", "something unexpected failed here"))

@@ -1,0 +1,87 @@
+"""A Python process of ours that answers JSON lines, as its parent sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+Message = dict[str, Any]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_LINE_BYTES = 16 << 20
+
+
+class Child:
+    """`python -m MODULE`, which ends by itself once this process is gone: its input closes."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.busy = False
+
+    @classmethod
+    async def start(cls, module: str, environment: Mapping[str, str] | None = None) -> Child:
+        """Start it in the folder of our packages, where `-m` finds no stranger's modules."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=_ROOT,
+            env={**os.environ, "PYTHONPATH": _search_path(), **(environment or {})},
+            limit=_LINE_BYTES,
+        )
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    def send(self, message: Message) -> None:
+        """Nothing is raised where it is dead: the next `receive` tells."""
+        stream = self._process.stdin
+        if stream is not None and not stream.is_closing():
+            with suppress(OSError):
+                stream.write(json.dumps(message).encode() + b"\n")
+
+    async def receive(self) -> Message | None:
+        """The next message; None once it has ended."""
+        assert self._process.stdout is not None
+        try:
+            line = await self._process.stdout.readline()
+        except (OSError, ValueError):
+            line = b""
+        if not line.endswith(b"\n"):
+            self.kill()
+            return None
+        return json.loads(line)
+
+    async def ended(self) -> None:
+        """Wait until it is gone."""
+        await self._process.wait()
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def end(self, patience: float = 2.0) -> None:
+        """Close its input, and kill it where that does not end it."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), patience)
+        except asyncio.TimeoutError:
+            self.kill()
+            await self._process.wait()
+
+
+def _search_path() -> str:
+    return os.pathsep.join(path for path in sys.path if path)

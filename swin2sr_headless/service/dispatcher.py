@@ -1,0 +1,181 @@
+"""From a file to a result: admission, the queue, one retry, and pictures that kill workers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from .admission import Forecast, Limits, Reject, State, admit, wait_seconds
+from .pool import Cancelled, Pool, Task, Tell, WorkerDied
+
+POISON_SECONDS = 3600.0
+_RATES = 15
+
+
+class Refused(Exception):
+    """A picture that is not taken, with HTTP's status for it."""
+
+    def __init__(self, refusal: Reject) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+@dataclass
+class Ticket:
+    """One picture that was admitted."""
+
+    task: Task
+    forecast: Forecast
+    sha256: str
+    upload_bytes: int
+    strategy: str
+    timeout: float | None = None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    done: float = 0.0
+    begun: float | None = None
+    _turn: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
+class Counts:
+    """What has happened since the start."""
+
+    retries: int = 0
+    cancels: int = 0
+    died: int = 0
+    done: int = 0
+
+
+class Dispatcher:
+    """Gives tickets their turn, in the order in which they came."""
+
+    def __init__(self, pool: Pool, limits: Limits) -> None:
+        self.pool, self.limits = pool, limits
+        self.draining = False
+        self.on_done: Callable[[str, dict[str, Any], float], None] = lambda *_: None
+        self.counts = Counts()
+        self.waiting: list[Ticket] = []
+        self.running: list[Ticket] = []
+        self._rates: dict[tuple[str, str], deque[float]] = {}
+        self._poison: dict[str, float] = {}
+
+    # -- what is known -------------------------------------------------------------------------
+
+    def seconds_for(self, model: str, strategy: str, work: float) -> float | None:
+        """By what this server has measured: with this strategy, or with any."""
+        rates = self._rates.get((model, strategy))
+        if rates:
+            return work / median(rates)
+        facts = self.pool.models.get(model)
+        return work / facts.rate if facts is not None else None
+
+    def state(self) -> State:
+        now = time.monotonic()
+        running = tuple(
+            max(0.0, (ticket.forecast.seconds or 0.0) - (now - (ticket.begun or now)))
+            for ticket in self.running
+        )
+        return State(
+            workers=self.pool.capacity,
+            running=running,
+            waiting=tuple(ticket.forecast for ticket in self.waiting),
+            upload_bytes=sum(ticket.upload_bytes for ticket in self.waiting),
+            draining=self.draining,
+        )
+
+    def position(self, ticket: Ticket) -> tuple[int, float]:
+        """Place in the queue (0: it runs) and seconds until it starts."""
+        if ticket not in self.waiting:
+            return 0, 0.0
+        before = self.waiting.index(ticket)
+        state = self.state()
+        ahead = State(state.workers, state.running, state.waiting[:before])
+        return before + 1, wait_seconds(ahead)
+
+    # -- what is done --------------------------------------------------------------------------
+
+    def enter(self, ticket: Ticket, *, unlimited: bool = False) -> None:
+        """Take it into the queue. `unlimited`: a job's, which may wait as long as it likes.
+
+        Raises Refused.
+        """
+        if time.monotonic() < self._poison.get(ticket.sha256, 0.0):
+            raise Refused(Reject(500, "this picture has ended two workers and is not tried again"))
+        state = self.state()
+        if not unlimited:
+            decision = admit(
+                ticket.forecast, ticket.upload_bytes, self.limits, state, ticket.timeout
+            )
+            if isinstance(decision, Reject):
+                raise Refused(decision)
+        self.waiting.append(ticket)
+        self._advance()
+
+    async def run(self, ticket: Ticket, tell: Tell) -> dict[str, Any]:
+        """The worker's `done`. Raises Cancelled, TaskFailed, and WorkerDied after a retry."""
+        try:
+            await self._turn_of(ticket)
+            return await self._attempts(ticket, tell)
+        except Cancelled:
+            self.counts.cancels += 1
+            raise
+        finally:
+            for tickets in (self.waiting, self.running):
+                if ticket in tickets:
+                    tickets.remove(ticket)
+            self._advance()
+
+    async def _turn_of(self, ticket: Ticket) -> None:
+        turn, stop = (
+            asyncio.create_task(ticket._turn.wait()),
+            asyncio.create_task(ticket.stop.wait()),
+        )
+        try:
+            await asyncio.wait({turn, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            turn.cancel()
+            stop.cancel()
+        if ticket.stop.is_set():
+            raise Cancelled
+
+    async def _attempts(self, ticket: Ticket, tell: Tell) -> dict[str, Any]:
+        try:
+            done = await self._once(ticket, tell)
+        except WorkerDied:
+            self.counts.retries += 1
+            try:
+                done = await self._once(ticket, tell)
+            except WorkerDied:
+                self.counts.died += 1
+                self._poison[ticket.sha256] = time.monotonic() + POISON_SECONDS
+                raise
+        self.counts.done += 1
+        self._learn(ticket, done)
+        self.on_done(ticket.task.model, done, time.monotonic() - (ticket.begun or 0.0))
+        return done
+
+    async def _once(self, ticket: Ticket, tell: Tell) -> dict[str, Any]:
+        ticket.begun, ticket.done = time.monotonic(), 0.0
+
+        def heard(message: dict[str, Any]) -> None:
+            ticket.done = message.get("done", ticket.done)
+            tell(message)
+
+        return await self.pool.run(ticket.task, heard, ticket.stop)
+
+    def _learn(self, ticket: Ticket, done: dict[str, Any]) -> None:
+        if done["seconds"] > 0:
+            key = ticket.task.model, done["report"]["strategy"]
+            rates = self._rates.setdefault(key, deque(maxlen=_RATES))
+            rates.append(done["work"] / done["seconds"])
+
+    def _advance(self) -> None:
+        while self.waiting and len(self.running) < self.pool.capacity:
+            ticket = self.waiting.pop(0)
+            self.running.append(ticket)
+            ticket._turn.set()

@@ -1,0 +1,140 @@
+"""Before anything is read: who asks, from which page, and what every answer carries."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import secrets
+import time
+
+from prometheus_client import Counter
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .answers import problem_answer
+from .errors import Problem
+from .keys import Keys
+from .settings import Settings
+
+logger = logging.getLogger("swin2sr_headless.service.requests")
+
+_LOCAL = frozenset(("localhost", "127.0.0.1", "[::1]"))
+_OPEN = ("/healthz", "/readyz")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_NUMBER = re.compile(r"[\w.-]{1,64}")
+_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'; form-action 'self'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard:
+    """ASGI middleware around the whole application."""
+
+    def __init__(
+        self, app: ASGIApp, settings: Settings, keys: Keys | None, requests: Counter
+    ) -> None:
+        self.app, self.settings, self.keys, self.requests = app, settings, keys, requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers, started, status = Headers(scope=scope), time.monotonic(), 0
+        given = headers.get("x-request-id", "")
+        number = given if _NUMBER.fullmatch(given) else secrets.token_hex(8)
+        origin = headers.get("origin", "")
+
+        async def answered(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self.requests.labels(_method(scope), str(status)).inc()
+                self._finish(MutableHeaders(scope=message), number, origin)
+            await send(message)
+
+        try:
+            self._check(scope, headers)
+        except Problem as problem:
+            await problem_answer(problem)(scope, receive, answered)
+        else:
+            if scope["method"] == "OPTIONS" and origin in self.settings.cors:
+                await answered({"type": "http.response.start", "status": 204, "headers": []})
+                await answered({"type": "http.response.body", "body": b""})
+            else:
+                await self.app(scope, receive, answered)
+        logger.info(
+            "request",
+            extra={
+                "request": number,
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": status,
+                "seconds": round(time.monotonic() - started, 4),
+            },
+        )
+
+    def _finish(self, headers: MutableHeaders, number: str, origin: str) -> None:
+        headers.update({**_HEADERS, "X-Request-Id": number})
+        if origin and origin in self.settings.cors:
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Allow-Headers"] = (
+                "Authorization, X-API-Key, Content-Type, Idempotency-Key, Last-Event-ID, Prefer"
+            )
+            headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
+            headers["Access-Control-Expose-Headers"] = "X-Swin2SR-Report, Retry-After, Location"
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+            headers.add_vary_header("Origin")
+
+    # -- checks --------------------------------------------------------------------------------
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        """Raises Problem 401, 403 or 429."""
+        self._check_host(headers.get("host", ""))
+        if scope["method"] not in _SAFE:
+            self._check_origin(headers)
+        preflight = scope["method"] == "OPTIONS" and "origin" in headers
+        if self.keys is not None and scope["path"] not in _OPEN and not preflight:
+            self._check_key(self.keys, headers)
+
+    def _check_host(self, host: str) -> None:
+        """A name that leads here without being ours: a page that rebinds its own (DNS)."""
+        name = re.sub(r":\d+$", "", host).lower()
+        allowed = {*self.settings.allowed_hosts}
+        if self.settings.loopback:
+            allowed |= _LOCAL | {self.settings.host}
+        if allowed and name not in allowed:
+            raise Problem(403, "host", "this server is not called by that name; see --allowed-host")
+
+    def _check_origin(self, headers: Headers) -> None:
+        """A page of another's may not use its visitor's machine."""
+        origin, host = headers.get("origin"), headers.get("host", "")
+        if origin in self.settings.cors:
+            return
+        foreign = origin is not None and origin.partition("://")[2] != host
+        if foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            raise Problem(403, "origin", "pages of other sites may not use this server; see --cors")
+
+    def _check_key(self, keys: Keys, headers: Headers) -> None:
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        key = headers.get("x-api-key") or (bearer.strip() if scheme.lower() == "bearer" else "")
+        if not key:
+            raise Problem(401, "key", "send your key as Authorization: Bearer KEY or X-API-Key")
+        owner = keys.owner(key)
+        if owner is None:
+            raise Problem(403, "key", "this key is not known here")
+        if wait := keys.wait(owner):
+            raise Problem(429, "rate", "this key has asked often; wait a little", math.ceil(wait))
+
+
+def _method(scope: Scope) -> str:
+    """One of a few, however strangers call theirs."""
+    known = (*_SAFE, "POST", "DELETE", "PUT", "PATCH")
+    return scope["method"] if scope["method"] in known else "OTHER"

@@ -1,0 +1,87 @@
+"""POST /upscale: one picture in, one out, while the client waits."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.requests import ClientDisconnect
+
+from .answers import TYPES, picture_answer, report_of
+from .desk import Desk, Order, problem_of
+from .dispatcher import Ticket
+from .errors import Problem
+from .job_routes import add as add_job
+
+router = APIRouter()
+
+
+@router.post("/upscale")
+async def upscale(request: Request) -> Response:
+    """Enlarge a picture: multipart `image` or `file` with fields, or the picture as the body."""
+    desk: Desk = request.app.state.desk
+    if "respond-async" in request.headers.get("prefer", ""):
+        return await add_job(request)
+    try:
+        form = await desk.read(request)
+    except ClientDisconnect as error:
+        raise problem_of(error) from error
+    try:
+        if len(form.files) != 1:
+            count = len(form.files)
+            raise Problem(
+                422,
+                "one-picture",
+                "there is no picture in the form; send it as image=@photo.jpg"
+                if not count
+                else f"one picture at a time here, got {count}; send many to /jobs",
+            )
+        order = await desk.look(form.files[0], desk.wanted(form.fields))
+        ticket, done = await _made(desk, order, request)
+    finally:
+        form.discard()
+    report = report_of(order, ticket, done)
+    wants_json = request.headers.get("accept", "").startswith("application/json")
+    if order.request.as_json or wants_json:
+        return JSONResponse(report)
+    return picture_answer(order, ticket, report)
+
+
+@router.get("/results/{number}")
+async def result(number: str, request: Request) -> Response:
+    """A picture that was made lately."""
+    desk: Desk = request.app.state.desk
+    path = desk.spool.find_result(number)
+    if path is None:
+        raise Problem(404, "gone", "there is no such result; results are kept for a while only")
+    return FileResponse(path, media_type=TYPES[path.suffix])
+
+
+async def _made(desk: Desk, order: Order, request: Request) -> tuple[Ticket, dict[str, Any]]:
+    """Computed, unless the client goes or its time is over."""
+    ticket = desk.ticket(order)
+    watching = asyncio.create_task(_gone(request, ticket))
+    try:
+        desk.dispatcher.enter(ticket)
+        done = await asyncio.wait_for(
+            desk.dispatcher.run(ticket, lambda _message: None), order.request.timeout
+        )
+    except asyncio.TimeoutError as error:
+        raise Problem(504, "deadline", "the picture took longer than its timeout") from error
+    except Exception as error:
+        raise problem_of(error) from error
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+    return ticket, done
+
+
+async def _gone(request: Request, ticket: Ticket) -> None:
+    """Stop the work when nobody waits for it any more."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    ticket.stop.set()

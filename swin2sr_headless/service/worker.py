@@ -1,0 +1,159 @@
+"""The process that computes: models loaded once, one picture at a time, as `upscale` makes it.
+
+It hears `load`, `run` and `cancel`, and says `started`, `ready`, `progress`, `done` and `failed`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from swin2sr_core.engine.upscale import room_on, upscale
+from swin2sr_core.faces.step import FaceStep
+from swin2sr_core.models.model import Model, load_model
+from swin2sr_headless.cli.arguments import picture_settings
+from swin2sr_headless.cli.files import Done, FileUpscaler
+from swin2sr_headless.cli.output import Bar, Console
+from swin2sr_headless.cli.preparation import face_step, job_for, writing_of
+from swin2sr_headless.cli.stopping import StopSwitch
+from swin2sr_headless.cli.targets import Target
+from swin2sr_headless.failures import INTERRUPTED, explain
+from swin2sr_headless.service.errors import without_paths
+from swin2sr_headless.service.options import parsed_options
+from swin2sr_headless.service.speech import Message, Speech
+
+_TRIAL_SIDE = 64
+_TELL_SECONDS = 0.1
+
+
+class _Progress(Bar):
+    """Tells the parent instead of a terminal, ten times a second at most."""
+
+    def __init__(self, speech: Speech, total: float) -> None:
+        self._speech, self._total, self._next = speech, total, 0.0
+
+    def to(self, done: float, total: float = 0) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _TELL_SECONDS
+            self._speech.say({"say": "progress", "done": round(done / self._total, 4)})
+
+    def tell(self, text: str) -> None:
+        self._speech.say({"say": "stage", "text": text})
+
+
+class _Voice(Console):
+    def __init__(self, speech: Speech) -> None:
+        super().__init__(json=True)
+        self._speech = speech
+
+    @contextmanager
+    def bar(self, label: str, total: float | None, *, of_bytes: bool = False) -> Iterator[Bar]:
+        yield _Progress(self._speech, total or 1)
+
+
+class Worker:
+    """One device with its models."""
+
+    def __init__(self) -> None:
+        self.stop = StopSwitch()
+        self.speech = Speech(self._hear)
+        self.models: dict[str, Model] = {}
+        self.precision, self.device = "auto", "auto"
+        self._running: str | None = None
+        self._faces: FaceStep | None = None
+
+    def serve(self) -> None:
+        """Until the parent is gone."""
+        self.speech.say({"say": "started"})
+        while True:
+            message = self.speech.next()
+            if message["do"] == "load":
+                self._load(message)
+            else:
+                self._run(message)
+
+    def _hear(self, message: Message) -> bool:
+        if message["do"] == "cancel" and message["id"] == self._running:
+            self.stop.requested = True
+        elif message["do"] == "run":
+            self._running, self.stop.requested = message["id"], False
+        return message["do"] == "cancel"
+
+    def _load(self, message: Message) -> None:
+        self.precision, self.device = message["precision"], message["device"]
+        try:
+            for name in message["models"]:
+                model = self.models[name] = load_model(name, self.precision, self.device)
+                self.speech.say({"say": "loaded", "model": name, **self._facts(model)})
+        except Exception as error:
+            failure = explain(error)
+            self.speech.say({"say": "failed", **failure.to_dict(), "exit_code": failure.exit_code})
+            return
+        self.speech.say({"say": "ready"})
+
+    def _facts(self, model: Model) -> Message:
+        """What others plan with, and how fast it was with a small picture."""
+        picture = torch.rand(1, 3, _TRIAL_SIDE, _TRIAL_SIDE)
+        upscale(model, picture)
+        report = upscale(model, picture).report
+        return {
+            "prospect": asdict(model.prospect),
+            "device": str(model.device),
+            "free_bytes": room_on(model.device).free,
+            "strategy": report.strategy,
+            "rate": report.plan.work / max(report.seconds, 1e-6),
+        }
+
+    def _run(self, message: Message) -> None:
+        try:
+            done = self._made(message)
+        except (Exception, KeyboardInterrupt) as error:
+            logging.getLogger(__name__).debug("a picture failed", exc_info=True)
+            failure = explain(error)
+            cancelled = failure.exit_code == INTERRUPTED
+            sentence = without_paths(failure.sentence, message["input"], message["output"])
+            self.speech.say(
+                {
+                    "say": "failed",
+                    "error": sentence,
+                    "cancelled": cancelled,
+                    "bad_input": failure.exit_code == 2,
+                }
+            )
+            return
+        plan = done.plan.plan
+        self.speech.say(
+            {
+                "say": "done",
+                "report": done.to_dict(),
+                "work": plan.work * len(done.done.reports),
+                "seconds": done.done.seconds,
+            }
+        )
+
+    def _made(self, message: Message) -> Done:
+        args = parsed_options(message["options"])
+        args.model, args.precision, args.device = message["model"], self.precision, self.device
+        model, output = self.models[args.model], Path(message["output"])
+        settings = picture_settings(args, model.config.scale)
+        job = job_for(args, settings, model, self._face_step(args), [output])
+        writing = replace(writing_of(args), overwrite=True, first_only=message["first_only"])
+        target = Target(Path(message["input"]), output, None)
+        return FileUpscaler(job, writing, _Voice(self.speech), self.stop).run(target, "")
+
+    def _face_step(self, args: argparse.Namespace) -> FaceStep | None:
+        if args.faces and self._faces is None:
+            self._faces = face_step(args)
+        return self._faces if args.faces else None
+
+
+if __name__ == "__main__":
+    Worker().serve()

@@ -1,0 +1,77 @@
+"""Admission is a law of numbers: what starts, waits and is refused, and for how long."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swin2sr_headless.service.admission import (
+    Admit,
+    Forecast,
+    Limits,
+    Queue,
+    Reject,
+    State,
+    admit,
+    wait_seconds,
+)
+
+TEN = Forecast(1, 10.0)
+seconds = st.floats(0, 1e4)
+forecasts = st.builds(Forecast, st.integers(0, 1 << 40), st.none() | seconds)
+states = st.integers(1, 8).flatmap(
+    lambda workers: st.builds(
+        State,
+        workers=st.just(workers),
+        running=st.lists(seconds, max_size=workers).map(tuple),
+        waiting=st.lists(forecasts, max_size=40).map(tuple),
+        upload_bytes=st.integers(0, 1 << 31),
+        draining=st.booleans(),
+    )
+)
+
+
+def decided(state, forecast=TEN, timeout=None, size=1, **limits):
+    return admit(forecast, size, Limits(**limits), state, timeout)
+
+
+def test_a_free_worker_takes_it():
+    assert decided(State(2, (5.0,))) == Admit()
+
+
+def test_a_busy_one_lets_it_wait_for_what_is_before_it():
+    assert decided(State(1, (5.0,), (TEN,))) == Queue(2, 15.0)
+    assert decided(State(2, (5.0, 7.0), (TEN,))) == Queue(2, 7.0)
+
+
+def test_full_in_number_in_seconds_and_in_bytes():
+    busy = State(1, (5.0,), (TEN,), upload_bytes=90)
+    assert decided(busy, queue=1) == Reject(503, "1 pictures wait already; try again later", 15)
+    by_time = decided(busy, wait_seconds=12)
+    assert isinstance(by_time, Reject) and (by_time.status, by_time.retry_after) == (503, 3)
+    assert isinstance(decided(busy, size=20, queue_bytes=100), Reject)
+    assert isinstance(decided(busy, size=10, queue_bytes=100), Queue)
+
+
+def test_nothing_starts_that_cannot_end_in_time():
+    late = decided(State(1, (5.0,)), timeout=14)
+    assert isinstance(late, Reject) and late.status == 504
+    assert isinstance(decided(State(1, (5.0,)), timeout=15), Queue)
+
+
+@given(states, forecasts)
+def test_laws(state, forecast):
+    decision = decided(state, forecast)
+    if state.draining:
+        assert isinstance(decision, Reject) and decision.status == 503
+    elif isinstance(decision, Admit):
+        assert len(state.running) < state.workers and not state.waiting
+    elif isinstance(decision, Queue):
+        assert decision.position == len(state.waiting) + 1 <= Limits().queue
+        assert decision.seconds == wait_seconds(state) <= Limits().wait_seconds
+    else:
+        assert decision.retry_after is not None and decision.retry_after >= 1
+
+
+@given(states, forecasts)
+def test_who_comes_later_waits_no_less(state, forecast):
+    later = State(state.workers, state.running, (*state.waiting, forecast))
+    assert wait_seconds(later) >= wait_seconds(state)
