@@ -14,7 +14,7 @@ export class JobCard {
     this.rows = job.pictures.map((picture, index) => this.#row(picture, originals[index] ?? null))
     this.status = say(element('h2'), () => this.#sentence())
     this.status.setAttribute('role', 'status')
-    this.stop = button('cancel', () => api.cancel(this.id).catch((error) => this.#tellError(error)))
+    this.stop = button('cancel', () => this.#cancel())
     this.all = download('all', `/jobs/${this.id}/result`)
     this.close = button('close', () => {
       this.#leave()
@@ -43,6 +43,8 @@ export class JobCard {
     const on = (kind, act) => this.events.addEventListener(kind, (event) => act(JSON.parse(event.data)))
     on('progress', ({ picture, done }) => {
       const row = this.rows[picture - 1]
+      if (this.job.ended || row.state !== 'queued') return
+      row.bar.hidden = false
       row.bar.value = done
       say(row.line, () => text('running', { done: Math.round(done * 100) }))
     })
@@ -68,7 +70,10 @@ export class JobCard {
   #show(job) {
     this.job = job
     if (job.ended) this.#leave()
-    for (const picture of job.pictures) this.#showPicture(picture)
+    for (const picture of job.pictures) {
+      const left = job.ended && picture.state === 'queued'
+      this.#showPicture(left ? { ...picture, state: 'cancelled' } : picture)
+    }
     this.stop.hidden = Boolean(job.ended)
     this.close.hidden = !job.ended
     this.all.hidden = job.state !== 'done' || job.pictures.length < 2
@@ -78,8 +83,9 @@ export class JobCard {
 
   #sentence() {
     if (!this.job) return ''
-    const { state, position, seconds_left: left, progress, ended } = this.job
-    const done = Math.round((progress ?? 0) * 100)
+    const { state, position, seconds_left: left, progress, ended, pictures } = this.job
+    const over = pictures.filter((picture) => picture.state !== 'queued').length
+    const done = Math.floor((100 * (over + (progress ?? 0))) / pictures.length)
     const told = state === 'queued' && position ? text('position', { position }) : text(state, { done })
     return left && !ended ? text('left', { state: told, time: seconds(left) }) : told
   }
@@ -88,11 +94,11 @@ export class JobCard {
     const row = this.rows[picture.number - 1]
     if (row.state === picture.state) return
     row.state = picture.state
-    row.bar.hidden = picture.state !== 'running'
+    row.bar.hidden = true
     if (picture.state === 'failed') {
       say(row.line, () => picture.problem?.detail ?? text('failed')).className = 'bad'
     } else if (picture.state === 'done') this.#finish(row, picture)
-    else say(row.line, () => text(picture.state, { done: Math.round(row.bar.value * 100) }))
+    else say(row.line, () => text(picture.state))
   }
 
   #finish(row, { report }) {
@@ -132,8 +138,13 @@ export class JobCard {
     say(this.status, () => text('gone'))
   }
 
-  #tellError(error) {
-    // 409: it ended meanwhile, which the next look shows.
-    if (error.status !== 409) say(this.status, () => error.message)
+  async #cancel() {
+    this.stop.disabled = true
+    try {
+      await api.cancel(this.id)
+    } catch {
+      // It ended meanwhile or the server is away; the next look tells which.
+      this.stop.disabled = false
+    }
   }
 }
