@@ -113,7 +113,7 @@ export class JobCard {
     look.ariaExpanded = 'false'
     const save = download('download', report.result)
     save.onclick = (event) => this.#save(event, report.result)
-    row.acts.className = 'bar'
+    row.acts.className = 'acts'
     row.acts.replaceChildren(look, save)
     if (this.rows.length === 1) look.click()
   }
