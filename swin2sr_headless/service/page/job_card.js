@@ -12,7 +12,7 @@ export class JobCard {
   constructor(job, originals, forget) {
     this.id = job.id
     this.rows = job.pictures.map((picture, index) => this.#row(picture, originals[index] ?? null))
-    this.status = say(element('h2'), () => this.#sentence())
+    this.status = say(element('div', { className: 'title' }), () => this.#sentence())
     this.status.setAttribute('role', 'status')
     this.stop = button('cancel', () => this.#cancel())
     this.all = download('all', `/jobs/${this.id}/result`)
