@@ -76,6 +76,11 @@ def drop(page, data, *names):
     page.evaluate(DROP, [list(names), base64.b64encode(data).decode()])
 
 
+def planned(before, after):
+    """What the page says of a square picture's sides."""
+    return f"{before} \u00d7 {before} → {after} \u00d7 {after}"
+
+
 def saved(page, link):
     with page.expect_download() as download:
         link.click()
@@ -85,14 +90,14 @@ def saved(page, link):
 def test_a_dropped_picture_becomes_the_file_that_upscale_answers(open_page, server):
     picture, page = encoded(noise(32, 32)), open_page()
     drop(page, picture, "a.png")
-    page.get_by_text("32 × 32 → 128 × 128").wait_for()
+    page.get_by_text(planned(32, 128)).wait_for()
     page.get_by_role("button", name="Upscale").click()
     link = page.get_by_role("link", name="Download", exact=True)
     expected = server.client.post("/upscale", files={"file": ("a.png", picture)}).content
     assert saved(page, link) == expected
     # One picture is compared at once: what is to be seen are both, the divider moves by keys.
     page.wait_for_function(
-        "[...document.querySelectorAll('.pair img')].map((each) => each.naturalWidth).join() == '128,32'"
+        "[...document.querySelectorAll('.pair img')].map((i) => i.naturalWidth).join() == '128,32'"
     )
     page.get_by_role("slider").focus()
     page.keyboard.press("Home")
@@ -105,7 +110,7 @@ def test_several_pictures_come_as_zip_and_a_reload_finds_them(open_page):
     page = open_page()
     drop(page, encoded(noise(16, 16)), "a.png", "b.png")
     page.get_by_label("Enlarge").select_option("2")
-    page.get_by_text("16 × 16 → 32 × 32").nth(1).wait_for()
+    page.get_by_text(planned(16, 32)).nth(1).wait_for()
     page.get_by_role("button", name="Upscale").click()
     page.locator("#jobs .card").wait_for()
     page.reload()
@@ -144,7 +149,7 @@ def test_a_running_job_is_cancelled(open_page):
 def test_chinese_fits_a_telephone_and_switches_to_english(open_page):
     page = open_page("zh-CN", 360)
     drop(page, encoded(noise(16, 16)), "a" * 80 + ".png")
-    page.get_by_text("16 × 16 → 64 × 64").wait_for()
+    page.get_by_text(planned(16, 64)).wait_for()
     assert page.locator("html").get_attribute("lang") == "zh-CN"
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.get_by_role("button", name="English").click()
