@@ -1,0 +1,95 @@
+// The page's words in English and Chinese, and elements that change with the language.
+
+const WORDS = {
+  drop: ['Drop pictures here', '把图片拖到这里'],
+  drop_more: ['or press to choose files, or paste a picture', '或点击选择文件，也可以直接粘贴图片'],
+  model: ['Model', '模型'],
+  scale: ['Enlarge', '放大倍数'],
+  format: ['Format', '格式'],
+  same: ['as the original', '与原图相同'],
+  language: ['中文', 'English'],
+  chosen: ['Pictures to upscale', '待放大的图片'],
+  upscale: ['Upscale', '开始放大'],
+  clear: ['Clear', '清空'],
+  remove: ['Remove', '移除'],
+  planning: ['planning …', '正在规划……'],
+  plan: ['{from} → {to} · {bytes} · {time} · {cut} · exact: {exact}', '{from} → {to} · {bytes} · {time} · {cut} · 精确：{exact}'],
+  yes: ['yes', '是'],
+  no: ['no', '否'],
+  time: ['about {time}', '约 {time}'],
+  no_time: ['time not known yet', '时间未知'],
+  whole: ['in one piece', '整图'],
+  staged: ['in stages', '分阶段'],
+  tiled: ['in tiles of {side}', '分块，边长 {side}'],
+  sending: ['Sending …', '正在上传……'],
+  queued: ['Waiting', '排队中'],
+  position: ['Waiting, number {position} in the queue', '排队中，第 {position} 位'],
+  running: ['Upscaling {done} %', '正在放大 {done}%'],
+  left: ['{state}, {time} left', '{state}，还需 {time}'],
+  done: ['Done', '完成'],
+  failed: ['Failed', '失败'],
+  cancelled: ['Cancelled', '已取消'],
+  cancel: ['Cancel', '取消'],
+  download: ['Download', '下载'],
+  all: ['Download all (ZIP)', '全部下载（ZIP）'],
+  close: ['Put away', '收起'],
+  look: ['Compare', '对比'],
+  divider: ['Before and after', '放大前后分界'],
+  actual: ['Zoom 1:1', '原始大小 1:1'],
+  fit: ['Show all', '显示全部'],
+  before: ['before', '放大前'],
+  after: ['after', '放大后'],
+  not_shown: ['The browser cannot show this format; the download is whole.', '浏览器无法显示此格式，但可以正常下载。'],
+  gone: ['This result is gone: results are kept for a while only. Upscale the picture again.', '结果已过期删除：结果只保留一段时间。请重新放大。'],
+  lost: ['The server does not answer. Trying again …', '服务器没有响应，正在重试……'],
+  unreachable: ['The server does not answer. Is it running?', '服务器没有响应，请确认它在运行。'],
+  full: ['At most {most} pictures at a time.', '一次最多 {most} 张图片。'],
+  retry: ['Try again in {time}.', '请在 {time} 后重试。'],
+  'compact-x4': ['', '小而快，适合清晰或轻度 JPEG 压缩的照片；随程序附带']
+}
+
+const CHOICE = 'swin2sr-language'
+let column = (localStorage.getItem(CHOICE) ?? navigator.language).startsWith('zh') ? 1 : 0
+
+/** The words called `key` with {name} replaced; undefined where this language has none. */
+export function text(key, values = {}) {
+  const words = WORDS[key]?.[column]
+  return words ? words.replace(/\{(\w+)\}/g, (_whole, name) => values[name]) : undefined
+}
+
+export function seconds(value) {
+  const unit = value < 90 ? ['second', value] : value < 5400 ? ['minute', value / 60] : ['hour', value / 3600]
+  const digits = value < 10 ? 1 : 0
+  return amount(Math.max(unit[1], 0.1), unit[0], digits)
+}
+
+export function bytes(value) {
+  const mega = value / 1e6
+  return mega < 1000 ? amount(mega, 'megabyte', mega < 10 ? 1 : 0) : amount(mega / 1000, 'gigabyte', 1)
+}
+
+function amount(value, unit, digits) {
+  const style = { style: 'unit', unit, maximumFractionDigits: digits }
+  return new Intl.NumberFormat(document.documentElement.lang, style).format(value)
+}
+
+/** Let `node` always show what `words` says, in whatever language is chosen later too. */
+export function say(node, words) {
+  node.words = words
+  node.toggleAttribute('data-says', true)
+  node.textContent = words() ?? ''
+  return node
+}
+
+export function translate() {
+  document.documentElement.lang = column ? 'zh-CN' : 'en'
+  for (const node of document.querySelectorAll('[data-key]')) node.textContent = text(node.dataset.key)
+  for (const node of document.querySelectorAll('[data-says]')) node.textContent = node.words() ?? ''
+  for (const node of document.querySelectorAll('[data-named]')) node.ariaLabel = text(node.dataset.named)
+}
+
+export function switchLanguage() {
+  column = 1 - column
+  localStorage.setItem(CHOICE, column ? 'zh' : 'en')
+  translate()
+}
