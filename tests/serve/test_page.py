@@ -69,7 +69,7 @@ def open_page(browser, server):
 
 def _with_policy(route):
     answer = route.fetch()
-    route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": POLICY})
+    route.fulfill(response=answer, headers={"content-security-policy": POLICY, **answer.headers})
 
 
 def drop(page, data, *names):
