@@ -34,6 +34,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "tests" / "support"))
+from clips import write_clip  # noqa: E402
 from comfyui_server import running  # noqa: E402
 
 KILLS = 5
@@ -93,13 +94,7 @@ def inputs(place: Path) -> None:
     folder.mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (32, 48, 4), np.uint8)
     Image.fromarray(noise).save(folder / "example.png")
-    with av.open(str(folder / "input.mp4"), "w") as container:
-        stream = container.add_stream("h264", rate=8)
-        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
-        for number in range(3):
-            pixels = np.full((32, 48, 3), 60 * number, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
-        container.mux(stream.encode())
+    write_clip(folder / "input.mp4")
 
 
 def runnable(prompt: dict[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,16 @@ class Swin2SRError(Exception):
 
 
 class InputError(Swin2SRError):
-    """An argument or an input file is not what was expected."""
+    """An argument or an input file is not what was expected.
+
+    `beyond_limit`: it may be all right, but is more than a limit or the memory lets in.
+    """
 
     exit_code = 2
+
+    def __init__(self, text: str, *, beyond_limit: bool = False) -> None:
+        super().__init__(text)
+        self.beyond_limit = beyond_limit
 
 
 class CheckpointError(InputError):
@@ -29,7 +36,7 @@ class BudgetError(InputError):
     """
 
     def __init__(self, text: str, least_bytes: int | None = None) -> None:
-        super().__init__(text)
+        super().__init__(text, beyond_limit=True)
         self.least_bytes = least_bytes
 
 

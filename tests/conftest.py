@@ -28,6 +28,7 @@ from swin2sr_core.network.config import Swin2SRConfig, infer_config
 from swin2sr_core.network.network import Swin2SR
 from swin2sr_core.prepared.fold import fold
 from swin2sr_core.prepared.folded import FoldedNetwork
+from swin2sr_core.prepared.precision import blocks_of
 
 HERE = Path(__file__).resolve().parent
 CPU = torch.device("cpu")
@@ -172,6 +173,27 @@ def make_config():
 def make_network():
     """(config, seed) -> a random network, the same for the same arguments."""
     return random_network
+
+
+@pytest.fixture
+def overflowing(make_config, make_network):
+    """(log2 of a factor, of the stream's growth) -> a network whose values leave fp16's range.
+
+    Its branches are that much larger before their norms, which take it away again; what the norms
+    let through grows the residual stream, as the official weights do up to 1500.
+    """
+
+    def make(branch: int, growth: int = 0):
+        network = make_network(make_config())
+        for _, block in blocks_of(network):
+            for layer in (block.attn.proj, block.mlp.fc2):
+                layer.weight.mul_(2.0**branch)
+                layer.bias.mul_(2.0**branch)
+            for norm in (block.norm1, block.norm2):
+                norm.weight.mul_(2.0**growth)
+        return network
+
+    return make
 
 
 @pytest.fixture(scope="session")

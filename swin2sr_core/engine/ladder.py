@@ -195,7 +195,7 @@ class _Failure:
 
 
 def _same_kind(work: Pass | TiledPass, plan: PassPlan) -> bool:
-    return isinstance(work, _kind_of(plan))
+    return isinstance(work, TiledPass) == isinstance(plan, Tiled)
 
 
 def _work(
@@ -210,10 +210,6 @@ def _work(
         return TiledPass(network, image, output, advance, finished)
     assert isinstance(network, FoldedNetwork)  # exported files are planned in tiles alone
     return Pass(network, image, output, advance, finished)
-
-
-def _kind_of(plan: PassPlan) -> type[Pass] | type[TiledPass]:
-    return TiledPass if isinstance(plan, Tiled) else Pass
 
 
 def _describe(plan: PassPlan) -> str:

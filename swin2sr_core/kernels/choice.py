@@ -70,8 +70,7 @@ def chosen(network: FoldedNetwork) -> Choice:
                 raise
         else:
             return network.derived[key]
-        for part in (*_blocks(network), *_convs(network)):
-            part.derived.clear()
+        _forget_packed(network)
         log.warning("there is no memory to prepare a fused kernel; this run goes on in PyTorch")
         return _reference(network, "there was no memory to prepare a fused kernel")
     return network.derived[key]
@@ -90,8 +89,7 @@ def _choose(network: FoldedNetwork) -> Choice:
         if not fault:
             return _fused(network, native, " and ".join(faults))
         faults.append(f"the kernel {native.name} {fault}")
-        for part in (*_blocks(network), *_convs(network)):
-            part.derived.clear()
+        _forget_packed(network)
     text = f"{' and '.join(faults)}; PyTorch is used instead"
     log.warning("%s", text)
     return _reference(network, " and ".join(faults), text)
@@ -119,6 +117,12 @@ def _reference(network: FoldedNetwork, reason: str, fault: str = "") -> Choice:
         return ReferenceKernel(config, windows, dtype, device)
 
     return Choice(REFERENCE, make, reason=reason, fault=fault)
+
+
+def _forget_packed(network: FoldedNetwork) -> None:
+    """Let go of weights in the layout of a kernel that is not used."""
+    for part in (*_blocks(network), *_convs(network)):
+        part.derived.clear()
 
 
 def _convs(network: FoldedNetwork) -> list[MapConv]:

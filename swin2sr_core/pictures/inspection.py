@@ -50,7 +50,8 @@ class Limits:
         if count > self.frames:
             raise InputError(
                 f"{path} has more than {self.frames:,} frames, which is the limit; take a part of "
-                "it, or raise the limit (--max-frames) if you trust the file"
+                "it, or raise the limit (--max-frames) if you trust the file",
+                beyond_limit=True,
             )
         pixels = sum(width * height for width, height in sizes)
         pixels *= count if len(sizes) == 1 else 1
@@ -58,14 +59,16 @@ class Limits:
             raise InputError(
                 f"{path} has {pixels:,} pixels in its {count:,} frames, and the limit is "
                 f"{TOTAL_PICTURES * self.pixels:,}; take a part of it, or raise the limit "
-                "(--max-pixels, a twentieth of it) if you trust the file"
+                "(--max-pixels, a twentieth of it) if you trust the file",
+                beyond_limit=True,
             )
 
     def too_large(self, path: Path, what: str) -> InputError:
         """The error of a picture with so many ("300 x 400") pixels."""
         return InputError(
             f"{path} has {what} pixels, and the limit is {self.pixels:,}; make it smaller, or "
-            "raise the limit (--max-pixels) if you trust the file"
+            "raise the limit (--max-pixels) if you trust the file",
+            beyond_limit=True,
         )
 
 

@@ -323,6 +323,14 @@ def unused_options(args: argparse.Namespace) -> list[str]:
     return [f"{what} without --strategy tiled: has no effect"]
 
 
+def truth(text: str) -> bool | None:
+    """What a word of a variable or a form says; None where it is neither true nor false."""
+    word = text.lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    return False if word in ("0", "false", "no", "off", "") else None
+
+
 def whole_number(least: int, most: int) -> Callable[[str], int]:
     """An argparse type: an integer within these bounds."""
 

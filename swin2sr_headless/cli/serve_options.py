@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from swin2sr_core.errors import InputError
-from swin2sr_core.pictures.limits import MAX_FRAMES, MAX_PIXELS
 from swin2sr_core.planning.choices import PRECISIONS, STRATEGIES
 
-from .arguments import DEFAULT_MODEL, Parser, parse_bytes, whole_number
+from .arguments import DEFAULT_MODEL, Parser, parse_bytes, truth, whole_number
+from .upscale_options import add_picture_limits
 
 EXAMPLES = """\
   swin2sr serve                                   http://127.0.0.1:8080, for this machine alone
@@ -25,7 +25,6 @@ MAX_INPUT_SIZE (--max-input-side), TILE_SIZE (--strategy tiled --tile), FP16_ENA
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
 def add_options(parser: Parser) -> None:
@@ -142,20 +141,7 @@ def _add_limits(parser: Parser) -> None:
         metavar="N",
         help="reduce larger pictures first, and tell (default: 0, never)",
     )
-    limits.add_argument(
-        "--max-pixels",
-        type=whole_number(1, 10**12),
-        default=MAX_PIXELS,
-        metavar="N",
-        help=f"refuse larger pictures (default: {MAX_PIXELS:,})",
-    )
-    limits.add_argument(
-        "--max-frames",
-        type=whole_number(1, 10**9),
-        default=MAX_FRAMES,
-        metavar="N",
-        help=f"refuse longer animations (default: {MAX_FRAMES:,})",
-    )
+    add_picture_limits(limits)
     limits.add_argument(
         "--max-upload",
         type=parse_bytes,
@@ -232,7 +218,7 @@ def environment_words(environment: Mapping[str, str]) -> list[str]:
             continue
         if action.nargs != 0:
             words.append(f"{option}={text}")
-        elif truth(name, text):
+        elif _said_yes(name, text):
             words.append(option)
     if any(word.startswith("--tile=") for word in words):
         words.insert(0, "--strategy=tiled")
@@ -247,17 +233,16 @@ def _said(option: str, environment: Mapping[str, str]) -> tuple[str, str | None]
         if environment.get(name):
             return name, environment[name]
     if option == "--precision" and (text := environment.get("FP16_ENABLE")):
-        return "FP16_ENABLE", "auto" if truth("FP16_ENABLE", text) else "fp32"
+        return "FP16_ENABLE", "auto" if _said_yes("FP16_ENABLE", text) else "fp32"
     return own, None
 
 
-def truth(name: str, text: str) -> bool:
+def _said_yes(name: str, text: str) -> bool:
     """Of a variable. Raises InputError."""
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise InputError(f"{name} must be true or false, got {text!r}")
+    said = truth(text)
+    if said is None:
+        raise InputError(f"{name} must be true or false, got {text!r}")
+    return said
 
 
 def _listed(text: str) -> list[str]:

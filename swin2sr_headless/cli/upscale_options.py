@@ -36,7 +36,7 @@ def add_options(parser: Parser) -> None:
     )
     _add_faces(parser)
     _add_writing(parser)
-    _add_limits(parser)
+    add_picture_limits(parser)
     parser.add_argument(
         "--progress",
         action="store_true",
@@ -82,7 +82,8 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_limits(parser: argparse.ArgumentParser) -> None:
+def add_picture_limits(parser: argparse._ActionsContainer) -> None:
+    """How large pictures, and how long animations, may be."""
     parser.add_argument(
         "--max-pixels",
         type=whole_number(1, 10**12),

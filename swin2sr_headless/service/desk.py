@@ -46,23 +46,26 @@ class Desk:
     async def read(self, http: HttpRequest) -> Form:
         """The body's pictures, in the spool, and fields; those of the URL count, too.
 
-        Raises Problem, and ClientDisconnect where the client goes.
+        Raises Problem, also where the client goes.
         """
         kind = http.headers.get("content-type", "")
         length = http.headers.get("content-length", "")
         self.spool.check_room(int(length) if length.isdigit() else 0)
         chunks = timed(http.stream(), self.settings.reading)
-        if kind.lower().startswith("multipart/form-data"):
-            form = await read_multipart(chunks, kind, self.spool)
-        elif kind.lower().startswith(("image/", "application/octet-stream")):
-            form = await read_raw(chunks, self.spool)
-        else:
-            raise Problem(
-                415,
-                "no-picture",
-                "send the picture as multipart/form-data (image=@photo.jpg), or as the body with "
-                "an image/... Content-Type",
-            )
+        try:
+            if kind.lower().startswith("multipart/form-data"):
+                form = await read_multipart(chunks, kind, self.spool)
+            elif kind.lower().startswith(("image/", "application/octet-stream")):
+                form = await read_raw(chunks, self.spool)
+            else:
+                raise Problem(
+                    415,
+                    "no-picture",
+                    "send the picture as multipart/form-data (image=@photo.jpg), or as the body "
+                    "with an image/... Content-Type",
+                )
+        except ClientDisconnect as error:
+            raise Problem(499, "cancelled", "the request was cancelled") from error
         form.fields = {**dict(http.query_params), **form.fields}
         return form
 
@@ -140,6 +143,6 @@ def problem_of(error: Exception) -> Problem:
         return Problem(422 if error.bad_input else 500, kind, str(error))
     if isinstance(error, WorkerDied):
         return Problem(500, "worker-died", "the picture ended two workers; it is not tried again")
-    if isinstance(error, (Cancelled, ClientDisconnect)):
+    if isinstance(error, Cancelled):
         return Problem(499, "cancelled", "the request was cancelled")
     raise error

@@ -130,6 +130,11 @@ class Dispatcher:
                     tickets.remove(ticket)
             self._advance()
 
+    def cancel_all(self) -> None:
+        """Have everything that waits or runs end."""
+        for ticket in (*self.waiting, *self.running):
+            ticket.stop.set()
+
     async def _turn_of(self, ticket: Ticket) -> None:
         turn, stop = (
             asyncio.create_task(ticket._turn.wait()),

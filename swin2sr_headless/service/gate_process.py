@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from swin2sr_core.errors import BudgetError, InputError
+from swin2sr_core.errors import InputError
 from swin2sr_core.machine.host_memory import free_host_bytes
 from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.pictures import open_picture
-from swin2sr_core.pictures.files.formats import ANIMATED, KEPT_BYTES, format_of
+from swin2sr_core.pictures.files.formats import ANIMATED, FORMATS, KEPT_BYTES, PAGED, format_of
 from swin2sr_core.pictures.files.output_limits import check_output
 from swin2sr_core.planning.budget import Room
 from swin2sr_core.planning.picture_plan import PicturePlan, Prospect, plan_picture
@@ -23,22 +24,13 @@ from swin2sr_headless.service.speech import Message, Speech
 
 ALLOWED = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 """Formats that strangers may send: those that are written, too."""
-_SUFFIXES = {
-    "PNG": ".png",
-    "JPEG": ".jpg",
-    "MPO": ".jpg",
-    "WEBP": ".webp",
-    "TIFF": ".tif",
-    "BMP": ".bmp",
-    "GIF": ".gif",
-    "AVIF": ".avif",
-}
+_SUFFIXES = {"MPO": ".jpg", **{kind: suffix for suffix, kind in reversed(FORMATS.items())}}
+"""Of each format the first that there is; a camera's MPO becomes a JPEG."""
 _FLOAT = 4
 
 
-def header_of(message: Message) -> Message:
+def header_of(message: Message, args: argparse.Namespace) -> Message:
     """Size, frames and format of a file, and the suffix that its result gets."""
-    args = parsed_options(message["options"])
     with open_picture(
         message["path"],
         args.max_pixels,
@@ -53,7 +45,7 @@ def header_of(message: Message) -> Message:
         wanted = message["format"]
         suffix = _SUFFIXES[picture.format] if wanted == "same" else f".{wanted}"
         frames = 1 if message["first_only"] else picture.frames_in_file
-        if frames > 1 and format_of(Path(f"a{suffix}")) not in (*ANIMATED, "TIFF"):
+        if frames > 1 and format_of(Path(f"a{suffix}")) not in ANIMATED | PAGED:
             raise InputError(
                 f"this picture has {frames} frames, and {wanted} holds one; take png or webp, or "
                 "batch_mode=false for the first frame"
@@ -69,12 +61,11 @@ def header_of(message: Message) -> Message:
         }
 
 
-def forecast_of(message: Message, header: Message) -> Message:
+def forecast_of(message: Message, header: Message, args: argparse.Namespace) -> Message:
     """The plan for it on a worker's device, its bytes, and its work in floating-point operations.
 
     Raises BudgetError where no plan fits.
     """
-    args = parsed_options(message["options"])
     prospect, suffix = prospect_from(message["prospect"]), header["suffix"]
     width, height, channels = header["width"], header["height"], header["channels"]
     settings = picture_settings(args, prospect.config.scale)
@@ -119,8 +110,9 @@ def _document(picture: PicturePlan) -> Message:
 def answer(message: Message) -> Message:
     """Whatever a file holds, an answer."""
     try:
-        header = message.get("header") or header_of(message)
-        return {"ok": True, "header": header, "forecast": forecast_of(message, header)}
+        args = parsed_options(message["options"])
+        header = message.get("header") or header_of(message, args)
+        return {"ok": True, "header": header, "forecast": forecast_of(message, header, args)}
     except (Exception, RecursionError) as error:
         failure = explain(error)
         sentence = without_paths(failure.sentence, message.get("path", "the picture"))
@@ -128,9 +120,7 @@ def answer(message: Message) -> Message:
             "ok": False,
             "sentence": sentence,
             "kind": failure.kind,
-            "too_large": isinstance(error, BudgetError)
-            or "the limit is" in sentence
-            or "which is the limit" in sentence,
+            "too_large": isinstance(error, InputError) and error.beyond_limit,
         }
 
 

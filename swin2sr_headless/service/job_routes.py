@@ -10,10 +10,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from starlette.requests import ClientDisconnect
 
 from .answers import TYPES, disposition, result_name
-from .desk import Desk, problem_of
+from .desk import Desk
 from .errors import Problem
 from .job_store import Job, JobPicture
 from .jobs import Jobs
@@ -29,10 +28,7 @@ async def add(request: Request) -> Response:
     jobs: Jobs = request.app.state.jobs
     if desk.dispatcher.draining:
         raise Problem(503, "draining", "this server is shutting down; send the job again later", 5)
-    try:
-        form = await desk.read(request)
-    except ClientDisconnect as error:
-        raise problem_of(error) from error
+    form = await desk.read(request)
     try:
         if not form.files:
             raise Problem(422, "no-picture", "no picture came; send file=@photo.jpg")

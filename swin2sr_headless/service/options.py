@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from swin2sr_core.errors import InputError
-from swin2sr_headless.cli.arguments import Parser, UsageError, parsed
+from swin2sr_headless.cli.arguments import Parser, UsageError, parsed, truth
 from swin2sr_headless.cli.upscale_options import add_options
 
 FORMATS = ("png", "jpeg", "jpg", "webp", "tiff", "tif", "same")
@@ -27,7 +27,6 @@ _VALUED = (
 )
 _FLAGS = {"faces": ("--faces", True), "keep_metadata": ("--strip-metadata", False)}
 _OTHERS = ("model", "precision", "format", "batch_mode", "response", "timeout")
-_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 _BEFORE = re.compile(r"^argument (?:-\w/)?--([\w-]+): ")
 
 
@@ -115,11 +114,10 @@ def _yes(given: Mapping[str, str], name: str, default: bool) -> bool:
     value = given.get(name)
     if value is None:
         return default
-    if value.lower() in _TRUE:
-        return True
-    if value.lower() in _FALSE:
-        return False
-    raise InputError(f"{name}: expected true or false, got {value[:40]!r}")
+    said = truth(value)
+    if said is None:
+        raise InputError(f"{name}: expected true or false, got {value[:40]!r}")
+    return said
 
 
 def _seconds(value: str | None) -> float | None:

@@ -58,8 +58,7 @@ class Server(uvicorn.Server):
         dispatcher = self._desk.dispatcher
         if dispatcher.draining:
             self._tell("cancelling what runs")
-            for ticket in (*dispatcher.waiting, *dispatcher.running):
-                ticket.stop.set()
+            dispatcher.cancel_all()
             self.should_exit = True
             return
         dispatcher.draining = True
@@ -73,8 +72,7 @@ class Server(uvicorn.Server):
         end = loop.time() + self._drain
         while (dispatcher.running or dispatcher.waiting) and loop.time() < end:
             await asyncio.sleep(_POLL_SECONDS)
-        for ticket in (*dispatcher.waiting, *dispatcher.running):
-            ticket.stop.set()
+        dispatcher.cancel_all()
         self.should_exit = True
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
-from starlette.requests import ClientDisconnect
 
 from .answers import TYPES, picture_answer, report_of
 from .desk import Desk, Order, problem_of
@@ -25,10 +24,7 @@ async def upscale(request: Request) -> Response:
     desk: Desk = request.app.state.desk
     if "respond-async" in request.headers.get("prefer", ""):
         return await add_job(request)
-    try:
-        form = await desk.read(request)
-    except ClientDisconnect as error:
-        raise problem_of(error) from error
+    form = await desk.read(request)
     try:
         if len(form.files) != 1:
             count = len(form.files)

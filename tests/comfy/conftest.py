@@ -263,3 +263,17 @@ def _finished(ask, prompt_id: str) -> dict:
             return history[prompt_id]
         time.sleep(0.02)
     raise TimeoutError("the workflow has not ended")
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What is sent to the page meanwhile: (event, data, client)."""
+    messages = []
+    server = SimpleNamespace(
+        client_id="page",
+        sockets={"page": None},
+        send_sync=lambda event, data, client: messages.append((event, data, client)),
+    )
+    module = SimpleNamespace(PromptServer=SimpleNamespace(instance=server))
+    monkeypatch.setitem(sys.modules, "server", module)
+    return messages

@@ -1,24 +1,8 @@
 """What a run of Face-Region Refine tells the page."""
 
 import logging
-import sys
-from types import SimpleNamespace
 
 import pytest
-
-
-@pytest.fixture
-def told(monkeypatch):
-    """The messages that are sent to the page meanwhile."""
-    messages = []
-    server = SimpleNamespace(
-        client_id="page",
-        sockets={"page": None},
-        send_sync=lambda _event, data, _client: messages.append(data),
-    )
-    module = SimpleNamespace(PromptServer=SimpleNamespace(instance=server))
-    monkeypatch.setitem(sys.modules, "server", module)
-    return messages
 
 
 @pytest.fixture
@@ -50,7 +34,7 @@ def box(side: float, x: float = 8) -> dict[str, float]:
 )
 def test_the_end_tells_how_many_were_refined_and_left(regions, strength, expected, run, told):
     run(regions, strength)
-    end = told[-1]
+    _, end, _ = told[-1]
     assert (end["kind"], end["frames"], end["fallbacks"]) == ("faces", 1, [])
     assert (end["count"], end["skipped"]) == expected
 

@@ -7,25 +7,10 @@ import json
 import sys
 import threading
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-
-
-@pytest.fixture
-def told(monkeypatch):
-    """What is sent to the page meanwhile: (event, data, client)."""
-    messages = []
-    server = SimpleNamespace(
-        client_id="page",
-        sockets={"page": None},
-        send_sync=lambda event, data, client: messages.append((event, data, client)),
-    )
-    module = SimpleNamespace(PromptServer=SimpleNamespace(instance=server))
-    monkeypatch.setitem(sys.modules, "server", module)
-    return messages
 
 
 @pytest.fixture

@@ -69,16 +69,9 @@ def test_a_fixed_size_computes_the_same(make_config, make_network, make_image):
 
 @pytest.mark.parametrize(("branch", "growth"), [(0, 0), (12, 0), (20, 4), (12, 9), (-14, -6)])
 def test_fp16_is_finite_and_near_whatever_the_branches_are_scaled_by(
-    make_config, make_network, make_image, branch, growth
+    overflowing, make_image, branch, growth
 ):
-    """The networks of `tests/prepared/test_precision.py` that overflow without our scaling."""
-    network = make_network(make_config())
-    for _, block in blocks_of(network):
-        for layer in (block.attn.proj, block.mlp.fc2):
-            layer.weight.mul_(2.0**branch)
-            layer.bias.mul_(2.0**branch)
-        for norm in (block.norm1, block.norm2):
-            norm.weight.mul_(2.0**growth)
+    network = overflowing(branch, growth)
     image = make_image(3, 24, 16)
     assert decibels(session_of(network, "fp16").run(image), network(image)) >= 50
 

@@ -23,27 +23,6 @@ def as_model(network, precision) -> Model:
     return build_model("tiny", network.config, network.state_dict(), precision, CPU)
 
 
-@pytest.fixture
-def overflowing(make_config, make_network):
-    """(log2 of a factor, of the stream's growth) -> a network whose values leave fp16's range.
-
-    Its branches are that much larger before their norms, which take it away again; what the norms
-    let through grows the residual stream, as the official weights do up to 1500.
-    """
-
-    def make(branch: int, growth: int = 0):
-        network = make_network(make_config())
-        for _, block in blocks_of(network):
-            for layer in (block.attn.proj, block.mlp.fc2):
-                layer.weight.mul_(2.0**branch)
-                layer.bias.mul_(2.0**branch)
-            for norm in (block.norm1, block.norm2):
-                norm.weight.mul_(2.0**growth)
-        return network
-
-    return make
-
-
 @pytest.mark.parametrize(("branch", "growth"), [(0, 0), (12, 0), (20, 4), (12, 9), (-14, -6)])
 def test_fp16_is_right_whatever_the_branches_are_scaled_by(overflowing, make_image, branch, growth):
     network = overflowing(branch, growth)

@@ -2,13 +2,12 @@
 
 import base64
 import io
-import shutil
 import zipfile
 
 import pytest
+from browser import opened_browser
 from http_service import encoded, noise
 
-POLICY = "default-src 'self'; img-src 'self' blob: data:"
 DROP = """([names, data]) => {
   const transfer = new DataTransfer()
   const bytes = Uint8Array.from(atob(data), (each) => each.charCodeAt(0))
@@ -20,15 +19,8 @@ DROP = """([names, data]) => {
 
 @pytest.fixture(scope="module")
 def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="no playwright")
-    program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no chromium on this machine")
-    with api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--no-proxy-server"]
-        opened = playwright.chromium.launch(executable_path=program, args=arguments)
-        yield opened
-        opened.close()
+    with opened_browser() as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -56,7 +48,6 @@ def open_page(browser, server):
         )
         ours = (server.address, f"blob:{server.address}")
         page.on("request", lambda r: None if r.url.startswith(ours) else complaints.append(r.url))
-        page.route(f"{server.address}/", _with_policy)
         page.goto(server.address)
         page.wait_for_selector("#model option", state="attached")
         return page
@@ -65,11 +56,6 @@ def open_page(browser, server):
     for context in contexts:
         context.close()
     assert not complaints
-
-
-def _with_policy(route):
-    answer = route.fetch()
-    route.fulfill(response=answer, headers={"content-security-policy": POLICY, **answer.headers})
 
 
 def drop(page, data, *names):

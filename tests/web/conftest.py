@@ -8,7 +8,6 @@ import http.server
 import io
 import json
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +17,7 @@ from types import SimpleNamespace
 import comfyui_server
 import numpy as np
 import pytest
+from browser import opened_browser
 from PIL import Image
 
 from . import comfyui
@@ -45,13 +45,6 @@ await loadTexts(async () => (await fetch('/i18n')).json(), () => '{language}')
 window.place = document.getElementById('place')
 window.ready = true
 </script>"""
-
-
-def browser_program() -> str | None:
-    """The chromium of this machine."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    return found if found and Path(found).exists() else None
 
 
 @pytest.fixture(scope="session")
@@ -110,17 +103,8 @@ def translations() -> dict:
 @pytest.fixture(scope="module")
 def browser():
     """One chromium for a file of tests; its event loop ends with it, which others need."""
-    api = pytest.importorskip(
-        "playwright.sync_api", reason="no playwright (pip install playwright)"
-    )
-    program = browser_program()
-    if program is None:
-        pytest.skip("no chromium on this machine (set CHROMIUM to one)")
-    with api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--no-proxy-server"]
-        opened = playwright.chromium.launch(executable_path=program, args=arguments)
-        yield opened
-        opened.close()
+    with opened_browser() as browser:
+        yield browser
 
 
 @pytest.fixture

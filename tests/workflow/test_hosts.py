@@ -3,6 +3,7 @@
 Needs COMFYUI_DIR, and a Python that runs that ComfyUI: this one, or SWIN2SR_COMFYUI_PYTHON.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -85,28 +86,11 @@ def inputs(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("inputs")
     noise = np.random.default_rng(0).integers(0, 256, (16, 24, 4), np.uint8)
     Image.fromarray(noise).save(folder / "example.png")
-    write_video(folder / "input.mp4")
+    with contextlib.suppress(ImportError):
+        from clips import write_clip
+
+        write_clip(folder / "input.mp4", sound=True)
     return {path.name: str(path) for path in folder.iterdir()}
-
-
-def write_video(path: Path) -> None:
-    try:
-        import av  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("h264", rate=8)
-        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
-        sound = container.add_stream("aac", rate=8000)
-        for number in range(3):
-            pixels = np.full((32, 48, 3), 60 * number, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
-        wave = np.sin(np.arange(3000) / 9).astype(np.float32)[None]
-        frame = av.AudioFrame.from_ndarray(wave, format="flt", layout="mono")
-        frame.sample_rate = 8000
-        container.mux(sound.encode(frame))
-        container.mux(stream.encode())
-        container.mux(sound.encode())
 
 
 def read_by(document: dict) -> set[str]:
