@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -241,6 +242,16 @@ class _Fallbacks:
             self._tell(sentence)
 
 
+def _own_types(device: torch.device) -> AbstractContextManager[object]:
+    """A block that computes in the types that were planned, also within a caller's autocast.
+
+    Kernels read maps as what they should be: one of another type would be no number, or no memory.
+    """
+    if device.type not in ("cpu", "cuda"):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 class _Run:
     """One call of `upscale`: frame after frame, pass after pass."""
 
@@ -331,11 +342,12 @@ class _Run:
             own = network is self.model.network
             plan = step if own else replace(step, precision=self.attempts.precision)
             self.counter.rescale(plan.work)
-            self.ladder.run(network, plan, image, target, finished)
-            if isinstance(network, FoldedNetwork):
-                self._look_at_kernel(chosen(network))
-            else:
-                self.kernel = network.name
+            with _own_types(self.model.device):
+                self.ladder.run(network, plan, image, target, finished)
+                if isinstance(network, FoldedNetwork):
+                    self._look_at_kernel(chosen(network))
+                else:
+                    self.kernel = network.name
 
         with self.counter.part(step.work):
             self.attempts.run(work)

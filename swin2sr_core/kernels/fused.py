@@ -10,7 +10,7 @@ from ..planning.tiles import Box
 from ..prepared.folded import FoldedBlock, MapConv
 from .convolution import add_conv
 from .library import BoxArguments, NativeKernel, Place
-from .packing import PackedBlock, PackedConv, can_convolve, pack, pack_conv
+from .packing import PackedBlock, PackedConv, can_convolve, narrow_type, pack, pack_conv
 
 
 class FusedKernel:
@@ -28,6 +28,7 @@ class FusedKernel:
     ) -> None:
         """See `BlockKernel.run`. Raises MemoryError."""
         assert source.is_contiguous() and target.is_contiguous() and band.dtype == torch.int32
+        assert source.dtype == target.dtype == narrow_type(self.native)
         index = band.contiguous()
         self.native.run(
             self.packed(block).arguments[kind],
@@ -45,6 +46,8 @@ class FusedKernel:
         if not can_convolve(conv):
             return add_conv(conv, source, target, box, bounds)
         assert source.is_contiguous() and target.is_contiguous()
+        own = narrow_type(self.native)
+        assert source.dtype == own and target.dtype in (own, torch.float32)
         packed = self.packed_conv(conv, target.dtype == torch.float32)
         place = Place(target.shape[2], _arguments(box), _arguments(bounds))
         for image, added in zip(source, target, strict=True):

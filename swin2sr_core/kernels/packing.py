@@ -96,7 +96,7 @@ def pack_conv(conv: MapConv, native: NativeKernel, to_floats: bool) -> PackedCon
     order = (lanes, vectors) if paired else (vectors, lanes)
     words = _words(inputs, native)
     shape = panels * native.panel, words * native.word, 9
-    padded = weight.new_zeros(shape, dtype=_narrow(native))
+    padded = weight.new_zeros(shape, dtype=narrow_type(native))
     padded[:outputs, :inputs] = weight.flatten(2)
     numbers = weight.new_zeros(panels * native.panel, dtype=torch.float32)
     if bias is not None:
@@ -117,8 +117,8 @@ def _words(numbers: int, native: NativeKernel) -> int:
     return -(-numbers // (native.word * native.depth)) * native.depth
 
 
-def _narrow(native: NativeKernel) -> torch.dtype:
-    """What is multiplied: words are as wide as a float, of two bf16 or one."""
+def narrow_type(native: NativeKernel) -> torch.dtype:
+    """What is on maps and is multiplied: words are as wide as a float, of two bf16 or one."""
     return torch.bfloat16 if native.word == 2 else torch.float32
 
 
@@ -159,7 +159,7 @@ def _in_groups(weight: Tensor, native: NativeKernel) -> Tensor:
     rows, word = native.rows, native.word
     *others, out, depth = weight.shape
     groups, words = -(-out // rows), _words(depth, native)
-    padded = weight.new_zeros(*others, groups * rows, words * word, dtype=_narrow(native))
+    padded = weight.new_zeros(*others, groups * rows, words * word, dtype=narrow_type(native))
     padded[..., :out, :depth] = weight.detach()
     grouped = padded.view(*others, groups, rows, words, word)
     if not native.by_rows:

@@ -258,3 +258,10 @@ def test_a_model_is_gone_as_soon_as_nobody_holds_it(make_model, make_network):
         assert there() is None
     finally:
         gc.enable()
+
+
+def test_a_callers_autocast_changes_nothing(model):
+    image = torch.rand(1, 3, 24, 20, generator=torch.Generator().manual_seed(0))
+    expected = s2.upscale(model, image).image
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(s2.upscale(model, image).image, expected)

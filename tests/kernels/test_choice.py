@@ -72,6 +72,19 @@ def test_every_strategy_gives_the_references_picture(
         assert (fused.image - exact).norm() <= (expected.image - exact).norm()
 
 
+@pytest.mark.parametrize("strategy", ["whole", "staged", "tiled"])
+def test_a_callers_autocast_changes_no_type(automatic, model, make_image, strategy):
+    """Other people's nodes call within one; kernels would read maps as what they are not."""
+    image = make_image(3, 60, 44)
+    plan = s2.make_plan(model, 60, 44, 2, strategy=strategy)
+    expected = s2.upscale(model, image, plan=plan)
+    for other in (torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", other):
+            found = s2.upscale(model, image, plan=plan)
+        assert found.report.kernel == automatic.name
+        assert torch.equal(found.image, expected.image)
+
+
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_other_precisions_are_left_to_the_reference(
     automatic, make_config, make_network, monkeypatch, precision
