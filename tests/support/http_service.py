@@ -36,7 +36,7 @@ class Server:
     def children(self):
         """Processes that it has started, with the module that each runs."""
         listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
             capture_output=True,
             text=True,
         ).stdout
