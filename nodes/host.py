@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +25,11 @@ __all__ = [
     "Progress",
     "ResidentMemory",
     "available_bytes",
+    "bytes_beside",
     "compute_device",
     "download_folder",
     "free_bytes",
+    "free_without_unloading",
     "interrupted",
     "load",
     "make_room",
@@ -122,11 +125,31 @@ def available_bytes(device: torch.device) -> int:
     return max(free_bytes(device), int(mm.get_total_memory(device) * 0.9))
 
 
-def room(taken: int = 0) -> Room:
-    """The memory of the device that computes, less `taken` bytes that have to be there besides."""
+def room(taken: int = 0, kept: int = 0) -> Room:
+    """The memory of the device that computes, less `taken` bytes that have to be there besides.
+
+    `kept` bytes of finished pictures have to be on the device that keeps them.
+    """
     device = compute_device()
-    available = None if device.type == "cpu" else available_bytes(device)
-    return Room(free_bytes(device), available, taken, str(device))
+    if device.type == "cpu":
+        return Room(free_bytes(device), None, taken + kept, str(device))
+    resident = output_device() == device
+    host = free_bytes(torch.device("cpu")) - (0 if resident else kept)
+    taken += kept if resident else 0
+    free = free_without_unloading(device, taken)
+    return Room(free, available_bytes(device), taken, str(device), host, resident)
+
+
+def free_without_unloading(device: torch.device, taken: int) -> int:
+    """What new tensors may take so that ComfyUI unloads no other model for them.
+
+    It wants a reserve beside what is asked for, and never less than a minimum: where that is not
+    free, it unloads however little is asked for.
+    """
+    free = free_bytes(device)
+    if free < mm.minimum_inference_memory() + taken:
+        return 0
+    return int(free - mm.extra_reserved_memory())
 
 
 def make_room(size: int, device: torch.device) -> None:
@@ -159,6 +182,12 @@ def output_tensor(*shape: int) -> Tensor:
     """An empty B H W C tensor where, and of the type in which, ComfyUI keeps pictures."""
     dtype = getattr(mm, "intermediate_dtype", lambda: torch.float32)()
     return torch.empty(shape, dtype=dtype, device=output_device())
+
+
+def bytes_beside(shape: tuple[int, ...]) -> int:
+    """What such an output takes on the card that computes: nothing where it is kept elsewhere."""
+    device = compute_device()
+    return math.prod(shape) * 4 if output_device() == device and device.type != "cpu" else 0
 
 
 class ResidentMemory:

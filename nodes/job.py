@@ -79,10 +79,8 @@ def plan_batch(
 ) -> PicturePlan:
     """The plan of each of `frames` pictures of height x width. Raises InputError, BudgetError."""
     finished = _finished_bytes(model, height, width, frames, settings)
-    device = host.compute_device()
-    # Besides what the plan counts: the finished frames where they share the memory, the weights.
-    taken = model.missing_bytes + (finished if device == host.output_device() else 0)
-    room = host.room(taken)
+    # Besides what the plan counts: the weights, and the finished frames.
+    room = host.room(model.missing_bytes, finished)
     return plan_picture(
         model.prospect, height, width, settings, room, channels=channels, slower=SLOWER
     )

@@ -33,9 +33,10 @@ def run(
     """
     batch = pictures.take(image, mask)
     plan = plan_batch(Candidate.of(model), *batch.size, len(batch), settings, batch.output_channels)
-    host.load(model.patcher, plan.plan.forecast_bytes)
+    shape = len(batch), plan.height, plan.width, batch.output_channels
+    host.load(model.patcher, plan.plan.forecast_bytes + host.bytes_beside(shape))
     started = time.perf_counter()
-    output = host.output_tensor(len(batch), plan.height, plan.width, batch.output_channels)
+    output = host.output_tensor(*shape)
     worker = _Worker(model, plan, settings, batch, output)
     for index in range(len(batch)):
         worker.do(index)

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from ..errors import OutOfMemoryError
 from ..machine.devices import free_bytes
+from ..machine.host_memory import free_host_bytes
 from ..machine.out_of_memory import is_out_of_memory, release_memory
 from ..models.model import Network
-from ..planning.candidates import by_preference, fastest_like, pass_candidates
+from ..planning.candidates import by_preference, fastest_like, fits, pass_candidates
 from ..planning.pass_plan import PassPlan
 from ..planning.request import PlanRequest
 from ..planning.strategies import Staged, Tiled, Whole
@@ -147,8 +148,10 @@ class Ladder:
         free = free_bytes(self.watch.device)
         # What the pass keeps is in the forecast of every plan, and need not be free again.
         room = None if free is None else int((free + self.watch.used()) * _ROOM)
+        host = None if failed.unified else free_host_bytes()
+        host = None if host is None else int((host + failed.host_bytes) * _ROOM)
         for each in by_preference(smaller):
-            if room is None or each.charged_bytes <= room:
+            if fits(each, room, host):
                 return each
         return min(smaller, key=lambda each: each.charged_bytes)
 

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..kernels.choice import Choice, chosen
 from ..kernels.kernel import REFERENCE
 from ..machine.devices import free_bytes
+from ..machine.host_memory import free_host_bytes
 from ..models.model import Attempts, Model, Network
 from ..pictures.resize import resize, resized_rows
 from ..planning.budget import Room, plan_within
@@ -113,7 +114,8 @@ def upscale(
     retrying(lambda: _check_image(image, model), image.device, "looking at the picture")
     batch, channels, height, width = image.shape
     if plan is None:
-        plan = make_plan(model, height, width, scale, budget_bytes, batch)
+        resident = image.device.type == model.device.type
+        plan = make_plan(model, height, width, scale, budget_bytes, batch, resident=resident)
     _check_plan(plan, model, height, width)
     started = time.perf_counter()
     watch = MemoryWatch(model.device, plan.budget_bytes)
@@ -201,10 +203,11 @@ def make_plan(
     tile: int = 0,
     overlap: int | None = None,
     blend: str = "gaussian",
+    resident: bool = False,
 ) -> Plan:
     """The plan for this model and image size; without a budget, for the memory that is free now.
 
-    See `plan_within` for what happens where that is too little, and for the errors.
+    `resident` tells that the image is on the model's device, where the result is made then. See `plan_within` for what happens where that is too little, and for the errors.
     """
     request = model.prospect.request(
         height,
@@ -216,12 +219,13 @@ def make_plan(
         overlap=overlap,
         blend=blend,
     )
-    return plan_within(request, room_on(model.device), budget_bytes)
+    return plan_within(request, room_on(model.device, resident), budget_bytes)
 
 
-def room_on(device: torch.device) -> Room:
-    """What is free there now."""
-    return Room(free=free_bytes(device), where=str(device))
+def room_on(device: torch.device, resident: bool = False) -> Room:
+    """What is free there now, and on the host; `resident` where pictures are kept there."""
+    host = None if device.type == "cpu" else free_host_bytes()
+    return Room(free_bytes(device), where=str(device), host=host, resident=resident)
 
 
 class _Fallbacks:

@@ -22,20 +22,30 @@ class Room:
 
     `available` is what would be free if other models were unloaded, None where nothing can be.
     `taken` has to be there besides what a plan counts: weights that still have to come, pictures
-    that are kept. `where` is the device's name, for people.
+    that are kept. `where` is the device's name, for people. `host` is what of the host's memory may
+    be taken besides, where that is another (None: it is not, or is unknown). `resident` tells that
+    pictures are kept on the device.
     """
 
     free: int | None
     available: int | None = None
     taken: int = 0
     where: str = "cpu"
+    host: int | None = None
+    resident: bool = False
 
     def budget(self, size: int | None) -> int | None:
         """What of `size` free bytes a plan may take: less a reserve, and what is taken."""
-        if size is None:
-            return None
-        reserve = max(int(size * _RESERVE), _RESERVE_BYTES if size > 1 << 30 else 0)
-        return max(0, size - reserve - self.taken)
+        return None if size is None else max(0, _less_reserve(size) - self.taken)
+
+    @property
+    def host_budget(self) -> int | None:
+        """What of the host's memory a plan may take."""
+        return None if self.host is None else _less_reserve(self.host)
+
+
+def _less_reserve(size: int) -> int:
+    return size - max(int(size * _RESERVE), _RESERVE_BYTES if size > 1 << 30 else 0)
 
 
 def plan_within(
@@ -48,24 +58,26 @@ def plan_within(
     and nothing could be unloaded, the smallest one is made, with a note: what is free may change,
     and a device that is full fails at once and does no harm. Raises BudgetError.
     """
+    request = replace(request, resident=room.resident and not request.unified)
+    host = None if request.unified else room.host_budget
     if budget_bytes is not None:
-        return fitted(request, budget_bytes)
+        return fitted(request, budget_bytes, host)
     if room.available is not None:
-        return _preferring_free(request, room, slower)
+        return _preferring_free(request, room, host, slower)
     try:
-        return fitted(request, room.budget(room.free))
+        return fitted(request, room.budget(room.free), host)
     except BudgetError as error:
         if request.unified or error.least_bytes is None:
             raise
-        smallest = fitted(request, error.least_bytes)
+        smallest = fitted(request, error.least_bytes, host)
         note = f"only {format_bytes(room.free or 0)} is free on {room.where}: the smallest plan"
         return replace(smallest, budget_bytes=None, notes=(*smallest.notes, note))
 
 
-def _preferring_free(request: PlanRequest, room: Room, slower: float) -> Plan:
+def _preferring_free(request: PlanRequest, room: Room, host: int | None, slower: float) -> Plan:
     try:
-        modest = fitted(request, room.budget(room.free))
+        modest = fitted(request, room.budget(room.free), host)
     except BudgetError:
-        return fitted(request, room.budget(room.available))
-    most = fitted(request, room.budget(room.available))
+        return fitted(request, room.budget(room.available), host)
+    most = fitted(request, room.budget(room.available), host)
     return modest if modest.cost <= slower * most.cost else most

@@ -52,6 +52,7 @@ def fastest_like(plan: PassPlan) -> Whole:
     return replace(
         first,
         precision=plan.precision,
+        resident=plan.resident,
         other_bytes=plan.other_bytes,
         int8_in_bf16=plan.int8_in_bf16,
         kernel_threads=plan.kernel_threads,
@@ -123,11 +124,19 @@ def by_preference(candidates: Iterable[PassPlan]) -> list[PassPlan]:
     return sorted(candidates, key=lambda each: (not each.exact, each.cost))
 
 
-def fastest_that_fits(candidates: Iterable[PassPlan], budget: int | None) -> PassPlan | None:
-    """The preferred one of those that a budget covers (None: whatever they take)."""
-    ordered = by_preference(candidates)
-    fitting = (each for each in ordered if budget is None or each.charged_bytes <= budget)
+def fastest_that_fits(
+    candidates: Iterable[PassPlan], budget: int | None, host_budget: int | None = None
+) -> PassPlan | None:
+    """The preferred one of those that the budgets cover (None: whatever they take)."""
+    fitting = (each for each in by_preference(candidates) if fits(each, budget, host_budget))
     return next(fitting, None)
+
+
+def fits(plan: PassPlan, budget: int | None, host_budget: int | None) -> bool:
+    """Whether a pass takes no more; the host's memory has a budget of its own where it is another."""
+    if budget is not None and plan.charged_bytes > budget:
+        return False
+    return host_budget is None or plan.unified or plan.host_bytes <= host_budget
 
 
 def representatives(

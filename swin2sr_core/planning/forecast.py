@@ -51,12 +51,12 @@ def picture_terms(plan: PassPlan, *, before_head: bool = False) -> Terms:
 
 def resident_terms(plan: PassPlan, *, before_head: bool = False) -> Terms:
     """What of the pictures is in the compute device's memory."""
-    return picture_terms(plan, before_head=before_head) if plan.unified else ()
+    return picture_terms(plan, before_head=before_head) if plan.holds_pictures else ()
 
 
 def host_pictures(plan: PassPlan) -> int:
     """What of the pictures is in the host's memory, where that is another."""
-    return 0 if plan.unified else total(picture_terms(plan))
+    return 0 if plan.holds_pictures else total(picture_terms(plan))
 
 
 def kernel_terms(plan: PassPlan) -> Terms:
@@ -74,7 +74,7 @@ def embed_terms(plan: PassPlan, maps: int) -> Terms:
     piece, inner = (_conv_piece(plan, plan.bounds.height, plan.bounds.width, m) for m in (1, 0))
     cut_out = inner if piece > inner else 0  # without its context the piece is a copy
     features = (piece + cut_out + inner) * config.embed_dim * FP32_BYTES
-    image = 0 if plan.unified else piece * config.in_channels * FP32_BYTES
+    image = 0 if plan.holds_pictures else piece * config.in_channels * FP32_BYTES
     return (
         *resident_terms(plan, before_head=True),
         *kernel_terms(plan),
@@ -119,7 +119,7 @@ def head_terms(plan: PassPlan, maps: int) -> Terms:
     rows = longest_piece(plan.height, plan.head_side, reach, plan.padded_height)
     columns = longest_piece(plan.width, plan.head_side, reach, plan.padded_width)
     context = plan.batch * rows * columns
-    image = 0 if plan.unified else config.in_channels * FP32_BYTES
+    image = 0 if plan.holds_pictures else config.in_channels * FP32_BYTES
     features = config.embed_dim * size
     peak = max(costs.peak(config, size), config.embed_dim * FP32_BYTES)
     return (

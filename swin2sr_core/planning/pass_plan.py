@@ -29,8 +29,8 @@ class PassPlan(ABC):
 
     Sides are in LR pixels of this pass. Bands of `band_windows` windows go through a block at
     once; convolutions and the head work on squares of `conv_side` and `head_side`. `unified` tells
-    that the compute device's memory is the host's (a CPU), where the output and the image count
-    too. `batch` images of this size are run at once: more than one in tiles only. `other_bytes` are
+    that the compute device's memory is the host's (a CPU). There the output and the image count
+    too, as they do where they are `resident` on another device. `batch` images of this size are run at once: more than one in tiles only. `other_bytes` are
     pictures that wait meanwhile. With `streamed` the result leaves in strips of rows, as it is
     made, and is never there as a whole. `int8_in_bf16` tells that int8 is the file's
     format alone, as where bf16 is native. `kernel_threads` is how many threads a compiled
@@ -46,6 +46,7 @@ class PassPlan(ABC):
     conv_side: int
     head_side: int
     unified: bool
+    resident: bool = False
     other_bytes: int = 0
     batch: int = 1
     int8_in_bf16: bool = False
@@ -61,6 +62,11 @@ class PassPlan(ABC):
     def computed_in(self) -> str:
         """The precision of the maps: int8 is bf16 where that is native (`prepared.precision`)."""
         return "bf16" if self.int8_in_bf16 else self.precision
+
+    @property
+    def holds_pictures(self) -> bool:
+        """Whether the output and the image are in the compute device's memory."""
+        return self.unified or self.resident
 
     # -- geometry --------------------------------------------------------------------------------
 

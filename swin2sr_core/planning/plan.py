@@ -198,8 +198,10 @@ def plan_upscale(
     return fitted(request, budget_bytes)
 
 
-def fitted(request: PlanRequest, budget_bytes: int | None = None) -> Plan:
-    """The fastest plan that fits into `budget_bytes` (None: any).
+def fitted(
+    request: PlanRequest, budget_bytes: int | None = None, host_bytes: int | None = None
+) -> Plan:
+    """The fastest plan that fits into `budget_bytes` and, on the host, `host_bytes` (None: any).
 
     On a CPU the budget covers all that is live, pictures and host maps included; elsewhere what is
     on the device. `auto` prefers the exact strategies and tiles only what fits in no other way.
@@ -208,12 +210,14 @@ def fitted(request: PlanRequest, budget_bytes: int | None = None) -> Plan:
     tiling, notes = request.tiling
     firsts = list(_fastest_passes(request))
     taken = [
-        fastest_that_fits(pass_candidates(first, request.strategy, tiling), budget_bytes)
+        fastest_that_fits(
+            pass_candidates(first, request.strategy, tiling), budget_bytes, host_bytes
+        )
         for first in firsts
     ]
     passes = tuple(each for each in taken if each is not None)
     if len(passes) < len(firsts):
-        raise _no_plan(firsts, request, budget_bytes or 0)
+        raise _no_plan(firsts, request, budget_bytes, host_bytes)
     if any(isinstance(each, Tiled) and each.exported and each.tile_count > 1 for each in passes):
         notes = (*notes, _TILED_FILE)
     return Plan(passes, request, budget_bytes, notes)
@@ -252,18 +256,31 @@ def _fastest_passes(request: PlanRequest) -> Iterator[Whole]:
             kernel_threads=request.kernel_threads,
             exported=request.exported,
             streamed=streamed,
+            resident=request.resident,
         )
 
 
-def _no_plan(firsts: list[Whole], request: PlanRequest, budget: int) -> BudgetError:
+def _no_plan(
+    firsts: list[Whole], request: PlanRequest, budget: int | None, host: int | None
+) -> BudgetError:
     """The error that names the smallest budget into which every pass fits."""
     tiling, _ = request.tiling
-    least = max(
-        min(each.charged_bytes for each in pass_candidates(first, request.strategy, tiling))
-        for first in firsts
-    )
+    least = on_host = 0
+    for first in firsts:
+        candidates = list(pass_candidates(first, request.strategy, tiling))
+        held = min(each.host_bytes for each in candidates)
+        on_host = max(on_host, held)
+        allowed = max(held, host or 0)
+        charged = (e.charged_bytes for e in candidates if host is None or e.host_bytes <= allowed)
+        least = max(least, min(charged))
+    if host is not None and on_host > host:
+        return BudgetError(
+            f"the pictures of {request.width}x{request.height} take {format_bytes(on_host)} in the "
+            f"computer's memory, and {format_bytes(host)} may be taken there; close other "
+            "programs, or upscale a smaller picture"
+        )
     return BudgetError(
         f"{request.width}x{request.height} in {request.precision} does not fit into "
-        f"{format_bytes(budget)}; the smallest budget that works is {format_bytes(least, up=True)}",
+        f"{format_bytes(budget or 0)}; the smallest budget that works is {format_bytes(least, up=True)}",
         least,
     )

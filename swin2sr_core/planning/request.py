@@ -23,6 +23,7 @@ class PlanRequest:
     (0: none); None: it is handed over whole. `device_type` ("cpu", "cuda", ...) and `native_bf16`
     tell what the machine has; `kernel_threads` how many threads a compiled kernel runs the blocks
     on, 0 for PyTorch. `exported`: the network is a file that another runtime runs, in tiles.
+    `resident`: pictures are kept in the compute device's memory, not in the host's.
     """
 
     config: Swin2SRConfig
@@ -40,6 +41,7 @@ class PlanRequest:
     native_bf16: bool = False
     kernel_threads: int = 0
     exported: bool = False
+    resident: bool = False
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:

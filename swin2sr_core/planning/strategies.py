@@ -163,7 +163,7 @@ class Tiled(_OnDevice):
             self,
             height=rows.size,
             width=columns.size,
-            unified=True,
+            resident=True,
             other_bytes=0,
             streamed=False,
             batch=max(1, min(self.tile_count, room)),

@@ -14,6 +14,7 @@ from swin2sr_core.machine.devices import free_bytes
 
 __all__ = [
     "InterruptProcessingException",
+    "extra_reserved_memory",
     "free_memory",
     "get_free_memory",
     "get_torch_device",
@@ -22,6 +23,7 @@ __all__ = [
     "interrupt_current_processing",
     "load_models_gpu",
     "loaded_models",
+    "minimum_inference_memory",
     "module_size",
     "processing_interrupted",
     "soft_empty_cache",
@@ -80,6 +82,14 @@ def intermediate_device() -> torch.device:
 def get_free_memory(dev: torch.device | None = None) -> int:
     free = free_bytes(dev or _device)
     return _UNKNOWN_FREE if free is None else free
+
+
+def extra_reserved_memory() -> int:
+    return 400 << 20
+
+
+def minimum_inference_memory() -> float:
+    return 0.8 * 2**30 + extra_reserved_memory()
 
 
 def get_total_memory(dev: torch.device | None = None) -> int:

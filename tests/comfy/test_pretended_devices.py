@@ -10,38 +10,59 @@ MISSING = 1000
 """Bytes of weights that are still to be loaded."""
 
 
+GB = 1 << 30
+
+
 @pytest.fixture
-def asked(pack, monkeypatch):
-    """What plans asked `host.room` for, on a device of 16 GiB."""
-    taken = []
-    room = pack("swin2sr_core.planning.budget").Room
+def there(pack, monkeypatch):
+    """(compute device, device of pictures, bytes free on each) -> the rooms that plans ask for."""
 
-    def told(bytes_taken=0):
-        taken.append(bytes_taken)
-        return room(16 << 30, None, bytes_taken)
+    def have(compute, output, free=16 * GB):
+        host, budget = pack("nodes.host"), pack("swin2sr_core.planning.budget")
+        monkeypatch.setattr(host, "compute_device", lambda: torch.device(compute))
+        monkeypatch.setattr(host, "output_device", lambda: torch.device(output))
+        monkeypatch.setattr(host, "free_bytes", lambda device: free)
+        monkeypatch.setattr(host, "available_bytes", lambda device: 16 * GB)
+        rooms, room = [], budget.Room
+        monkeypatch.setattr(host, "Room", lambda *a: rooms.append(room(*a)) or rooms[-1])
+        return rooms
 
-    monkeypatch.setattr(pack("nodes.host"), "room", told)
-    return taken
+    return have
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    ("compute", "output"), [("cpu", "cpu"), ("cuda", "cpu"), ("cuda", "cuda")]
+)
 def test_a_batch_is_planned_beside_its_results_and_the_weights_to_come(
-    device, asked, pack, compact, monkeypatch
+    there, pack, compact, compute, output
 ):
-    """Finished frames count where they lie on the device that computes."""
-    job, host = pack("nodes.job"), pack("nodes.host")
+    """Finished frames count where they are kept."""
+    job = pack("nodes.job")
     candidate = dataclasses.replace(job.Candidate.of(compact), missing_bytes=MISSING)
-    monkeypatch.setattr(host, "compute_device", lambda: torch.device(device))
-    settings = pack("swin2sr_core.planning.picture_plan").PictureSettings(scale=4)
-    job.plan_batch(candidate, 32, 48, 2, settings)
-    finished = 2 * (4 * 32) * (4 * 48) * 4 * 4 if device == "cpu" else 0
-    assert asked == [MISSING + finished]
+    rooms = there(compute, output)
+    job.plan_batch(candidate, 32, 48, 2, job.node_settings())
+    finished = 2 * (4 * 32) * (4 * 48) * 4 * 4
+    (room,) = rooms
+    assert room.taken == MISSING + (finished if compute == output else 0)
+    assert room.host == (None if compute == "cpu" else 16 * GB - finished * (output == "cpu"))
+    assert room.resident == (output == "cuda")
 
 
-def test_faces_are_planned_beside_the_weights_to_come(asked, pack, compact, monkeypatch):
+def test_where_comfyui_unloads_anyway_nothing_is_saved_by_less(there, pack, compact):
+    """It keeps a minimum free for every model that it loads."""
+    host = pack("nodes.host")
+    (reserve, minimum) = (host.mm.extra_reserved_memory(), host.mm.minimum_inference_memory())
+    there("cuda", "cpu", free=int(minimum) - 1)
+    assert host.room().free == 0
+    there("cuda", "cpu", free=4 * GB)
+    assert host.room(GB).free == 4 * GB - reserve
+
+
+def test_faces_are_planned_beside_the_weights_to_come(there, pack, compact, monkeypatch):
     job, face_run = pack("nodes.job"), pack("nodes.face_run")
     candidate = dataclasses.replace(job.Candidate.of(compact), missing_bytes=MISSING)
     monkeypatch.setattr(face_run.Candidate, "of", lambda _model: candidate)
+    rooms = there("cpu", "cpu")
     (run,) = [each for each in vars(face_run).values() if hasattr(each, "plan_for")]
     run.plan_for(SimpleNamespace(model=compact), compact.core, 32, 32, 4, 1)
-    assert asked == [MISSING]
+    assert [room.taken for room in rooms] == [MISSING]
