@@ -45,4 +45,8 @@ def _built(module: nn.Module) -> UpscaleModel:
     state = official_names({name: t.detach().cpu() for name, t in module.state_dict().items()})
     config = infer_config({name: tuple(tensor.shape) for name, tensor in state.items()})
     precision = resolve_precision("auto", host.compute_device())
-    return UpscaleModel(build_model("Swin2SR", config, state, precision, host.offload_device()))
+    return UpscaleModel(
+        build_model(
+            "Swin2SR", config, state, precision, host.offload_device(), host.compute_device()
+        )
+    )

@@ -109,8 +109,8 @@ class Swin2SRLoad(io.ComfyNode):
 
 def _built(path: Path, precision: str) -> Model:
     config, state = load_checkpoint(path)
-    name, device = model_choice.name_of(path), host.offload_device()
-    return build_model(name, config, state, precision, device)
+    name = model_choice.name_of(path)
+    return build_model(name, config, state, precision, host.offload_device(), host.compute_device())
 
 
 def file_version(path: Path) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ from ..kernels.kernel import BlockKernel
 from ..network.config import Swin2SRConfig
 from ..network.head_costs import HEAD_COSTS
 from ..network.heads import HEADS
+from ..network.network import image_mean
 from ..network.padding import reflect_pad
 from ..network.window_grid import MapRegion
 from ..network.windows import window_groups
@@ -34,6 +36,7 @@ from ..planning.strategies import Staged
 from ..planning.tiles import Box, split
 from ..prepared.folded import FoldedNetwork, FoldedStage
 from .canvas import Canvas
+from .ferry import HOST, Ferry
 
 WindowGroups = dict[bool, list[tuple[int, Tensor]]]
 """For plain and for shifted blocks: (kind of mask, index of windows x tokens) pairs."""
@@ -43,8 +46,6 @@ Advance = Callable[[int], None]
 
 Finished = Callable[[Box], None]
 """Called with each rectangle of the output, in its own pixels, once it is there."""
-
-HOST = torch.device("cpu")
 
 
 class Pass:
@@ -97,18 +98,27 @@ class Pass:
         work.release()
         _cut(self._head, plan.head_side)
         scale = self.config.scale
-        while True:
-            # pieces lie in rows, and those that were cut again within them
-            top = min((box.y0 for box in self._head), default=self._source.shape[-2])
-            self.output.finish(top * scale)
-            if not self._head:
-                return
-            box = self._head[0]
-            work.head_piece(self._features, box, self.output)
-            del self._head[0]
-            self.advance(plan.batch * head_work(self.config) * box.area)
-            if self.finished is not None:
-                self.finished(box.scaled(scale))
+        for box in tuple(self._head):
+            # No name for a piece: it would be kept while the next one is made.
+            work.ferry.send(
+                work.head_piece(self._features, box),
+                self.output.device,
+                partial(self._take_piece, plan, box),
+            )
+        work.ferry.settle()
+        self.output.finish(self._source.shape[-2] * scale)
+
+    def _take_piece(self, plan: PassPlan, box: Box, piece: Tensor) -> None:
+        """Write what the head made of `box`, on the output's device."""
+        scale = self.config.scale
+        # pieces lie in rows, and those that were cut again within them
+        self.output.finish(min(each.y0 for each in self._head) * scale)
+        check_finite(piece)
+        self.output.put(box.scaled(scale), piece)
+        self._head.remove(box)
+        self.advance(plan.batch * head_work(self.config) * box.area)
+        if self.finished is not None:
+            self.finished(box.scaled(scale))
 
     def remaining(self, plan: PassPlan) -> int:
         """About the work that is left if `plan` does the rest."""
@@ -122,7 +132,7 @@ class Pass:
     def _normalised(self) -> Tensor:
         """The image, padded and with its mean taken off; on the caller's device."""
         if self._image is None:
-            mean = self.network.mean.to(self._source.device)
+            mean = image_mean(self.config).to(self._source.device)
             padded = reflect_pad(self._source.float(), self.config.window)
             self._image = (padded - mean) * self.config.img_range
         return self._image
@@ -144,11 +154,15 @@ class Pass:
             self._following = work.empty_map(HOST), [work.plan.bounds]
         following, missing = self._following
         _cut(missing, plan.region_side)
-        while missing:
-            box = missing[0]
+
+        def take(box: Box, piece: Tensor) -> None:
+            following[:, box.rows, box.columns] = piece
+            missing.remove(box)
+
+        for box in tuple(missing):
             # No name for the result: it would keep this region's map alive in the next one.
-            following[:, box.rows, box.columns] = work.run_region(stage, x, box, plan).to(HOST)
-            del missing[0]
+            work.ferry.send(work.run_region(stage, x, box, plan), HOST, partial(take, box))
+        work.ferry.settle()
         self._features, self._following = following, None
 
     def _map(self) -> Tensor:
@@ -164,6 +178,7 @@ class _Work:
     ) -> None:
         self.network, self.plan, self.image, self.advance = network, plan, image, advance
         self.config = network.config
+        self.ferry = Ferry(network.device)
         self._block_kernel: BlockKernel | None = None
         self._groups: WindowGroups | None = None
 
@@ -202,7 +217,7 @@ class _Work:
     def run_region(self, stage: FoldedStage, x: Tensor, box: Box, plan: Staged) -> Tensor:
         """The pixels of `box` (B H W C) after `stage`; x is brought over with a margin around."""
         region = plan.region_around(box)
-        local = cyclic_crop(x, region).to(self.network.device)
+        local = self.ferry.bring(x, region)
         scratch = torch.empty_like(local)
         self.run_blocks(stage, local, scratch, self.groups(region))
         inner = box.moved(-region.top, -region.left)
@@ -239,28 +254,31 @@ class _Work:
             context = box.grown(1, bounds)
             out = self.network.embed(self._image_at(context))
             piece = as_map(out, box.relative_to(context)).contiguous()
-            x[:, box.rows, box.columns] = self.network.embed_norm(piece).to(device)
+            place = x[:, box.rows, box.columns]
+            self.ferry.send(self.network.embed_norm(piece), device, place.copy_)
+        self.ferry.settle()
         return x
 
-    def head_piece(self, features: Tensor, box: Box, output: Canvas) -> None:
-        """Reconstruct the output pixels that belong to `box` and write them into `output`."""
+    def head_piece(self, features: Tensor, box: Box) -> Tensor:
+        """B C h w on the device: the output pixels that belong to `box`, roughly in 0..1."""
         network, config = self.network, self.config
         head = HEADS[config.head]
         context = box.grown(HEAD_COSTS[config.head].reach + conv_reach(config), self.plan.bounds)
         image = self._image_at(context)
-        piece = features[:, context.rows, context.columns].to(network.device)
+        piece = features[:, context.rows, context.columns]
+        if features.device != network.device:
+            piece = self.ferry.bring(features, _region_of(context, self.plan.bounds))
         whole = context.relative_to(context)
         # In float32, as what is rounded here is seen in the output.
         x = as_map(network.conv_first(image), whole).contiguous()
         add = chosen(network).add_conv
         add(network.conv_after_body, network.norm(piece), x, whole, whole)
+        del piece
         x = x.to(next(network.head.parameters()).dtype)
         out = head.run(network.head, as_image(x), image)
         target = box.scaled(config.scale)
         source = target.relative_to(context.scaled(config.scale))
-        out = out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
-        check_finite(out)
-        output.put(target, out.to(output.device))
+        return out[..., source.rows, source.columns].div_(config.img_range).add_(network.mean)
 
     # -- pieces --------------------------------------------------------------------------------
 
@@ -268,8 +286,7 @@ class _Work:
         """B H W C of the padded image, its content left to chance."""
         plan = self.plan
         shape = (len(self.image), plan.padded_height, plan.padded_width, self.config.embed_dim)
-        pinned = device.type == "cpu" and self.network.device.type == "cuda"
-        return torch.empty(shape, dtype=self.network.dtype, device=device, pin_memory=pinned)
+        return torch.empty(shape, dtype=self.network.dtype, device=device)
 
     def _kernel(self) -> BlockKernel:
         if self._block_kernel is None:
@@ -291,9 +308,5 @@ def _cut(boxes: list[Box], side: int) -> None:
     boxes[:] = [piece for box in boxes for piece in split(box, side, side)]
 
 
-def cyclic_crop(feature_map: Tensor, region: MapRegion) -> Tensor:
-    """B H W C -> the region's B H W C, contiguous, wrapping around at the map's borders."""
-    rows = (torch.arange(region.height) + region.top) % region.map_height
-    columns = (torch.arange(region.width) + region.left) % region.map_width
-    device = feature_map.device
-    return feature_map[:, rows.to(device)[:, None], columns.to(device)]
+def _region_of(box: Box, bounds: Box) -> MapRegion:
+    return MapRegion(box.y0, box.x0, box.height, box.width, bounds.height, bounds.width)

@@ -83,8 +83,9 @@ class TiledPass:
         shape = (len(boxes), channels, plan.height * scale, plan.width * scale)
         pictures = torch.empty(shape, device=self.network.device)
         window = plan.config.window
-        parts = [reflected_part(self.image, box.rows, box.columns, window) for box in boxes]
-        tiles = torch.cat(parts).float()
+        tiles = torch.cat(
+            [reflected_part(self.image, box.rows, box.columns, window) for box in boxes]
+        ).float()
         if isinstance(self.network, FoldedNetwork):
             Pass(self.network, tiles, WholeCanvas(pictures), self.advance).run(
                 replace(plan, batch=len(boxes))

@@ -207,7 +207,8 @@ def make_plan(
 ) -> Plan:
     """The plan for this model and image size; without a budget, for the memory that is free now.
 
-    `resident` tells that the image is on the model's device, where the result is made then. See `plan_within` for what happens where that is too little, and for the errors.
+    `resident` tells that the image is on the model's device, where the result is made then. See
+    `plan_within` for what happens where that is too little, and for the errors.
     """
     request = model.prospect.request(
         height,

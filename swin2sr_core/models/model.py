@@ -133,14 +133,18 @@ def build_model(
     state: dict[str, torch.Tensor],
     precision: str,
     device: torch.device,
+    runs_on: torch.device | None = None,
 ) -> Model:
-    """A model from parameters that are in memory already (official names, any float type)."""
+    """A model from parameters that are in memory already (official names, any float type).
+
+    `runs_on` is where it will be moved to before it runs, if that is not `device`.
+    """
     with torch.device("meta"):
         network = Swin2SR(config)
     network.load_state_dict({k: v.float() for k, v in state.items()}, assign=True)
     network.eval().requires_grad_(False)
     source = Source(network) if precision in WIDER else None
-    return Model(name, config, precision, prepare(network, precision, device), source)
+    return Model(name, config, precision, prepare(network, precision, device, runs_on), source)
 
 
 class Attempts:

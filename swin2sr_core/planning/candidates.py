@@ -133,7 +133,7 @@ def fastest_that_fits(
 
 
 def fits(plan: PassPlan, budget: int | None, host_budget: int | None) -> bool:
-    """Whether a pass takes no more; the host's memory has a budget of its own where it is another."""
+    """Whether a pass takes no more. The host's memory has its own budget where it is another."""
     if budget is not None and plan.charged_bytes > budget:
         return False
     return host_budget is None or plan.unified or plan.host_bytes <= host_budget

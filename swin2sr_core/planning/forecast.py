@@ -59,6 +59,20 @@ def host_pictures(plan: PassPlan) -> int:
     return 0 if plan.holds_pictures else total(picture_terms(plan))
 
 
+def pinned_bytes(plan: PassPlan, there: int = 0, back: int = 0) -> int:
+    """Of the host's memory, what a ferry has pinned for pieces of `there` and `back` bytes at most.
+
+    Pieces of the output come back, too, where pictures are on the host. torch takes powers of two.
+    """
+    if plan.unified:
+        return 0
+    side = min(plan.head_side, max(plan.height, plan.width)) * plan.config.scale
+    piece = (
+        0 if plan.holds_pictures else plan.batch * side**2 * plan.config.in_channels * FP32_BYTES
+    )
+    return sum(1 << (size - 1).bit_length() for size in (there, max(back, piece)) if size)
+
+
 def kernel_terms(plan: PassPlan) -> Terms:
     """What a compiled kernel keeps: weights in its own layout, and memory for its threads."""
     if not plan.kernel_threads:

@@ -30,12 +30,13 @@ class PassPlan(ABC):
     Sides are in LR pixels of this pass. Bands of `band_windows` windows go through a block at
     once; convolutions and the head work on squares of `conv_side` and `head_side`. `unified` tells
     that the compute device's memory is the host's (a CPU). There the output and the image count
-    too, as they do where they are `resident` on another device. `batch` images of this size are run at once: more than one in tiles only. `other_bytes` are
-    pictures that wait meanwhile. With `streamed` the result leaves in strips of rows, as it is
-    made, and is never there as a whole. `int8_in_bf16` tells that int8 is the file's
-    format alone, as where bf16 is native. `kernel_threads` is how many threads a compiled
-    kernel runs the blocks on, which then need no band's memory; 0 where PyTorch runs them. With
-    `exported` the network is a file in another runtime, which cuts nothing up by itself.
+    too, as they do where they are `resident` on another device. `batch` images of this size are run
+    at once: more than one in tiles only. `other_bytes` are pictures that wait meanwhile. With
+    `streamed` the result leaves in strips of rows, as it is made, and is never there as a whole.
+    `int8_in_bf16` tells that int8 is the file's format alone, as where bf16 is native.
+    `kernel_threads` is how many threads a compiled kernel runs the blocks on, which then need no
+    band's memory; 0 where PyTorch runs them. With `exported` the network is a file in another
+    runtime, which cuts nothing up by itself.
     """
 
     config: Swin2SRConfig

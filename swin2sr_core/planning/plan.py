@@ -281,6 +281,7 @@ def _no_plan(
         )
     return BudgetError(
         f"{request.width}x{request.height} in {request.precision} does not fit into "
-        f"{format_bytes(budget or 0)}; the smallest budget that works is {format_bytes(least, up=True)}",
+        f"{format_bytes(budget or 0)}; the smallest budget that works is "
+        f"{format_bytes(least, up=True)}",
         least,
     )

@@ -11,13 +11,20 @@ from .costs import stage_margin
 from .pass_plan import PassPlan, Span, Terms, region_spans, with_margin
 from .tiles import Box, TileAxis
 
+_BYTE_WORK = 1500
+"""Floating-point operations in the time of a byte on its way, whichever way.
+
+A cut through pageable memory moves 3.4 GB/s (measured on a CPU), and the fastest cards are expected
+to do 9 TFLOP/s of this network; on slower ones less would be true. A card has told nothing yet.
+"""
+
 
 class _OnDevice(PassPlan):
     """What keeps nothing on the host but pictures, and these all the time."""
 
     @property
     def host_bytes(self) -> int:
-        return forecast.host_pictures(self)
+        return forecast.host_pictures(self) + forecast.pinned_bytes(self)
 
     @property
     def total_bytes(self) -> int:
@@ -81,12 +88,37 @@ class Staged(PassPlan):
 
     @property
     def host_bytes(self) -> int:
-        return max(maps for _, maps in self._phases) + forecast.host_pictures(self)
+        return max(maps for _, maps in self._phases) + self._beside
 
     @property
     def total_bytes(self) -> int:
         most = max(forecast.total(terms) + maps for terms, maps in self._phases)
-        return most + forecast.host_pictures(self)
+        return most + self._beside
+
+    @property
+    def cost(self) -> int:
+        """Its maps cross the bus, there and back in every stage."""
+        return super().cost + (0 if self.unified else self._crossing_bytes * _BYTE_WORK)
+
+    @property
+    def _beside(self) -> int:
+        """Bytes on the host besides the maps."""
+        pixel = forecast.map_bytes(self) // self.bounds.area
+        height, width = self.largest_region
+        side = min(self.region_side, max(self.padded_height, self.padded_width))
+        pinned = forecast.pinned_bytes(self, height * width * pixel, side**2 * pixel)
+        return forecast.host_pictures(self) + pinned
+
+    @property
+    def _crossing_bytes(self) -> int:
+        """Into the regions of every stage with their margins, and back; twice at both ends."""
+        rows, columns = (
+            sum(size for _, size in self.spans(full))
+            for full in (self.padded_height, self.padded_width)
+        )
+        pixel = forecast.map_bytes(self) // self.bounds.area
+        stages = len(self.config.depths)
+        return pixel * (stages * rows * columns + (stages + 2) * self.bounds.area)
 
     @property
     def pieces(self) -> str:
@@ -159,14 +191,16 @@ class Tiled(_OnDevice):
         rows, columns = self.tile_rows, self.tile_columns
         windows = rows.size * columns.size // self.config.window**2
         room = 1 if self.exported else self.band_windows // windows
+        batch = max(1, min(self.tile_count, room))
+        given = batch * rows.size * columns.size * self.config.in_channels * forecast.FP32_BYTES
         return as_whole(
             self,
             height=rows.size,
             width=columns.size,
             resident=True,
-            other_bytes=0,
+            other_bytes=given if self.holds_pictures else 0,
             streamed=False,
-            batch=max(1, min(self.tile_count, room)),
+            batch=batch,
         )
 
     @property

@@ -30,9 +30,7 @@ def there(pack, monkeypatch):
     return have
 
 
-@pytest.mark.parametrize(
-    ("compute", "output"), [("cpu", "cpu"), ("cuda", "cpu"), ("cuda", "cuda")]
-)
+@pytest.mark.parametrize(("compute", "output"), [("cpu", "cpu"), ("cuda", "cpu"), ("cuda", "cuda")])
 def test_a_batch_is_planned_beside_its_results_and_the_weights_to_come(
     there, pack, compact, compute, output
 ):

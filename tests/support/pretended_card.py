@@ -28,6 +28,7 @@ _WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique
 _CPU_ALONE = {"mkldnn", "onednn", "quantized", "mkldnn_prepacked", "onednn_prepacked"}
 _NO_LAUNCH = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias"}
 _INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
+_COMPOSITE = "CompositeImplicitAutograd"
 _ROWS = 16, 8
 """CUDA's int8 products want more rows than the first, and the other sides by the second."""
 
@@ -114,9 +115,10 @@ class Card(TorchDispatchMode):
     def _run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if func.overloadpacket is torch.ops.aten.to:
             return self._to(func, args, kwargs)
-        if func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
+        if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
             with self._seen_again():
-                return func.decompose(*args, **kwargs)
+                # in C++, as a card has it: there are others in Python, which compute otherwise
+                return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
         name = func.overloadpacket.__name__
         tensors = [leaf for leaf in tree_iter((args, kwargs)) if isinstance(leaf, Tensor)]
         ours = [tensor for tensor in tensors if isinstance(tensor, CardTensor)]
@@ -283,5 +285,10 @@ def _patched(card: Card) -> Iterator[None]:
         "empty_cache": lambda: None,
         "Event": Event,
     }
-    with mock.patch.multiple(torch.cuda, **answers):
+    made = torch.tensor
+
+    def tensor(values: Any, *, device: Any = None, **kwargs: Any) -> Tensor:
+        return made(values, **kwargs).to(device or "cpu")  # else C++ takes it there
+
+    with mock.patch.multiple(torch.cuda, **answers), mock.patch.object(torch, "tensor", tensor):
         yield
