@@ -26,7 +26,12 @@ class Server(uvicorn.Server):
     def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
         threads = {} if settings.threads is None else {"OMP_NUM_THREADS": str(settings.threads)}
         pool = LocalPool(
-            settings.devices, settings.models, settings.precision, threads, settings.spare
+            settings.devices,
+            settings.models,
+            settings.precision,
+            threads,
+            settings.spare,
+            settings.max_memory,
         )
         app = create_app(settings, pool)
         super().__init__(

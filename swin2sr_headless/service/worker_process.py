@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from .child import Child, Message
@@ -16,6 +16,10 @@ CANCEL_SECONDS = 5.0
 """After this a worker that was told to stop is killed."""
 _MODULE = "swin2sr_headless.service.worker"
 _ENDS = ("done", "failed")
+
+
+class LoadFailed(Exception):
+    """A worker has not got its models."""
 
 
 class WorkerProcess:
@@ -42,16 +46,25 @@ class WorkerProcess:
     def alive(self) -> bool:
         return self._child.alive
 
-    async def load(self, message: Message, hear: Callable[[Message], None]) -> str | None:
-        """Have it load its models, of each of which `hear` is told. What went wrong, else None."""
+    @property
+    def busy(self) -> bool:
+        """Whether it has pictures."""
+        return bool(self._calls)
+
+    async def load(self, message: Message) -> tuple[list[Message], Message]:
+        """Have it load its models: what it says of each, and that it is ready.
+
+        Raises LoadFailed.
+        """
+        loaded: list[Message] = []
         self._child.send({"do": "load", **message})
         while (answer := await self._child.receive()) is not None:
             if answer["say"] == "ready":
-                return None
+                return loaded, answer
             if answer["say"] == "failed":
-                return answer["error"]
-            hear(answer)
-        return "it ended while it started"
+                raise LoadFailed(answer["error"])
+            loaded.append(answer)
+        raise LoadFailed("it ended while it started")
 
     async def listen(self) -> None:
         """Hand on what it says, until it is gone and all its pictures know."""
