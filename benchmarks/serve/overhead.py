@@ -40,9 +40,7 @@ def main() -> None:
         alone = loop(server, body, 1, arguments.seconds)
         model = statistics.median(each.report["inference_time_ms"] for each in alone) / 1000
         print(f"the network alone: {model * 1000:.1f} ms", flush=True)
-        print(
-            f"{'clients':>7}{'goodput':>9}{'busy':>7}{'median ms':>11}{'added ms':>10}{'network':>9}  CPU ms a picture"
-        )
+        print("clients  goodput   busy  median ms  added ms  network  CPU ms a picture")
         for count in arguments.clients:
             row(server, body, count, arguments.seconds, model)
 
@@ -67,9 +65,7 @@ def row(server: Server, body: bytes, count: int, seconds: float, model: float) -
     network, busy = statistics.median(times), sum(times) / 1000 / elapsed
     goodput = len(answers) / elapsed * model
     median = statistics.median(latency) * 1000
-    print(
-        f"{count:7}{goodput:9.3f}{busy:7.3f}{median:11.1f}{added}{network:9.1f}  {cpu}", flush=True
-    )
+    print(f"{count:7}{goodput:9.3f}{busy:7.3f}{median:11.1f}{added}{network:9.1f}  {cpu}")
 
 
 def loop(server: Server, body: bytes, clients: int, seconds: float) -> list[Answer]:

@@ -25,9 +25,9 @@ class Task:
     model: str
     options: tuple[str, ...]
     first_only: bool
-    bytes: int
-    free_bytes: int | None
-    program_bytes: int
+    bytes: int = 0
+    free_bytes: int | None = None
+    program_bytes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return {
