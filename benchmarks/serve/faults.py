@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-from measuring import ROOT, Server, encoded, picture, serving, tree
+from measuring import ROOT, Server, encoded, picture, serving, sums, tree
 
 SIZES = ((24, 16), (64, 48), (160, 120), (200, 200))
 PICTURES = [encoded(picture(*size, seed)) for seed, size in enumerate(SIZES)]
@@ -193,8 +193,8 @@ def _under_load(folder: Path, made: list[bytes], fault: Callable[[Server], None]
         for _ in range(3):
             _until(lambda: _running(server))
             fault(server)
-            _until(lambda: server.client.get("/readyz").status_code == 200)
-            time.sleep(1)
+            count = _made(server)  # a picture that is struck twice is one that kills workers
+            _until(lambda count=count: _made(server) >= count + 2)
         asking.join()
         faults += _compared(server, job, made)
     return faults
@@ -276,6 +276,10 @@ def _sent_and_gone(address: str, content: bytes, seconds: float) -> None:
 def _running(server: Server) -> int:
     document = server.client.post("/plan", json={"width": 8, "height": 8}).json()
     return document["queue"]["running"] if "queue" in document else 0
+
+
+def _made(server: Server) -> float:
+    return sums(server.client.get("/metrics").text, "swin2sr_inference_seconds_count")
 
 
 def _pids(server: Server, module: str) -> list[int]:

@@ -96,14 +96,17 @@ class LocalPool:
     async def _occupy(self, slot: _Slot) -> None:
         """A worker in the slot, and another one whenever it dies."""
         while True:
+            spare, self._spare = self._spare, None
             try:
-                slot.worker = await self._take_spare()
+                slot.worker = await (spare or self._new_worker())
                 await self._load(slot, slot.worker)
             except (LoadFailed, OSError) as error:
-                self.problem = str(error)
-                logger.error("a worker on %s could not load its model: %s", slot.device, error)
                 if slot.worker is not None:
                     await slot.worker.end(0.5)
+                if spare is not None:  # it may have died long ago
+                    continue
+                self.problem = str(error)
+                logger.error("a worker on %s could not load its model: %s", slot.device, error)
                 await asyncio.sleep(_AGAIN_SECONDS)
                 continue
             if self.keep_spare and self._spare is None:
@@ -144,14 +147,6 @@ class LocalPool:
             for name, facts in self.models.items():
                 if facts.device == done["report"]["device"]:
                     self.models[name] = replace(facts, free_bytes=done["free_bytes"])
-
-    async def _take_spare(self) -> WorkerProcess:
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            worker = await spare
-            if worker.alive:
-                return worker
-        return await self._new_worker()
 
     async def _new_worker(self) -> WorkerProcess:
         return await WorkerProcess.start(self.environment)

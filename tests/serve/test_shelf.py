@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import TINY
 from http_service import encoded, noise, serving
 from safetensors.torch import save_file
 
@@ -13,10 +12,11 @@ from swin2sr_headless.service.shelf import Shelf, weight_bytes
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
+def tiny(tmp_path_factory, tiny_configs):
     torch.manual_seed(0)
+    network = Swin2SR(tiny_configs["direct-x2"])
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
-    save_file({k: v.contiguous() for k, v in Swin2SR(TINY).state_dict().items()}, path)
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path)
     return str(path)
 
 
