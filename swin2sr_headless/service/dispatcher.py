@@ -95,6 +95,16 @@ class Dispatcher:
             draining=self.draining,
         )
 
+    @property
+    def held_bytes(self) -> int:
+        """Of all pictures that workers have, by forecast, models counted."""
+        return sum(map(self._bytes, self.running))
+
+    @property
+    def ready(self) -> int:
+        """Workers that take pictures."""
+        return sum(worker.ready for worker in self.pool.workers)
+
     def position(self, ticket: Ticket) -> tuple[int, float]:
         """Place in the queue (0: it runs) and seconds until it starts."""
         if ticket not in self.waiting:

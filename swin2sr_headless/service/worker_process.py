@@ -80,10 +80,11 @@ class WorkerProcess:
         with self._call(task) as call:
             self._child.send({"do": "run", **task.to_dict()})
             try:
-                return await self._outcome(call, tell, stop)
+                last = await _last(call, tell, stop)
             except (Cancelled, asyncio.CancelledError):
                 await self._cancel(task, call)
                 raise
+        return _judged(last)
 
     async def end(self, patience: float) -> None:
         await self._child.end(patience)
@@ -97,26 +98,6 @@ class WorkerProcess:
             yield call
         finally:
             del self._calls[task.id]
-
-    async def _outcome(
-        self, call: asyncio.Queue[Message | None], tell: Tell, stop: asyncio.Event
-    ) -> Message:
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            while True:
-                coming = asyncio.create_task(call.get())
-                await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    coming.cancel()
-                    raise Cancelled
-                message = coming.result()
-                if message is None:
-                    raise WorkerDied
-                if message["say"] in _ENDS:
-                    return _judged(message)
-                tell(message)
-        finally:
-            stopping.cancel()
 
     async def _cancel(self, task: Task, call: asyncio.Queue[Message | None]) -> None:
         """Ask it to stop this picture, and wait for that. Others in a worker that is killed start
@@ -133,6 +114,26 @@ class WorkerProcess:
             logger.warning("a worker did not stop within %g s and was killed", CANCEL_SECONDS)
             self._child.kill()
         task.output.unlink(missing_ok=True)
+
+
+async def _last(call: asyncio.Queue[Message | None], tell: Tell, stop: asyncio.Event) -> Message:
+    """The message that ends a picture. Raises WorkerDied, and Cancelled at `stop`."""
+
+    async def tell_stop() -> None:
+        await stop.wait()
+        call.put_nowait({"say": "stop"})
+
+    stopping = asyncio.create_task(tell_stop())
+    try:
+        while (message := await call.get()) is not None:
+            if message["say"] == "stop":
+                raise Cancelled
+            if message["say"] in _ENDS:
+                return message
+            tell(message)
+        raise WorkerDied
+    finally:
+        stopping.cancel()
 
 
 def _judged(message: Message) -> Message:
