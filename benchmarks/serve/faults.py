@@ -131,7 +131,7 @@ def disk_full(folder: Path, made: list[bytes]) -> list[str]:
     try:
         with _watched(folder, full=True) as (server, faults):
             filler = folder / "filler"
-            filler.write_bytes(bytes(4 * _MB + 700_000))
+            filler.write_bytes(bytes(6 * _MB))
             answer = server.client.post("/upscale", content=PICTURES[3], headers=_PNG)
             if answer.status_code not in (503, 507):
                 faults.append(f"with a full disk: {answer.status_code} {answer.text[:80]}")
@@ -145,6 +145,9 @@ def disk_full(folder: Path, made: list[bytes]) -> list[str]:
             for path in ("/healthz", "/readyz"):
                 if server.client.get(path).status_code != 200:
                     faults.append(f"{path} is not well with a full disk")
+            answer = server.client.post("/upscale", content=PICTURES[1], headers=_PNG)
+            if answer.status_code != 503:
+                faults.append(f"with no byte left: {answer.status_code}")
             filler.unlink()
             answer = server.client.post("/upscale", content=PICTURES[1], headers=_PNG)
             if answer.content != made[1]:
