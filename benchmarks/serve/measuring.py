@@ -21,9 +21,21 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "support"))
+from control_groups import control_group  # noqa: E402
 from http_service import Server, encoded, serving  # noqa: E402
 
-__all__ = ["Answer", "Client", "Server", "encoded", "picture", "serving", "sums", "totals", "tree"]
+__all__ = [
+    "Answer",
+    "Client",
+    "Server",
+    "control_group",
+    "encoded",
+    "picture",
+    "serving",
+    "sums",
+    "totals",
+    "tree",
+]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -24,8 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from control_groups import control_group
-from measuring import Client, Server, encoded, picture, serving, totals
+from measuring import Client, Server, control_group, encoded, picture, serving, totals
 from PIL import Image
 
 from swin2sr_headless.cli.arguments import parse_bytes
