@@ -74,6 +74,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         precision=args.precision,
         threads=_threads(devices),
         spare=args.spare,
+        max_memory=args.max_memory,
         spool=Path(spool).expanduser().absolute(),
         keep=args.keep,
         quota=args.spool_quota or 0,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 Tell = Callable[[dict[str, Any]], None]
-"""Hears of `progress` and `stage` while a task runs."""
+"""Hears of `begun`, `progress` and `stage` while a task runs."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One picture from file to file. It can be run again: the output appears whole at the end."""
+    """One picture from file to file. It can be run again: the output appears whole at the end.
+
+    bytes: what it takes; free_bytes, program_bytes: what it was planned with, as in `ModelFacts`.
+    """
 
     id: str
     input: Path
@@ -22,6 +25,9 @@ class Task:
     model: str
     options: tuple[str, ...]
     first_only: bool
+    bytes: int = 0
+    free_bytes: int | None = None
+    program_bytes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -31,19 +37,28 @@ class Task:
             "model": self.model,
             "options": list(self.options),
             "first_only": self.first_only,
+            "bytes": self.bytes,
+            "free_bytes": self.free_bytes,
+            "program_bytes": self.program_bytes,
         }
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a loaded model: for plans, and how many operations it does in a second."""
+    """What is known of a model: for plans, and how many operations it does in a second.
+
+    free_bytes: of its device, for a picture that has it to itself; program_bytes: of the memory
+    that was set, what our processes and this model's weights take, 0 where none was set.
+    """
 
     name: str
     prospect: dict[str, Any]
     device: str
-    free_bytes: int | None
+    weight_bytes: int
     strategy: str
     rate: float
+    free_bytes: int | None = None
+    program_bytes: int = 0
 
 
 class WorkerDied(Exception):
@@ -62,17 +77,34 @@ class TaskFailed(Exception):
         self.bad_input = bad_input
 
 
+@dataclass(frozen=True)
+class WorkerState:
+    """A worker: its device, its process where it has one, and whether it takes tasks."""
+
+    device: str
+    pid: int | None
+    ready: bool
+
+
 class Pool(Protocol):
-    """Workers, each with one task at a time."""
+    """Workers, each of which computes one task at a time and reads and writes others meanwhile."""
+
+    on_change: Callable[[], None]
+    """Called whenever a worker is ready."""
 
     @property
-    def capacity(self) -> int:
-        """How many tasks run at once."""
+    def workers(self) -> Sequence[WorkerState]:
+        """All that there should be."""
         ...
 
     @property
     def models(self) -> dict[str, ModelFacts]:
         """Those that a worker has loaded."""
+        ...
+
+    @property
+    def rooms(self) -> Mapping[str, int | None]:
+        """Of each device, bytes for all pictures and models there; None where it is unknown."""
         ...
 
     @property
@@ -87,8 +119,11 @@ class Pool(Protocol):
 
     async def start(self) -> None: ...
 
-    async def run(self, task: Task, tell: Tell, stop: asyncio.Event) -> dict[str, Any]:
-        """The worker's `done`. Raises WorkerDied, Cancelled and TaskFailed."""
+    async def run(self, task: Task, worker: int, tell: Tell, stop: asyncio.Event) -> dict[str, Any]:
+        """What the worker of this number says when it is `done`.
+
+        Raises WorkerDied, Cancelled and TaskFailed; nothing of the task is at work then.
+        """
         ...
 
     async def stop(self) -> None: ...

@@ -27,6 +27,7 @@ class Settings:
     precision: str = "auto"
     threads: int | None = None
     spare: bool = True
+    max_memory: int | None = None
     spool: Path
     keep: float = 3600.0
     quota: int = 0
