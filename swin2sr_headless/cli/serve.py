@@ -81,7 +81,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         fixed=tuple(fixed),
         fields=fields,
         limits=Limits(args.max_queue, args.max_wait),
-        reading=Reading(args.max_upload),
+        reading=Reading(args.max_upload, args.upload_idle, args.upload_time),
         api_keys=args.api_keys,
         key_rate=args.key_rate,
         key_bytes=args.key_bytes or 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,16 +14,25 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 
 from .access import Access
 from .answers import TYPES, disposition, result_name
+from .answers_schema import Cancelling, JobDocument
+from .contracts import BINARY, FOUND, PICTURE, RANGED, READING, picture_body, problems
 from .desk import Desk
 from .errors import Problem
 from .job_store import Job, JobPicture
 from .jobs import Jobs
 
 router = APIRouter()
+EVENTS = {"text/event-stream": {}}
+EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 _PIECE = 1 << 20
 
 
-@router.post("/jobs")
+@router.post(
+    "/jobs",
+    status_code=202,
+    openapi_extra=picture_body(many=True, headers=("Idempotency-Key",)),
+    responses={202: {"model": JobDocument}, **problems(*READING)},
+)
 async def add(request: Request) -> Response:
     """Pictures (`file` repeated) to be made one after the other: 202 with the job's address."""
     desk: Desk = request.app.state.desk
@@ -42,13 +52,17 @@ async def add(request: Request) -> Response:
     return JSONResponse(_document(request, job), 202, {"Location": f"/jobs/{job.id}"})
 
 
-@router.get("/jobs/{number}")
+@router.get("/jobs/{number}", responses={200: {"model": JobDocument}, **problems(*FOUND)})
 async def state(number: str, request: Request) -> Response:
     """How far a job is."""
     return JSONResponse(_document(request, _job(request, number)))
 
 
-@router.delete("/jobs/{number}")
+@router.delete(
+    "/jobs/{number}",
+    status_code=202,
+    responses={202: {"model": Cancelling}, **problems(*FOUND, 409)},
+)
 async def cancel(number: str, request: Request) -> Response:
     """Stop a job; 409 where it has ended."""
     jobs: Jobs = request.app.state.jobs
@@ -57,13 +71,23 @@ async def cancel(number: str, request: Request) -> Response:
     return JSONResponse({"status": "ok", "id": job.id, "state": "cancelling"}, 202)
 
 
-@router.get("/jobs/{number}/events")
+@router.get(
+    "/jobs/{number}/events",
+    response_class=StreamingResponse,
+    openapi_extra={
+        "parameters": [{"name": "Last-Event-ID", "in": "header", "schema": EVENT_ID}],
+    },
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        **problems(*FOUND, 400),
+    },
+)
 async def events(number: str, request: Request) -> Response:
     """Server-sent events, from the one after Last-Event-ID."""
     jobs: Jobs = request.app.state.jobs
     job = _job(request, number)
     last = request.headers.get("last-event-id", "0")
-    if not last.isdigit():
+    if not re.fullmatch(EVENT_ID["pattern"], last):
         raise Problem(400, "malformed", "Last-Event-ID is a number")
 
     async def stream() -> AsyncIterator[str]:
@@ -78,7 +102,15 @@ async def events(number: str, request: Request) -> Response:
     return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
 
 
-@router.get("/jobs/{number}/result")
+@router.get(
+    "/jobs/{number}/result",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {**PICTURE, "application/zip": {"schema": BINARY}}},
+        **RANGED,
+        **problems(*FOUND, 409),
+    },
+)
 async def result(number: str, request: Request) -> Response:
     """The picture, or a ZIP of all that are done."""
     desk: Desk = request.app.state.desk
@@ -96,7 +128,11 @@ async def result(number: str, request: Request) -> Response:
     return StreamingResponse(_zipped(names), media_type="application/zip", headers=headers)
 
 
-@router.get("/jobs/{number}/result/{picture}")
+@router.get(
+    "/jobs/{number}/result/{picture}",
+    response_class=FileResponse,
+    responses={200: {"content": PICTURE}, **RANGED, **problems(*FOUND, 409)},
+)
 async def one_result(number: str, picture: int, request: Request) -> Response:
     """One picture of a job, counted from 1."""
     job = _job(request, number)
@@ -109,7 +145,7 @@ def _job(request: Request, number: str) -> Job:
     """Raises Problem 404, also where it is another key's."""
     job = request.app.state.jobs.store.job(number)
     owner = getattr(request.state, "owner", None)
-    if job is None or None not in (job.owner, owner) and job.owner != owner:
+    if job is None or (None not in (job.owner, owner) and job.owner != owner):
         raise Problem(404, "gone", "there is no such job; jobs are kept for a while only")
     return job
 

@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal, get_args
 
 from swin2sr_core.errors import InputError
 from swin2sr_headless.cli.arguments import Parser, UsageError, parsed, truth
 from swin2sr_headless.cli.upscale_options import add_options
 
-FORMATS = ("png", "jpeg", "jpg", "webp", "tiff", "tif", "same")
+Format = Literal["png", "jpeg", "jpg", "webp", "tiff", "tif", "same"]
+Answer = Literal["picture", "json"]
 _VALUED = (
     "scale",
     "longest_side",
@@ -74,9 +76,9 @@ def request_of(fields: Mapping[str, str], defaults: Defaults) -> Request:
     return Request(
         model=_chosen("model", given.get("model") or defaults.models[0], defaults.models),
         options=tuple(options),
-        format=_chosen("format", given.get("format", "png").lower(), FORMATS),
+        format=_chosen("format", given.get("format", "png").lower(), get_args(Format)),
         first_only=not _yes(given, "batch_mode", True),
-        as_json=given.get("response", "") == "json",
+        as_json=_chosen("response", given.get("response") or "picture", get_args(Answer)) == "json",
         timeout=_seconds(given.get("timeout")),
     )
 

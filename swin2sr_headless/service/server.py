@@ -13,6 +13,7 @@ import uvicorn
 from swin2sr_core.errors import InputError
 
 from .app import create_app
+from .connection import Connection
 from .local_pool import LocalPool
 from .settings import Settings
 from .spool import Spool
@@ -32,6 +33,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Connection,
                 log_config=None,
                 access_log=False,
                 server_header=False,
