@@ -80,6 +80,35 @@ def _add_address(parser: Parser) -> None:
         metavar="ORIGINS",
         help="web pages of others that may use it (default: none)",
     )
+    _add_others(address)
+
+
+def _add_others(address: argparse._ArgumentGroup) -> None:
+    """Programs that are told, or speak otherwise."""
+    address.add_argument(
+        "--webhook-allow",
+        type=_listed,
+        default=[],
+        metavar="HOSTS",
+        help="hosts that jobs may have told of their end (default: none)",
+    )
+    address.add_argument(
+        "--webhook-secret",
+        type=Path,
+        metavar="FILE",
+        help="what webhooks are signed with: whsec_ and base64, or a text",
+    )
+    address.add_argument(
+        "--compat",
+        choices=("a1111",),
+        help="also answer as AUTOMATIC1111's /sdapi/v1/extra-*-image does",
+    )
+    address.add_argument(
+        "--log-level",
+        choices=("info", "warning"),
+        default="info",
+        help="info: a line of JSON for each request; warning: only what goes wrong",
+    )
 
 
 def _add_computing(parser: Parser) -> None:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from swin2sr_core import __version__
 
-from . import job_routes, page_routes, plans, upscaling
+from . import a1111, job_routes, page_routes, plans, upscaling
 from .access import Access
 from .answers import problem_answer
 from .contracts import completed
@@ -22,6 +22,7 @@ from .dispatcher import Dispatcher
 from .errors import Problem
 from .gate import Gate
 from .guard import Guard
+from .job_document import job_document
 from .job_store import JobStore
 from .jobs import Jobs
 from .keys import Keys
@@ -30,6 +31,7 @@ from .metrics import router as metrics_router
 from .pool import Pool
 from .settings import Settings
 from .spool import Spool
+from .webhooks import Webhooks
 
 _ROUTERS = (upscaling.router, job_routes.router, plans.router, metrics_router)
 
@@ -44,6 +46,12 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
         await desk.gate.start()
         await pool.start()
         jobs = app.state.jobs = Jobs(desk, JobStore(settings.spool / "jobs.sqlite"))
+        jobs.webhooks = Webhooks(
+            jobs.store,
+            settings.webhook_allow,
+            settings.webhook_secret,
+            lambda job: job_document(jobs, access, job),
+        )
         jobs.start()
         yield
         await jobs.stop()
@@ -59,7 +67,7 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
     _add_problems(app)
     access = app.state.access = _access(settings, app)
     app.add_middleware(Guard, settings=settings, access=access, requests=metrics.requests)
-    for router in _ROUTERS:
+    for router in (*_ROUTERS, *([a1111.router] if settings.compat == "a1111" else [])):
         app.include_router(router)
     page_routes.add_to(app)
     plain = app.openapi

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from .answers import TYPES
 from .fields import Fields, Size, properties
 from .settings import Settings
@@ -87,6 +89,16 @@ def _object(known: dict[str, Any], *required: str) -> dict[str, Any]:
     }
 
 
+def json_body(kind: type[BaseModel]) -> dict[str, Any]:
+    """A body of JSON alone; what it refers to is put in place."""
+    schema = kind.model_json_schema()
+    known = schema.pop("$defs", {})
+    for each in schema["properties"].values():
+        if "$ref" in each.get("items", {}):
+            each["items"] = known[each["items"]["$ref"].rpartition("/")[2]]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 def completed(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """With what one server's settings decide: its models and precision, and whether it has keys."""
     parts = document.setdefault("components", {})
@@ -94,6 +106,10 @@ def completed(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
         "Model": {"type": "string", "enum": list(settings.models)},
         "Precision": {"type": "string", "enum": sorted({"auto", settings.precision})},
     }
+    events = document["paths"]["/jobs/{number}/events"]["get"]["responses"]["200"]
+    events["content"] = {"text/event-stream": {}}  # OpenAPI 3.1 has no word for what streams
+    if settings.webhook_allow:
+        _add_webhook(document["paths"]["/jobs"]["post"])
     if settings.api_keys is not None:
         parts["securitySchemes"] = {
             "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -103,6 +119,13 @@ def completed(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
         for path in ("/healthz", "/readyz"):
             document["paths"][path]["get"]["security"] = []
     return document
+
+
+def _add_webhook(operation: dict[str, Any]) -> None:
+    schema = {"type": "string", "format": "uri", "description": "told of the job's end"}
+    operation["parameters"].append({"name": "webhook", "in": "query", "schema": schema})
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    form["properties"]["webhook"] = schema
 
 
 def _extra(bodies: dict[str, Any], headers: tuple[str, ...]) -> dict[str, Any]:

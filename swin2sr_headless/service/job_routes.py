@@ -7,22 +7,20 @@ import re
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
-from .access import Access
 from .answers import TYPES, disposition, result_name
 from .answers_schema import Cancelling, JobDocument
 from .contracts import BINARY, FOUND, PICTURE, RANGED, READING, picture_body, problems
 from .desk import Desk
 from .errors import Problem
+from .job_document import job_document
 from .job_store import Job, JobPicture
 from .jobs import Jobs
 
 router = APIRouter()
-EVENTS = {"text/event-stream": {}}
 EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 _PIECE = 1 << 20
 
@@ -43,19 +41,27 @@ async def add(request: Request) -> Response:
     try:
         if not form.files:
             raise Problem(422, "no-picture", "no picture came; send file=@photo.jpg")
+        webhook = form.fields.pop("webhook", None)
         desk.wanted(form.fields)
-        owner = getattr(request.state, "owner", None)
-        job = jobs.add(form, request.headers.get("idempotency-key"), owner)
+        job = jobs.add(
+            form,
+            request.headers.get("idempotency-key"),
+            owner=getattr(request.state, "owner", None),
+            webhook=None if webhook is None else jobs.webhooks.check(webhook),
+        )
     except BaseException:
         form.discard()
         raise
-    return JSONResponse(_document(request, job), 202, {"Location": f"/jobs/{job.id}"})
+    return JSONResponse(
+        job_document(jobs, request.app.state.access, job), 202, {"Location": f"/jobs/{job.id}"}
+    )
 
 
 @router.get("/jobs/{number}", responses={200: {"model": JobDocument}, **problems(*FOUND)})
 async def state(number: str, request: Request) -> Response:
     """How far a job is."""
-    return JSONResponse(_document(request, _job(request, number)))
+    state = request.app.state
+    return JSONResponse(job_document(state.jobs, state.access, _job(request, number)))
 
 
 @router.delete(
@@ -148,39 +154,6 @@ def _job(request: Request, number: str) -> Job:
     if job is None or (None not in (job.owner, owner) and job.owner != owner):
         raise Problem(404, "gone", "there is no such job; jobs are kept for a while only")
     return job
-
-
-def _document(request: Request, job: Job) -> dict[str, Any]:
-    """A job's state; `link` is where a result is had without a key, for ten minutes."""
-    jobs: Jobs = request.app.state.jobs
-    access: Access | None = request.app.state.access
-    here = f"/jobs/{job.id}"
-
-    def link(path: str) -> str:
-        return path if access is None else access.links.signed(path)
-
-    done = [each.number for each in job.pictures if each.state == "done"]
-    return {
-        "id": job.id,
-        "state": job.state,
-        "created": job.created,
-        "ended": job.ended,
-        **jobs.position(job),
-        "pictures": [
-            {
-                "number": each.number,
-                "name": each.name,
-                "state": each.state,
-                "report": each.report,
-                "problem": each.problem,
-                "link": link(f"{here}/result/{each.number}") if each.number in done else None,
-            }
-            for each in job.pictures
-        ],
-        "events": f"{here}/events",
-        "result": f"{here}/result",
-        "link": link(f"{here}/result") if done else None,
-    }
 
 
 def _path(desk: Desk, picture: JobPicture) -> Path | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import ValidationError
 
 from swin2sr_core.models.catalog import list_models
 
@@ -15,7 +16,7 @@ from .answers_schema import Health, ModelList, PlanDocument, Readiness
 from .contracts import READING, plan_body, problems
 from .desk import Desk
 from .errors import Problem
-from .fields import MAX_SIDE
+from .fields import Size
 from .uploads import Reading, timed
 
 router = APIRouter()
@@ -31,9 +32,9 @@ async def plan(request: Request) -> Response:
     """How a picture, or one of {"width", "height"}, would be computed; nothing is."""
     desk: Desk = request.app.state.desk
     if request.headers.get("content-type", "").lower().startswith("application/json"):
-        fields = {**dict(request.query_params), **await _json_fields(request)}
-        header = _header(fields)
-        document = await desk.plan_for_size(header, desk.wanted(fields))
+        header, fields = await _told(request)
+        wanted = desk.wanted({**request.query_params, **fields})
+        document = await desk.plan_for_size(header, wanted)
     else:
         form = await desk.read(request)
         try:
@@ -99,35 +100,33 @@ async def readyz(request: Request) -> Response:
     return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
 
-async def _json_fields(request: Request) -> dict[str, str]:
+async def _told(request: Request) -> tuple[dict[str, Any], dict[str, str]]:
+    """The picture and the fields of a JSON body. Raises Problem 400 and 422."""
     body = b"".join([chunk async for chunk in timed(request.stream(), _JSON)])
     try:
         document = json.loads(body)
-        return {str(key): _text(value) for key, value in document.items()}
-    except (ValueError, AttributeError, RecursionError) as error:
+        if not isinstance(document, dict):
+            raise ValueError
+    except (ValueError, RecursionError) as error:
         raise Problem(400, "malformed", "the body is no JSON object") from error
+    numbers = {  # JSON has one kind of number
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in document.items()
+    }
+    try:
+        size = Size.model_validate(numbers, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))[:40]
+        raise Problem(422, "bad-field", f"{where}: {first['msg']}") from error
+    if empty := [name for name, value in document.items() if value is None]:
+        raise Problem(422, "bad-field", f"{empty[0]}: leave it out rather than send null")
+    suffix = f".{'png' if size.format in (None, 'same') else size.format}"
+    header = size.model_dump(include={"width", "height", "frames", "channels"})
+    fields = size.model_dump(exclude=set(header), exclude_none=True)
+    texts = {name: _text(value) for name, value in fields.items()}
+    return {**header, "bits": 8, "suffix": suffix}, texts
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():  # JSON has one kind of number
-        value = int(value)
-    return str(value)
-
-
-def _header(fields: dict[str, str]) -> dict[str, Any]:
-    """Take what describes the picture out of the fields. Raises Problem 422."""
-    numbers = {}
-    for name, default, most in (
-        ("width", "", MAX_SIDE),
-        ("height", "", MAX_SIDE),
-        ("frames", "1", 10000),
-        ("channels", "3", 4),
-    ):
-        text = fields.pop(name, default)
-        if not (text.isascii() and text.isdigit() and len(text) < 10) or not 1 <= int(text) <= most:
-            raise Problem(422, "bad-field", f"{name}: expected 1 to {most}, got {text[:40]!r}")
-        numbers[name] = int(text)
-    suffix = f".{fields.get('format', 'png').lower()}"
-    return {**numbers, "bits": 8, "suffix": ".png" if suffix == ".same" else suffix}
+    return str(value).lower() if isinstance(value, bool) else str(value)

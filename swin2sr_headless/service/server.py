@@ -15,6 +15,7 @@ from swin2sr_core.errors import InputError
 from .app import create_app
 from .connection import Connection
 from .local_pool import LocalPool
+from .logs import start_logging
 from .settings import Settings
 from .spool import Spool
 
@@ -100,6 +101,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, listening: socket.socket, tell: Callable[[str], None]) -> None:
     """Until a signal ends it."""
+    start_logging(settings.log_level)
     spool = Spool(settings.spool, settings.quota, settings.keep)
     with spool.held():
         server = Server(settings, tell)

@@ -46,7 +46,7 @@ async def upscale(request: Request) -> Response:
                 else f"one picture at a time here, got {count}; send many to /jobs",
             )
         order = await desk.look(form.files[0], desk.wanted(form.fields))
-        ticket, done = await _made(desk, order, request)
+        ticket, done = await made(desk, order, request)
     finally:
         form.discard()
     report = report_of(order, ticket, done)
@@ -70,7 +70,7 @@ async def result(number: str, request: Request) -> Response:
     return FileResponse(path, media_type=TYPES[path.suffix])
 
 
-async def _made(desk: Desk, order: Order, request: Request) -> tuple[Ticket, dict[str, Any]]:
+async def made(desk: Desk, order: Order, request: Request) -> tuple[Ticket, dict[str, Any]]:
     """Computed, unless the client goes or its time is over."""
     ticket = desk.ticket(order)
     watching = asyncio.create_task(_gone(request, ticket))

@@ -29,6 +29,13 @@ NAMES = (
 )
 
 
+HARMLESS = (
+    "PNG whose text grows",  # it is left out
+    "PNG whose profile grows",
+    "TIFF that leads to itself",  # it has one page
+)
+
+
 @dataclass(frozen=True)
 class Hostile:
     """kind: its class; request: what httpx sends. may_pass: it may be a picture all the same."""
@@ -54,7 +61,10 @@ def hostile_uploads(seed: int = 0, each: int = 1) -> Iterator[Hostile]:
         body = b"--b\r\n" + chance.randbytes(chance.randrange(500))
         yield Hostile("no form", {"content": body, "headers": boundary})
     for kind, data in bombs().items():
-        yield Hostile(kind, _file(data), may_pass="grows" in kind)  # what grows is left out
+        yield Hostile(kind, _file(data), may_pass=kind in HARMLESS)
+        yield Hostile(
+            f"{kind}, all of it", {**_file(data), "data": {"format": "tiff"}}, kind in HARMLESS
+        )
     for kind, data in _others().items():
         yield Hostile(kind, _file(data))
     for name in NAMES:
