@@ -75,7 +75,9 @@ async def upscalers(request: Request) -> list[dict[str, Any]]:
     """The models that are served."""
     desk: Desk = request.app.state.desk
     none = {"model_name": None, "model_path": None, "model_url": None}
-    return [{"name": name, **none, "scale": 4} for name in desk.settings.models]
+    loaded = desk.dispatcher.pool.models
+    scales = {name: facts.prospect["config"]["scale"] for name, facts in loaded.items()}
+    return [{"name": name, **none, "scale": scales.get(name)} for name in desk.settings.models]
 
 
 @router.post(
@@ -130,8 +132,9 @@ async def _upscaled(request: Request, wanted: Wanted, data: str) -> tuple[str, s
     fields = {"model": model, "format": "png", "batch_mode": "false"}
     form = await read_raw(_decoded(data), desk.spool)
     try:
-        order = await desk.look(form.files[0], desk.wanted(fields))
-        scale = _scale(wanted, order)
+        scale = wanted.upscaling_resize
+        if wanted.resize_mode == 1:
+            scale = _scale(wanted, await desk.look(form.files[0], desk.wanted(fields)))
         order = await desk.look(form.files[0], desk.wanted({**fields, "scale": f"{scale:.9g}"}))
         ticket, done = await made(desk, order, request)
     finally:
@@ -148,9 +151,7 @@ async def _upscaled(request: Request, wanted: Wanted, data: str) -> tuple[str, s
 
 
 def _scale(wanted: Wanted, order: Order) -> float:
-    """Raises Problem 422 where the result would have to be cropped."""
-    if wanted.resize_mode == 0:
-        return wanted.upscaling_resize
+    """That covers w x h. Raises Problem 422 where the result would have to be cropped."""
     width, height = order.header["width"], order.header["height"]
     across, down = wanted.upscaling_resize_w / width, wanted.upscaling_resize_h / height
     if wanted.upscaling_crop and abs(across / down - 1) > _SHAPE:

@@ -42,7 +42,7 @@ _TEXTS = {
 }
 _QUERY = [
     {"name": name, "in": "query", "required": False, "schema": schema}
-    for name, schema in properties(Fields).items()
+    for name, schema in properties(Fields, texts=True).items()
 ]
 
 
@@ -68,7 +68,7 @@ def picture_body(*, many: bool = False, headers: tuple[str, ...] = ()) -> dict[s
         {"type": "array", "items": BINARY, "minItems": 1, "maxItems": 64} if many else BINARY
     )
     told = {**kind, "description": f"may be called {other}, too"}
-    form = _object({name: told, **properties(Fields)}, name)
+    form = _object({name: told, **properties(Fields, texts=True)}, name)
     return _extra({"multipart/form-data": form, **dict.fromkeys(RAW_TYPES, BINARY)}, headers)
 
 

@@ -14,6 +14,7 @@ from swin2sr_core.planning.choices import MAX_SCALE, MAX_SHARPEN, Edge, Strategy
 from .options import Answer, Format
 
 MAX_SIDE = 1 << 17
+_WORDS = ("yes", "no", "on", "off", "")
 _SERVERS = ("model", "precision")  # their choices are the server's
 
 
@@ -55,11 +56,16 @@ class Size(Fields):
     channels: int = Field(3, ge=1, le=4)
 
 
-def properties(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
-    """A model's fields as JSON schemas, where one that is left out is not null but missing."""
+def properties(model: type[BaseModel], *, texts: bool = False) -> dict[str, dict[str, Any]]:
+    """A model's fields as JSON schemas, where one that is left out is not null but missing.
+
+    texts: as forms and addresses tell them, with more words for true and false.
+    """
     found = {}
     for name, schema in model.model_json_schema()["properties"].items():
         kind = next((each for each in schema.get("anyOf", []) if each != {"type": "null"}), {})
+        if texts and kind == {"type": "boolean"}:
+            kind = {"enum": [True, False, 1, 0, *_WORDS]}
         plain = {k: v for k, v in schema.items() if k not in ("anyOf", "default", "title")}
         found[name] = {**kind, **plain}
     return found | {name: {"$ref": f"#/components/schemas/{name.title()}"} for name in _SERVERS}
