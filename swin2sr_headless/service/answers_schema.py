@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-Pair = tuple[int, int]
+Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
 class ProblemDocument(BaseModel):

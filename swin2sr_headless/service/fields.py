@@ -14,7 +14,8 @@ from swin2sr_core.planning.choices import MAX_SCALE, MAX_SHARPEN, Edge, Strategy
 from .options import Answer, Format
 
 MAX_SIDE = 1 << 17
-_WORDS = ("yes", "no", "on", "off", "")
+_WORDS = ("yes", "no", "on", "off")
+_EMPTY = {"const": ""}
 _SERVERS = ("model", "precision")  # their choices are the server's
 
 
@@ -59,13 +60,18 @@ class Size(Fields):
 def properties(model: type[BaseModel], *, texts: bool = False) -> dict[str, dict[str, Any]]:
     """A model's fields as JSON schemas, where one that is left out is not null but missing.
 
-    texts: as forms and addresses tell them, with more words for true and false.
+    texts: as forms and addresses tell them, with more words for true and false, and empty ones
+    for what is not meant.
     """
     found = {}
     for name, schema in model.model_json_schema()["properties"].items():
         kind = next((each for each in schema.get("anyOf", []) if each != {"type": "null"}), {})
+        plain = {k: v for k, v in schema.items() if k not in ("anyOf", "default", "title")}
+        description = {"description": plain.pop("description")} if "description" in plain else {}
+        kind = {**kind, **plain}
+        if name in _SERVERS:
+            kind = {"$ref": f"#/components/schemas/{name.title()}"}
         if texts and kind == {"type": "boolean"}:
             kind = {"enum": [True, False, 1, 0, *_WORDS]}
-        plain = {k: v for k, v in schema.items() if k not in ("anyOf", "default", "title")}
-        found[name] = {**kind, **plain}
-    return found | {name: {"$ref": f"#/components/schemas/{name.title()}"} for name in _SERVERS}
+        found[name] = {**({"anyOf": [kind, _EMPTY]} if texts else kind), **description}
+    return found

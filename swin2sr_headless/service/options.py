@@ -63,10 +63,10 @@ def request_of(fields: Mapping[str, str], defaults: Defaults) -> Request:
     if unknown:
         known = ", ".join((*_VALUED, *_FLAGS, *_OTHERS))
         raise InputError(f"there is no field {unknown[0][:40]!r}; the fields are {known}")
-    given = {**defaults.fields, **fields}
+    given = {**defaults.fields, **{name: value for name, value in fields.items() if value != ""}}
     options = [*defaults.fixed]
     for name in _VALUED:
-        if given.get(name, "") != "":
+        if name in given:
             options += [f"--{name.replace('_', '-')}={given[name]}"]
     options += [
         option for name, (option, when) in _FLAGS.items() if _yes(given, name, False) is when
@@ -74,11 +74,11 @@ def request_of(fields: Mapping[str, str], defaults: Defaults) -> Request:
     parsed_options(options)
     _check_precision(given, defaults)
     return Request(
-        model=_chosen("model", given.get("model") or defaults.models[0], defaults.models),
+        model=_chosen("model", given.get("model", defaults.models[0]), defaults.models),
         options=tuple(options),
         format=_chosen("format", given.get("format", "png").lower(), get_args(Format)),
         first_only=not _yes(given, "batch_mode", True),
-        as_json=_chosen("response", given.get("response") or "picture", get_args(Answer)) == "json",
+        as_json=_chosen("response", given.get("response", "picture"), get_args(Answer)) == "json",
         timeout=_seconds(given.get("timeout")),
     )
 

@@ -20,6 +20,7 @@ from .settings import Settings
 from .spool import Spool
 
 _POLL_SECONDS = 0.05
+_KEEP_ALIVE_SECONDS = 75  # longer than a proxy's (nginx: 60), which would meet closed connections
 
 
 class Server(uvicorn.Server):
@@ -38,6 +39,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=5,
             )
         )

@@ -12,8 +12,7 @@ function words(given) {
   const schema = schemaOf(given)
   if (schema.enum) return schema.enum.join(' | ')
   if ('const' in schema) return String(schema.const)
-  if (schema.anyOf) return schema.anyOf.map(words).join(' or ')
-  if (schema.prefixItems) return `[${schema.prefixItems.map(words).join(', ')}]`
+  if (schema.anyOf) return schema.anyOf.filter((each) => each.const !== '').map(words).join(' or ')
   if (schema.type === 'array') return `list of ${schema.items ? words(schema.items) : 'anything'}`
   if (schema.format === 'binary') return 'file'
   const least = schema.minimum ?? (schema.exclusiveMinimum === undefined ? undefined : `over ${schema.exclusiveMinimum}`)
