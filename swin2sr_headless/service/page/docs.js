@@ -58,7 +58,7 @@ function operation(path, method, { description, summary, parameters = [], reques
     'section',
     { className: 'card' },
     heading,
-    element('p', { textContent: description ?? summary }),
+    element('p', { textContent: (description ?? summary).replaceAll('`', '') }),
     ...(rows.length ? [section('parameters', table(rows))] : []),
     ...(requestBody ? body(requestBody) : []),
     section('answers', ...Object.entries(responses).map(answer))
