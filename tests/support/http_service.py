@@ -60,6 +60,7 @@ def serving(spool, *options, ready=True, spare=False, environment=()):
             "--precision",
             "fp32",
             *([] if spare else ["--no-spare"]),
+            *("--log-level", "warning"),
             "--spool",
             str(spool),
             *map(str, options),

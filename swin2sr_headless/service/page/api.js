@@ -1,7 +1,27 @@
 // What the page asks of its server. Every failure is an Error whose message is a sentence to show.
 
+import { askKey } from './key.js'
+import { serverEvents } from './server_events.js'
+
+const KEY = 'swin2sr-key'
+const KEY_PROBLEM = 'urn:swin2sr:key'
+
+/** fetch with the key that a person gave; where one is missing or wrong, a person is asked, once for all requests. */
+async function ask(address, options = {}) {
+  for (;;) {
+    const key = sessionStorage.getItem(KEY)
+    const headers = { ...options.headers, ...(key === null ? {} : { 'X-API-Key': key }) }
+    const response = await fetch(address, { ...options, headers })
+    if (response.status !== 401 && response.status !== 403) return response
+    const { type } = await response.clone().json().catch(() => ({}))
+    if (type !== KEY_PROBLEM) return response
+    if (sessionStorage.getItem(KEY) !== key) continue // another request has asked meanwhile
+    sessionStorage.setItem(KEY, await askKey(key !== null))
+  }
+}
+
 async function answer(address, options) {
-  const response = await fetch(address, options)
+  const response = await ask(address, options)
   const body = await response.json().catch(() => ({}))
   if (response.ok) return body
   throw Object.assign(new Error(body.detail ?? `${response.status} ${response.statusText}`), {
@@ -27,3 +47,6 @@ export const plan = (file, fields, signal) => answer('/plan', { method: 'POST', 
 /** A job of these files. The same `key` never makes two. */
 export const start = (files, fields, key) =>
   answer('/jobs', { method: 'POST', body: form(files, fields), headers: { 'Idempotency-Key': key } })
+
+/** Have `hear(kind, data)` called for all that happens to a job, until `signal` or its end. */
+export const follow = (id, hear, signal) => serverEvents(ask, `/jobs/${id}/events`, hear, signal)
