@@ -86,6 +86,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         key_rate=args.key_rate,
         cors=tuple(args.cors),
         allowed_hosts=tuple(args.allowed_host),
+        local_assets=args.local_assets,
     )
 
 

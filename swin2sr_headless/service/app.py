@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from swin2sr_core import __version__
 
-from . import job_routes, plans, upscaling
+from . import job_routes, local_route, plans, upscaling
 from .answers import problem_answer
 from .desk import Desk
 from .dispatcher import Dispatcher
@@ -60,6 +60,8 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
     app.add_middleware(Guard, settings=settings, keys=keys, requests=metrics.requests)
     for router in (upscaling.router, job_routes.router, plans.router, metrics_router):
         app.include_router(router)
+    if settings.local_assets is not None:
+        local_route.add_to(app, settings.local_assets)
     if _PAGE.is_dir():
         app.mount("/", StaticFiles(directory=_PAGE, html=True))
     return app

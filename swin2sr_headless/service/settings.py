@@ -39,6 +39,7 @@ class Settings:
     key_rate: int = 0
     cors: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    local_assets: Path | None = None
 
     @property
     def defaults(self) -> Defaults:

@@ -15,7 +15,7 @@ export class JobCard {
     this.status = say(element('div', { className: 'title' }), () => this.#sentence())
     this.status.setAttribute('role', 'status')
     this.stop = button('cancel', () => this.#cancel())
-    this.all = download('all', `/jobs/${this.id}/result`)
+    this.all = download('all', api.archive(this.id))
     this.close = button('close', () => {
       this.#leave()
       originals.forEach(URL.revokeObjectURL)
@@ -39,7 +39,7 @@ export class JobCard {
   }
 
   #follow() {
-    this.events = new EventSource(`/jobs/${this.id}/events`)
+    this.events = api.events(this.id)
     const on = (kind, act) => this.events.addEventListener(kind, (event) => act(JSON.parse(event.data)))
     on('progress', ({ picture, done }) => {
       const row = this.rows[picture - 1]
@@ -76,7 +76,7 @@ export class JobCard {
     }
     this.stop.hidden = Boolean(job.ended)
     this.close.hidden = !job.ended
-    this.all.hidden = job.state !== 'done' || job.pictures.length < 2
+    this.all.hidden = job.state !== 'done' || job.pictures.length < 2 || !api.archive(job.id)
     // A screen reader says the status again whenever it is set.
     if (this.#sentence() !== this.status.textContent || !this.status.words) say(this.status, () => this.#sentence())
   }
@@ -112,7 +112,8 @@ export class JobCard {
     })
     look.ariaExpanded = 'false'
     const save = download('download', report.result)
-    save.onclick = (event) => this.#save(event, report.result)
+    if (report.result.startsWith('blob:')) save.download = report.name
+    else save.onclick = (event) => this.#save(event, report.result)
     row.acts.className = 'acts'
     row.acts.replaceChildren(look, save)
     if (this.rows.length === 1) look.click()

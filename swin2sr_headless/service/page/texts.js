@@ -44,6 +44,11 @@ const WORDS = {
   lost: ['The server does not answer. Trying again …', '服务器没有响应，正在重试……'],
   unreachable: ['The server does not answer. Is it running?', '服务器没有响应，请确认它在运行。'],
   full: ['At most {most} pictures at a time.', '一次最多 {most} 张图片。'],
+  local_note: ['computed in this browser: nothing is uploaded', '在此浏览器中计算，不上传任何图片'],
+  local_missing: ['This server has no files for computing in the browser; it needs --local-assets. Without ?local=1 it computes itself.', '此服务器没有浏览器计算所需的文件（--local-assets）。去掉 ?local=1 则由服务器计算。'],
+  local_unreadable: ['This browser cannot read this file as a picture.', '浏览器无法读取此图片文件。'],
+  local_transparent: ['Pictures with transparency are computed by the server only: leave out ?local=1.', '带透明度的图片只能由服务器处理：请去掉 ?local=1。'],
+  local_broken: ['What computes in the browser ended unexpectedly.', '浏览器中的计算意外结束。'],
   retry: ['Try again in {time}.', '请在 {time} 后重试。'],
   'compact-x4': ['', '小而快，适合清晰或轻度 JPEG 压缩的照片；随程序附带']
 }
