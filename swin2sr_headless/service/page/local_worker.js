@@ -10,7 +10,7 @@ let engine = null
 
 async function load() {
   const gpu = await navigator.gpu?.requestAdapter().catch(() => null)
-  if (gpu) {
+  if (gpu && !gpu.info?.isFallbackAdapter) { // that is a CPU's, and slower than wasm
     const made = await started('webgpu').catch((error) => console.warn(`no WebGPU, so wasm: ${error.message}`))
     if (made) return made
   }
@@ -19,6 +19,7 @@ async function load() {
 
 async function started(provider) {
   const ort = await import(`${ASSETS}ort.${provider}.min.mjs`)
+  ort.env.logLevel = 'error'
   ort.env.wasm.wasmPaths = ASSETS
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1
   const contract = await (await fetch(`${ASSETS}contract.json`)).json()
