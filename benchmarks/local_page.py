@@ -45,7 +45,7 @@ def seconds_of(page, side: int) -> tuple[float, str]:
     plan = page.locator("#draft li .quiet").inner_text()
     started = time.perf_counter()
     page.get_by_role("button", name="Upscale").click()
-    page.get_by_role("link", name="Download", exact=True).wait_for(timeout=600_000)
+    page.get_by_role("button", name="Download", exact=True).wait_for(timeout=600_000)
     spent = time.perf_counter() - started
     told = page.locator("#jobs li .quiet").inner_text()
     page.get_by_role("button", name="Put away").click()

@@ -84,6 +84,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         reading=Reading(args.max_upload),
         api_keys=args.api_keys,
         key_rate=args.key_rate,
+        key_bytes=args.key_bytes or 0,
         cors=tuple(args.cors),
         allowed_hosts=tuple(args.allowed_host),
         local_assets=args.local_assets,

@@ -58,7 +58,13 @@ def _add_address(parser: Parser) -> None:
         type=whole_number(0, 10**6),
         default=0,
         metavar="N",
-        help="requests of one key in a minute (default: 0, no limit)",
+        help="requests with a body of one key in a minute (default: 0, no limit)",
+    )
+    address.add_argument(
+        "--key-bytes",
+        type=parse_bytes,
+        metavar="SIZE",
+        help="uploads of one key that may come and wait at once (default: no limit)",
     )
     address.add_argument(
         "--allowed-host",

@@ -29,6 +29,8 @@ _OWN = ("input", "output", "comparison", "status")
 def problem_answer(problem: Problem) -> Response:
     """application/problem+json, with Retry-After where waiting helps."""
     headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(
         problem.to_dict(),
         problem.status,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from swin2sr_core import __version__
 
-from . import job_routes, local_route, plans, upscaling
+from . import job_routes, local_route, page_routes, plans, upscaling
+from .access import Access
 from .answers import problem_answer
 from .desk import Desk
 from .dispatcher import Dispatcher
@@ -29,8 +28,6 @@ from .metrics import router as metrics_router
 from .pool import Pool
 from .settings import Settings
 from .spool import Spool
-
-_PAGE = Path(__file__).resolve().parent / "page"
 
 
 def create_app(settings: Settings, pool: Pool) -> FastAPI:
@@ -56,15 +53,21 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
     metrics = app.state.metrics = Metrics(desk.dispatcher)
     desk.dispatcher.on_done = metrics.made
     _add_problems(app)
-    keys = None if settings.api_keys is None else Keys.read(settings.api_keys, settings.key_rate)
-    app.add_middleware(Guard, settings=settings, keys=keys, requests=metrics.requests)
+    access = app.state.access = _access(settings, app)
+    app.add_middleware(Guard, settings=settings, access=access, requests=metrics.requests)
     for router in (upscaling.router, job_routes.router, plans.router, metrics_router):
         app.include_router(router)
     if settings.local_assets is not None:
         local_route.add_to(app, settings.local_assets)
-    if _PAGE.is_dir():
-        app.mount("/", StaticFiles(directory=_PAGE, html=True))
+    page_routes.add_to(app)
     return app
+
+
+def _access(settings: Settings, app: FastAPI) -> Access | None:
+    if settings.api_keys is None:
+        return None
+    keys = Keys.read(settings.api_keys, settings.key_rate, settings.key_bytes)
+    return Access(keys, lambda owner: app.state.jobs.store.held(owner))
 
 
 def _add_problems(app: FastAPI) -> None:

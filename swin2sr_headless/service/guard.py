@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 import secrets
 import time
@@ -12,15 +11,16 @@ from prometheus_client import Counter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .access import Access
 from .answers import problem_answer
 from .errors import Problem
-from .keys import Keys
 from .settings import Settings
 
 logger = logging.getLogger("swin2sr_headless.service.requests")
 
 _LOCAL = frozenset(("localhost", "127.0.0.1", "[::1]"))
-_OPEN = ("/healthz", "/readyz")
+_OPEN = ("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico")
+_OPEN_FOLDERS = ("/page/", "/web/", "/locales/", "/local/")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _NUMBER = re.compile(r"[\w.-]{1,64}")
 _POLICY = (
@@ -39,9 +39,13 @@ class Guard:
     """ASGI middleware around the whole application."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, keys: Keys | None, requests: Counter
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        access: Access | None,
+        requests: Counter,
     ) -> None:
-        self.app, self.settings, self.keys, self.requests = app, settings, keys, requests
+        self.app, self.settings, self.access, self.requests = app, settings, access, requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,14 +66,18 @@ class Guard:
 
         try:
             self._check(scope, headers)
+            owner = self._owner(scope, headers)
         except Problem as problem:
             await problem_answer(problem)(scope, receive, answered)
         else:
             if scope["method"] == "OPTIONS" and origin in self.settings.cors:
                 await answered({"type": "http.response.start", "status": 204, "headers": []})
                 await answered({"type": "http.response.body", "body": b""})
-            else:
+            elif owner is None or self.access is None:
                 await self.app(scope, receive, answered)
+            else:
+                with self.access.counted(owner, receive) as counted:
+                    await self.app(scope, counted, answered)
         logger.info(
             "request",
             extra={
@@ -96,13 +104,25 @@ class Guard:
     # -- checks --------------------------------------------------------------------------------
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        """Raises Problem 401, 403 or 429."""
+        """Raises Problem 403."""
         self._check_host(headers.get("host", ""))
         if scope["method"] not in _SAFE:
             self._check_origin(headers)
-        preflight = scope["method"] == "OPTIONS" and "origin" in headers
-        if self.keys is not None and scope["path"] not in _OPEN and not preflight:
-            self._check_key(self.keys, headers)
+
+    def _owner(self, scope: Scope, headers: Headers) -> str | None:
+        """Whose key came with it; None where none is needed. Raises Problem 401, 403 or 429."""
+        if self.access is None or (scope["method"] == "OPTIONS" and "origin" in headers):
+            return None
+        path, query = scope["path"], scope["query_string"].decode("ascii", "replace")
+        if scope["method"] in _SAFE and (
+            path in _OPEN or path.startswith(_OPEN_FOLDERS) or self.access.links.hold(path, query)
+        ):
+            return None
+        owner = self.access.owner(headers)
+        if scope["method"] == "POST":
+            self.access.check_rate(owner)
+        scope.setdefault("state", {})["owner"] = owner
+        return owner
 
     def _check_host(self, host: str) -> None:
         """A name that leads here without being ours: a page that rebinds its own (DNS)."""
@@ -121,17 +141,6 @@ class Guard:
         foreign = origin is not None and origin.partition("://")[2] != host
         if foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             raise Problem(403, "origin", "pages of other sites may not use this server; see --cors")
-
-    def _check_key(self, keys: Keys, headers: Headers) -> None:
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        key = headers.get("x-api-key") or (bearer.strip() if scheme.lower() == "bearer" else "")
-        if not key:
-            raise Problem(401, "key", "send your key as Authorization: Bearer KEY or X-API-Key")
-        owner = keys.owner(key)
-        if owner is None:
-            raise Problem(403, "key", "this key is not known here")
-        if wait := keys.wait(owner):
-            raise Problem(429, "rate", "this key has asked often; wait a little", math.ceil(wait))
 
 
 def _method(scope: Scope) -> str:

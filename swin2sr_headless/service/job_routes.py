@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
+from .access import Access
 from .answers import TYPES, disposition, result_name
 from .desk import Desk
 from .errors import Problem
@@ -33,25 +34,25 @@ async def add(request: Request) -> Response:
         if not form.files:
             raise Problem(422, "no-picture", "no picture came; send file=@photo.jpg")
         desk.wanted(form.fields)
-        job = jobs.add(form, request.headers.get("idempotency-key"))
+        owner = getattr(request.state, "owner", None)
+        job = jobs.add(form, request.headers.get("idempotency-key"), owner)
     except BaseException:
         form.discard()
         raise
-    return JSONResponse(_document(jobs, job), 202, {"Location": f"/jobs/{job.id}"})
+    return JSONResponse(_document(request, job), 202, {"Location": f"/jobs/{job.id}"})
 
 
 @router.get("/jobs/{number}")
 async def state(number: str, request: Request) -> Response:
     """How far a job is."""
-    jobs: Jobs = request.app.state.jobs
-    return JSONResponse(_document(jobs, _job(jobs, number)))
+    return JSONResponse(_document(request, _job(request, number)))
 
 
 @router.delete("/jobs/{number}")
 async def cancel(number: str, request: Request) -> Response:
     """Stop a job; 409 where it has ended."""
     jobs: Jobs = request.app.state.jobs
-    job = _job(jobs, number)
+    job = _job(request, number)
     jobs.cancel(job)
     return JSONResponse({"status": "ok", "id": job.id, "state": "cancelling"}, 202)
 
@@ -60,7 +61,7 @@ async def cancel(number: str, request: Request) -> Response:
 async def events(number: str, request: Request) -> Response:
     """Server-sent events, from the one after Last-Event-ID."""
     jobs: Jobs = request.app.state.jobs
-    job = _job(jobs, number)
+    job = _job(request, number)
     last = request.headers.get("last-event-id", "0")
     if not last.isdigit():
         raise Problem(400, "malformed", "Last-Event-ID is a number")
@@ -81,8 +82,7 @@ async def events(number: str, request: Request) -> Response:
 async def result(number: str, request: Request) -> Response:
     """The picture, or a ZIP of all that are done."""
     desk: Desk = request.app.state.desk
-    jobs: Jobs = request.app.state.jobs
-    job = _job(jobs, number)
+    job = _job(request, number)
     if len(job.pictures) == 1:
         return _picture_answer(desk, job.pictures[0])
     found = [(each, path) for each in job.pictures if (path := _path(desk, each)) is not None]
@@ -99,20 +99,31 @@ async def result(number: str, request: Request) -> Response:
 @router.get("/jobs/{number}/result/{picture}")
 async def one_result(number: str, picture: int, request: Request) -> Response:
     """One picture of a job, counted from 1."""
-    job = _job(request.app.state.jobs, number)
+    job = _job(request, number)
     if not 1 <= picture <= len(job.pictures):
         raise Problem(404, "no-picture", f"this job has pictures 1 to {len(job.pictures)}")
     return _picture_answer(request.app.state.desk, job.pictures[picture - 1])
 
 
-def _job(jobs: Jobs, number: str) -> Job:
-    job = jobs.store.job(number)
-    if job is None:
+def _job(request: Request, number: str) -> Job:
+    """Raises Problem 404, also where it is another key's."""
+    job = request.app.state.jobs.store.job(number)
+    owner = getattr(request.state, "owner", None)
+    if job is None or None not in (job.owner, owner) and job.owner != owner:
         raise Problem(404, "gone", "there is no such job; jobs are kept for a while only")
     return job
 
 
-def _document(jobs: Jobs, job: Job) -> dict[str, Any]:
+def _document(request: Request, job: Job) -> dict[str, Any]:
+    """A job's state; `link` is where a result is had without a key, for ten minutes."""
+    jobs: Jobs = request.app.state.jobs
+    access: Access | None = request.app.state.access
+    here = f"/jobs/{job.id}"
+
+    def link(path: str) -> str:
+        return path if access is None else access.links.signed(path)
+
+    done = [each.number for each in job.pictures if each.state == "done"]
     return {
         "id": job.id,
         "state": job.state,
@@ -126,11 +137,13 @@ def _document(jobs: Jobs, job: Job) -> dict[str, Any]:
                 "state": each.state,
                 "report": each.report,
                 "problem": each.problem,
+                "link": link(f"{here}/result/{each.number}") if each.number in done else None,
             }
             for each in job.pictures
         ],
-        "events": f"/jobs/{job.id}/events",
-        "result": f"/jobs/{job.id}/result",
+        "events": f"{here}/events",
+        "result": f"{here}/result",
+        "link": link(f"{here}/result") if done else None,
     }
 
 

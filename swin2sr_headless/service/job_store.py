@@ -13,7 +13,8 @@ ENDED = ("done", "failed", "cancelled")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, created REAL NOT NULL, ended REAL, state TEXT NOT NULL,
-    fields TEXT NOT NULL, key TEXT UNIQUE, fingerprint TEXT NOT NULL);
+    fields TEXT NOT NULL, key TEXT UNIQUE, fingerprint TEXT NOT NULL,
+    owner TEXT, webhook TEXT);
 CREATE TABLE IF NOT EXISTS pictures (
     job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE, number INTEGER NOT NULL,
     name TEXT NOT NULL, upload TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
@@ -44,7 +45,7 @@ class JobPicture:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it stands; times are Unix seconds."""
+    """A job as it stands; times are Unix seconds. webhook: still to be told of its end."""
 
     id: str
     created: float
@@ -53,6 +54,8 @@ class Job:
     fields: dict[str, str]
     fingerprint: str
     pictures: tuple[JobPicture, ...]
+    owner: str | None = None
+    webhook: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,9 @@ class JobStore:
         for setting in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             self._base.execute(f"PRAGMA {setting}")
         self._base.executescript(_TABLES)
+        known = {row[1] for row in self._base.execute("PRAGMA table_info(jobs)")}
+        for column in {"owner", "webhook"} - known:  # of a spool from before there were any
+            self._base.execute(f"ALTER TABLE jobs ADD COLUMN {column} TEXT")
 
     def close(self) -> None:
         self._base.close()
@@ -80,8 +86,12 @@ class JobStore:
         with self._base:
             self._base.execute("BEGIN IMMEDIATE")
             self._base.execute(
-                "INSERT INTO jobs VALUES (?, ?, NULL, 'queued', ?, ?, ?)",
-                (job.id, job.created, json.dumps(job.fields), key, job.fingerprint),
+                "INSERT INTO jobs (id, created, state, fields, key, fingerprint, owner, webhook) "
+                "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?)",
+                (
+                    *(job.id, job.created, json.dumps(job.fields), key, job.fingerprint),
+                    *(job.owner, job.webhook),
+                ),
             )
             self._base.executemany(
                 "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, NULL, NULL)",
@@ -101,7 +111,8 @@ class JobStore:
 
     def job(self, number: str) -> Job | None:
         row = self._base.execute(
-            "SELECT id, created, ended, state, fields, fingerprint FROM jobs WHERE id = ?",
+            "SELECT id, created, ended, state, fields, fingerprint, owner, webhook "
+            "FROM jobs WHERE id = ?",
             (number,),
         ).fetchone()
         if row is None:
@@ -111,9 +122,9 @@ class JobStore:
             "FROM pictures WHERE job = ? ORDER BY number",
             (number,),
         )
-        id_, created, ended, state, fields, print_ = row
+        id_, created, ended, state, fields, print_, *others = row
         made = tuple(_picture(each) for each in pictures)
-        return Job(id_, created, ended, state, json.loads(fields), print_, made)
+        return Job(id_, created, ended, state, json.loads(fields), print_, made, *others)
 
     def with_key(self, key: str) -> Job | None:
         row = self._base.execute("SELECT id FROM jobs WHERE key = ?", (key,)).fetchone()
@@ -121,10 +132,35 @@ class JobStore:
 
     def open(self) -> list[Job]:
         """Those that have not ended, the oldest first."""
+        return self._jobs("ended IS NULL")
+
+    def untold(self) -> list[Job]:
+        """Those that have ended, and whose webhook has not been told."""
+        return self._jobs("ended IS NOT NULL AND webhook IS NOT NULL")
+
+    def _jobs(self, condition: str) -> list[Job]:
         rows = self._base.execute(
-            "SELECT id FROM jobs WHERE ended IS NULL ORDER BY created"
+            f"SELECT id FROM jobs WHERE {condition} ORDER BY created"
         ).fetchall()
         return [job for row in rows if (job := self.job(row[0])) is not None]
+
+    def held(self, owner: str) -> int:
+        """Bytes of the uploads that an owner's jobs still need."""
+        (size,) = self._base.execute(
+            "SELECT coalesce(sum(size), 0) FROM pictures JOIN jobs ON jobs.id = pictures.job "
+            "WHERE owner = ? AND pictures.state = 'queued' AND ended IS NULL",
+            (owner,),
+        ).fetchone()
+        return size
+
+    def files(self) -> set[str]:
+        """Names of all uploads and numbers of all results that jobs know."""
+        rows = self._base.execute("SELECT upload, result FROM pictures")
+        return {name for row in rows for name in row}
+
+    def told(self, job: str) -> None:
+        """Its webhook is not told again."""
+        self._base.execute("UPDATE jobs SET webhook = NULL WHERE id = ?", (job,))
 
     def set_state(self, job: str, state: str) -> None:
         ended = time.time() if state in ENDED else None

@@ -57,12 +57,14 @@ class Jobs:
         await asyncio.gather(*tasks, return_exceptions=True)
         self.store.close()
 
-    def add(self, form: Form, key: str | None) -> Job:
+    def add(self, form: Form, key: str | None, owner: str | None = None) -> Job:
         """A new job, or the one that the same key made before. The form's files become its own.
 
-        Raises Problem 422 where the key came with something else.
+        key: the client's Idempotency-Key; each owner has keys of its own. Raises Problem 422 where
+        it came with something else.
         """
         print_ = _fingerprint(form)
+        key = f"{owner or ''}:{key}" if key else None
         if key and (known := self.store.with_key(key)) is not None:
             form.discard()
             if known.fingerprint != print_:
@@ -82,7 +84,10 @@ class Jobs:
             )
             for number, upload in enumerate(form.files, 1)
         )
-        job = Job(secrets.token_hex(16), time.time(), None, "queued", form.fields, print_, pictures)
+        job = Job(
+            *(secrets.token_hex(16), time.time(), None, "queued", form.fields, print_, pictures),
+            owner=owner,
+        )
         self.store.add(job, key)
         self._tell(job.id, "queued", {"pictures": len(pictures)})
         self._begin(job.id)
@@ -208,15 +213,9 @@ class Jobs:
         """Results and uploads that nobody needs any more go."""
         spool = self.desk.spool
         while True:
-            kept = set()
-            for job in self.store.open():
-                for picture in job.pictures:
-                    kept.add(spool.uploads / picture.upload)
-                    if (result := spool.find_result(picture.result)) is not None:
-                        kept.add(result)
-            with contextlib.suppress(OSError):
-                spool.sweep(kept)
             self.store.forget(time.time() - spool.keep)
+            with contextlib.suppress(OSError):
+                spool.sweep(self.store.files())
             await asyncio.sleep(min(_SWEEP_SECONDS, spool.keep))
 
 

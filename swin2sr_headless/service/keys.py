@@ -1,4 +1,4 @@
-"""API keys: their hashes in a file, a name for each, and how often each may ask.
+"""API keys: their hashes in a file, a name for each, and how much each may ask.
 
 A line is `NAME SHA256`, the hash in hexadecimal of a key with at least 20 characters of chance:
 
@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,14 +24,17 @@ _LINE = re.compile(r"(\S+)\s+([0-9a-fA-F]{64})")
 
 @dataclass
 class Keys:
-    """Hashes by name; `per_minute` requests of each, 0 for no limit."""
+    """Hashes by name; each may send `per_minute` requests with a body, and have `most_bytes` of
+    them on their way at once. 0: no limit."""
 
     hashes: dict[str, bytes]
     per_minute: int = 0
+    most_bytes: int = 0
     _seen: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _coming: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def read(cls, path: Path, per_minute: int = 0) -> Keys:
+    def read(cls, path: Path, per_minute: int = 0, most_bytes: int = 0) -> Keys:
         """Raises InputError for a file that cannot be read, or holds no key."""
         try:
             lines = path.expanduser().read_text(encoding="utf-8").splitlines()
@@ -50,7 +54,7 @@ class Keys:
             hashes[match[1]] = bytes.fromhex(match[2])
         if not hashes:
             raise InputError(f"{path} holds no key; write a name and the SHA-256 of its key")
-        return cls(hashes, per_minute)
+        return cls(hashes, per_minute, most_bytes)
 
     def owner(self, key: str) -> str | None:
         """Whose key it is; every one is compared, in constant time."""
@@ -71,3 +75,17 @@ class Keys:
         enough = left >= 1
         self._seen[name] = (left - 1 if enough else left, now)
         return 0.0 if enough else (1 - left) * 60 / self.per_minute
+
+    def hold(self, name: str, size: int, waiting: int) -> bool:
+        """Count `size` more bytes of a request as this key's, until `release`.
+
+        False, and nothing is counted, beyond the limit. waiting: bytes of its jobs.
+        """
+        if self.most_bytes and self._coming[name] + waiting + size > self.most_bytes:
+            return False
+        self._coming[name] += size
+        return True
+
+    def release(self, name: str, size: int) -> None:
+        """A request of this key is over."""
+        self._coming[name] -= size

@@ -96,6 +96,6 @@ class LocalHeaders:
             await send(message)
 
         path = scope.get("path", "")
-        thread = path == "/local_worker.js" or path.startswith("/local/")
+        thread = path == "/page/local_worker.js" or path.startswith("/local/")
         page = path == "/" and b"local=1" in scope.get("query_string", b"").split(b"&")
         await self.app(scope, receive, answered if thread or page else send)

@@ -16,8 +16,8 @@ class Settings:
     """Of one server. devices: one worker on each; threads: of each on a CPU, None for all.
 
     fixed: options of `upscale` that no request changes; fields: what requests can, with their
-    values where one says nothing. key_rate: requests of a key in a minute, 0 for
-    no limit. keep, drain: seconds; quota: bytes, 0 for what the disk has.
+    values where one says nothing. key_rate: requests of a key in a minute; key_bytes: of its
+    uploads at once; 0 for no limit. keep, drain: seconds; quota: bytes, 0 for what the disk has.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +37,7 @@ class Settings:
     reading: Reading = field(default_factory=lambda: Reading(256 << 20))
     api_keys: Path | None = None
     key_rate: int = 0
+    key_bytes: int = 0
     cors: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     local_assets: Path | None = None

@@ -86,15 +86,16 @@ class Spool:
                 total += path.stat().st_size if path.is_file() else 0
         return total
 
-    def sweep(self, kept: set[Path], now: float | None = None) -> None:
+    def sweep(self, kept: set[str], now: float | None = None) -> None:
         """Remove results older than `keep`, and uploads that nobody needs any more.
 
-        kept: what jobs still need.
+        kept: names of uploads and numbers of results that jobs know.
         """
         oldest = (time.time() if now is None else now) - self.keep
         for path in (*self.results.iterdir(), *self.uploads.iterdir()):
             with suppress(OSError):
-                if path not in kept and path.stat().st_mtime < oldest:
+                known = path.name in kept or path.name.partition(".")[0] in kept
+                if not known and path.stat().st_mtime < oldest:
                     path.unlink()
 
 

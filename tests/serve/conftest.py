@@ -1,7 +1,18 @@
-"""One running service for all tests that do it no harm, and pictures for it."""
+"""One running service for all tests that do it no harm, pictures for it, and its page."""
+
+import base64
 
 import pytest
+from browser import opened_browser
 from http_service import encoded, noise, serving
+
+DROP = """([names, data]) => {
+  const transfer = new DataTransfer()
+  const bytes = Uint8Array.from(atob(data), (each) => each.charCodeAt(0))
+  for (const name of names) transfer.items.add(new File([bytes], name, { type: 'image/png' }))
+  const event = new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })
+  document.getElementById('drop').dispatchEvent(event)
+}"""
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +24,66 @@ def server(tmp_path_factory):
 @pytest.fixture
 def png():
     return encoded(noise(24, 16))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with opened_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(browser):
+    """(server, language, width) -> the page, which may neither complain nor call another host.
+
+    Browsers log every answer of an error themselves: `refused` says that one is meant.
+    """
+    complaints, contexts = [], []
+
+    def open_(server, language="en", width=800, refused=False, path="/"):
+        context = browser.new_context(
+            locale=language, viewport={"width": width, "height": 700}, accept_downloads=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: (
+                None
+                if refused and said.text.startswith("Failed to load")
+                else complaints.append(said.text)
+            ),
+        )
+        ours = (server.address, f"blob:{server.address}")
+        page.on("request", lambda r: None if r.url.startswith(ours) else complaints.append(r.url))
+        page.goto(server.address + path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+@pytest.fixture
+def drop():
+    """(page, bytes, *names): files of these names, all with the same bytes, on the page."""
+
+    def drop_(page, data, *names):
+        page.wait_for_selector("#model option", state="attached")
+        page.evaluate(DROP, [list(names), base64.b64encode(data).decode()])
+
+    return drop_
+
+
+@pytest.fixture
+def saved():
+    """(page, button) -> the bytes of the file that it saves."""
+
+    def saved_(page, button):
+        with page.expect_download() as download:
+            button.click()
+        return download.value.path().read_bytes()
+
+    return saved_

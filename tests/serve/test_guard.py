@@ -4,11 +4,13 @@ import hashlib
 import socket
 
 import pytest
-from http_service import serving
+from http_service import encoded, noise, serving
+from PIL import Image
 
 from swin2sr_core.errors import InputError
 from swin2sr_headless.cli.main import main
 from swin2sr_headless.service.keys import Keys
+from swin2sr_headless.service.links import Links
 from swin2sr_headless.service.uploads import harmless_name
 
 STRANGERS = {
@@ -40,19 +42,72 @@ def test_every_answer_is_guarded(server, path):
     assert "access-control-allow-origin" not in headers
 
 
-def test_keys_and_open_pages(tmp_path):
-    keys = tmp_path / "keys"
-    keys.write_text(f"# ours\nann {hashlib.sha256(b'secret').hexdigest()}\n")
-    options = ["--api-keys", keys, "--key-rate", "3", "--cors", "https://a.example"]
-    with serving(tmp_path / "spool", *options, ready=False) as server:
-        get = server.client.get
-        assert get("/healthz").status_code == 200
-        assert get("/models").status_code == 401
-        assert get("/models", headers={"x-api-key": "wrong"}).status_code == 403
-        for header in ({"authorization": "Bearer secret"}, {"x-api-key": "secret"}) * 2:
-            answer = get("/models", headers={**header, "origin": "https://a.example"})
-        assert answer.status_code == 429 and int(answer.headers["retry-after"]) <= 20
-        assert answer.headers["access-control-allow-origin"] == "https://a.example"
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory):
+    """A server for ann and bob, who may send three requests in a minute, of 20 kB together."""
+    folder = tmp_path_factory.mktemp("locked")
+    lines = [
+        f"{name} {hashlib.sha256(name.encode()).hexdigest()}\n"
+        for name in ("ann", "bob", "eve", "dan")
+    ]
+    (folder / "keys").write_text(f"# ours\n{''.join(lines)}")
+    options = ["--key-rate", "3", "--key-bytes", "20000", "--cors", "https://a.example"]
+    with serving(folder / "spool", "--api-keys", folder / "keys", *options) as made:
+        yield made
+
+
+def test_keys_and_what_is_open(locked):
+    get = locked.client.get
+    for path in ("/", "/healthz", "/openapi.json", "/page/page.js", "/web/js/compare_view.js"):
+        assert get(path).status_code == 200, path
+    for path in ("/models", "/metrics", "/nothing", "/page/../models", f"/results/{'0' * 32}"):
+        answer = get(path)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), path
+    assert get("/models", headers={"x-api-key": "wrong"}).status_code == 403
+    for header in ({"authorization": "Bearer ann"}, {"x-api-key": "ann"}):
+        assert get("/models", headers=header).status_code == 200
+
+
+def test_a_key_has_its_rate(locked, png):
+    headers = {"x-api-key": "eve", "origin": "https://a.example"}
+    for _ in range(4):
+        answer = locked.client.post("/plan", files={"image": png}, headers=headers)
+    assert answer.status_code == 429 and 0 < int(answer.headers["retry-after"]) <= 20
+    assert answer.headers["access-control-allow-origin"] == "https://a.example"
+    assert locked.client.get("/models", headers=headers).status_code == 200
+
+
+def test_a_key_has_its_bytes_and_its_jobs(locked, png):
+    ann, bob = {"x-api-key": "ann"}, {"x-api-key": "bob"}
+    large = locked.client.post("/plan", files={"image": bytes(30000)}, headers=ann)
+    assert (large.status_code, large.json()["type"]) == (429, "urn:swin2sr:bytes")
+    job = locked.client.post("/jobs", files={"image": png}, headers=ann).json()
+    assert locked.client.get(job["events"], headers=bob).status_code == 404
+    assert b"event: done" in locked.client.get(job["events"], headers=ann).content
+    link = locked.client.get(f"/jobs/{job['id']}", headers=ann).json()["pictures"][0]["link"]
+    picture = locked.client.get(link)
+    assert picture.content[:4] == b"\x89PNG"
+    for false in (link[:-1], link.replace("until=", "until=9"), link.replace("result/1", "result")):
+        assert locked.client.get(false).status_code == 401
+    assert locked.client.delete(f"/jobs/{job['id']}?{link.partition('?')[2]}").status_code == 401
+
+
+def test_what_a_job_keeps_waiting_counts_for_its_key(locked):
+    dan, some = {"x-api-key": "dan"}, encoded(noise(64, 64))
+    files = [("file", encoded(Image.new("RGB", (900, 900)))), ("file", some)]
+    job = locked.client.post("/jobs", files=files, headers=dan).json()
+    assert locked.client.post("/plan", files={"image": some}, headers=dan).status_code == 429
+    locked.client.delete(f"/jobs/{job['id']}", headers=dan)
+    assert b"cancelled" in locked.client.get(job["events"], headers=dan).content
+    assert locked.client.post("/plan", files={"image": some}, headers=dan).status_code == 200
+
+
+def test_a_link_ends():
+    links = Links()
+    path, _, query = links.signed("/jobs/1/result", now=1000).partition("?")
+    assert links.hold(path, query, now=1600) and not links.hold(path, query, now=1601)
+    assert not Links().hold(path, query, now=1000), "another server's"
+    assert not links.hold(path, "until=nan&signature=é")
 
 
 def test_a_key_may_ask_again_after_a_while():

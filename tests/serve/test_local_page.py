@@ -66,20 +66,25 @@ def upscale(page, data, name="a.png"):
     page.get_by_role("button", name="Upscale").click()
 
 
+def saved(page):
+    """What *Download* gives, once it is there."""
+    button = page.get_by_role("button", name="Download", exact=True)
+    button.wait_for(timeout=60_000)
+    with page.expect_download() as download:
+        button.click()
+    return download.value
+
+
 def test_it_equals_the_engine_and_works_with_the_network_cut(page, assets, tmp_path):
     upscale(page, encoded(noise(9, 7)))  # the first picture loads the model
-    page.get_by_role("link", name="Download", exact=True).wait_for(timeout=60_000)
+    saved(page)
     page.get_by_role("button", name="Put away").click()
     page.context.set_offline(True)
     picture = encoded(noise(150, 61))
     upscale(page, picture)
-    link = page.get_by_role("link", name="Download", exact=True)
-    link.wait_for(timeout=60_000)
-    with page.expect_download() as download:
-        link.click()
-    made = Image.open(io.BytesIO(download.value.path().read_bytes()))
+    made = Image.open(io.BytesIO(saved(page).path().read_bytes()))
     (tmp_path / "in.png").write_bytes(picture)
-    options = "--strategy tiled --tile 128 --overlap 16".split()
+    options = ["--strategy", "tiled", "--tile", "128", "--overlap", "16"]
     expected = tmp_path / "out.png"
     words = ["upscale", tmp_path / "in.png", "--model", assets / "model.onnx", "-o", expected]
     assert main([*map(str, words), *options]) == 0
@@ -93,9 +98,7 @@ def test_a_cancelled_picture_ends_at_once_and_the_next_one_is_computed(page):
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("status").get_by_text("Cancelled").wait_for()
     upscale(page, encoded(noise(8, 8)), "small.png")
-    link = page.get_by_role("link", name="Download", exact=True)
-    link.wait_for(timeout=60_000)
-    assert link.get_attribute("download") == "small_x4.png"
+    assert saved(page).suggested_filename == "small_x4.png"
 
 
 def test_progress_is_told_tile_by_tile(page):
@@ -121,7 +124,7 @@ def test_only_threads_may_compile_and_only_this_page_is_isolated(local_server):
     def headers(path):
         return httpx.get(local_server.address + path).headers
 
-    plain, page, thread = (headers(path) for path in ("/", "/?local=1", "/local_worker.js"))
+    plain, page, thread = (headers(path) for path in ("/", "/?local=1", "/page/local_worker.js"))
     for answer in (plain, page):
         assert "wasm-unsafe-eval" not in answer["Content-Security-Policy"]
     assert "script-src 'self' 'wasm-unsafe-eval'" in thread["Content-Security-Policy"]

@@ -94,7 +94,7 @@ export function bindPointers(view) {
   )
 }
 
-/** Arrows move the divider; + - 0 zoom; Page Up and Down step; F and Esc go to the full screen and back. */
+/** Arrows move the divider; + - 0 1 zoom; Page Up and Down step; F and Esc go to the full screen and back. */
 export function bindKeys(view) {
   const divide = (steps) => (event) => view.setDivider(view.divider + steps * DIVIDER_STEP * (event.shiftKey ? 10 : 1))
   const act = {
@@ -110,6 +110,7 @@ export function bindKeys(view) {
     '=': () => view.zoomBy(ZOOM_STEP),
     '-': () => view.zoomBy(1 / ZOOM_STEP),
     0: () => view.showAll(),
+    1: () => view.showActual(),
     f: () => view.toggleFullScreen(),
     Escape: () => view.close?.()
   }

@@ -76,6 +76,12 @@ export class CompareView {
     this.layOut()
   }
 
+  /** A pixel of the content on each of the screen's; what is smaller than the stage stays as it is. */
+  showActual() {
+    const { scale } = placed(this.view, this.stageSize, this.content)
+    this.zoomBy(1 / (scale * devicePixelRatio))
+  }
+
   showAll() {
     this.view = WHOLE
     this.layOut()
@@ -155,6 +161,7 @@ export class CompareView {
       this.zoomed,
       button(icon(ICONS.in), text('compare_in'), () => this.zoomBy(ZOOM_STEP)),
       button(icon(ICONS.fit), text('compare_fit'), () => this.showAll()),
+      button('1:1', text('compare_actual'), () => this.showActual()),
       this.full
     )
     return element('div', { class: 'swin2sr swin2sr-compare', role: 'group', 'aria-label': text('compare') }, this.stage, bar)

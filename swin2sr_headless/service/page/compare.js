@@ -1,46 +1,57 @@
-// Two pictures on top of one another, with a divider; all of them, or pixel for pixel.
+// The nodes' divider between two pictures, in the language of this page.
 
-import { button, element, named } from './elements.js'
-import { say, text } from './texts.js'
+import { CompareView } from '../web/js/compare_view.js'
+import { addStyles } from '../web/js/dom.js'
+import { loadTexts } from '../web/js/texts.js'
+import { element } from './elements.js'
+import { LANGUAGE_CHANGED, say, text } from './texts.js'
 
-/** The view of `before` (null: unknown) and `after`, addresses of pictures. */
-export function comparison(before, after) {
-  const newer = named(element('img', { src: after }), 'after')
-  const older = before ? named(element('img', { src: before }), 'before') : null
-  const line = element('div', { className: 'line' })
-  const pair = element('div', { className: 'pair' }, newer, older, older && line)
-  const stage = named(element('div', { className: 'stage', tabIndex: 0 }), 'look')
-  stage.setAttribute('role', 'group')
-  const slider = named(element('input', { type: 'range', min: 0, max: 100, value: 50, hidden: !older }), 'divider')
-  const zoom = button('actual', () => setActual(!actual))
-  let actual = false
+const words = async (language) => [language, await (await fetch(`locales/${language}/main.json`)).json()]
+const tables = async () => Object.fromEntries(await Promise.all(['en', 'zh'].map(words)))
+const ready = loadTexts(tables, () => document.documentElement.lang)
+addStyles()
 
-  const divide = () => {
-    line.style.left = `${slider.value}%`
-    if (older) older.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`
+export class Comparison {
+  /** Addresses of the pictures; `before` is null where it is not known any more. */
+  constructor(before, after) {
+    this.root = element('div', { className: 'compare' })
+    this.stop = new AbortController()
+    this.#show(before, after)
   }
-  const setActual = (wanted) => {
-    const middle = (stage.scrollLeft + stage.clientWidth / 2) / pair.offsetWidth
-    actual = wanted
-    pair.style.width = actual ? `${newer.naturalWidth / devicePixelRatio}px` : '100%'
-    stage.scrollLeft = middle * pair.offsetWidth - stage.clientWidth / 2
-    say(zoom, () => text(actual ? 'fit' : 'actual'))
+
+  dispose() {
+    this.stop.abort()
+    this.view?.dispose()
+    this.root.remove()
   }
-  const drag = (event) => {
-    if (!older || !(event.buttons & 1) || event.pointerType === 'touch') return
-    const box = pair.getBoundingClientRect()
-    slider.value = ((event.clientX - box.left) / box.width) * 100
-    divide()
-    event.preventDefault()
+
+  async #show(before, after) {
+    const [old, made] = await Promise.all([before && canShow(before), canShow(after), ready])
+    if (this.stop.signal.aborted) return
+    if (!made) this.root.append(say(element('p', { className: 'quiet' }), () => text('not_shown')))
+    else {
+      const pair = [old ? [before] : [], [after]]
+      document.addEventListener(LANGUAGE_CHANGED, () => this.#build(pair), { signal: this.stop.signal })
+      this.#build(pair)
+    }
   }
-  pair.onpointerdown = pair.onpointermove = drag
-  pair.ondragstart = (event) => event.preventDefault()
-  slider.oninput = divide
-  const root = element('div', { className: 'compare' }, stage, slider, zoom)
-  const unshown = () => root.replaceChildren(say(element('p', { className: 'quiet' }), () => text('not_shown')))
-  newer.onerror = unshown
-  if (older) older.onerror = () => [older, line, slider].forEach((node) => node.remove())
-  stage.append(pair)
-  divide()
-  return root
+
+  #build(pair) {
+    const { view, divider } = this.view ?? {}
+    this.view?.dispose()
+    this.view = Object.assign(new CompareView(), view && { view, divider })
+    if (!pair[0].length) this.view.divider = 0
+    this.root.replaceChildren(this.view.root)
+    this.view.show(...pair)
+  }
+}
+
+/** Whether the browser can draw it: browsers know no TIFF. */
+function canShow(address) {
+  const image = new Image()
+  image.src = address
+  return image.decode().then(
+    () => true,
+    () => false
+  )
 }

@@ -13,15 +13,3 @@ export function element(tag, properties = {}, ...children) {
 export function button(key, act, kind = '') {
   return say(element('button', { type: 'button', className: kind, onclick: act }), () => text(key))
 }
-
-/** A link that saves what is at `href`. */
-export function download(key, href) {
-  return say(element('a', { className: 'button', href, download: '' }), () => text(key))
-}
-
-/** Name an element for those who cannot see it; the name follows the language. */
-export function named(node, key) {
-  node.dataset.named = key
-  node.ariaLabel = text(key)
-  return node
-}

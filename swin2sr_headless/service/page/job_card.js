@@ -1,11 +1,13 @@
 // One job: its progress, its pictures, and what can be done with them.
 
 import * as api from './api.js'
-import { comparison } from './compare.js'
-import { button, download, element } from './elements.js'
+import { Comparison } from './compare.js'
+import { button, element } from './elements.js'
 import { say, seconds, text } from './texts.js'
 
 const PACE = 1000 // milliseconds between two looks at the queue
+const MOST_STREAMS = 3 // browsers keep six connections to a server, and other requests need some
+let streams = 0
 
 export class JobCard {
   /** `originals` are addresses of the pictures before, where the page still has them. */
@@ -15,9 +17,10 @@ export class JobCard {
     this.status = say(element('div', { className: 'title' }), () => this.#sentence())
     this.status.setAttribute('role', 'status')
     this.stop = button('cancel', () => this.#cancel())
-    this.all = download('all', api.archive(this.id))
+    this.all = button('all', () => this.#save((job) => job.link))
     this.close = button('close', () => {
       this.#leave()
+      for (const row of this.rows) row.view?.dispose()
       originals.forEach(URL.revokeObjectURL)
       this.root.remove()
       forget(this.id)
@@ -39,44 +42,60 @@ export class JobCard {
   }
 
   #follow() {
-    this.events = api.events(this.id)
-    const on = (kind, act) => this.events.addEventListener(kind, (event) => act(JSON.parse(event.data)))
-    on('progress', ({ picture, done }) => {
-      const row = this.rows[picture - 1]
-      if (this.job.ended || row.state !== 'queued') return
-      row.bar.hidden = false
-      row.bar.value = done
-      say(row.line, () => text('running', { done: Math.round(done * 100) }))
-    })
-    for (const kind of ['picture-done', 'picture-failed', 'done', 'failed', 'cancelled']) on(kind, () => this.#look())
-    this.events.onerror = () => this.#look()
+    this.end = new AbortController()
     this.timer = setInterval(() => this.#look(), PACE)
   }
 
   #leave() {
-    this.events?.close()
+    this.end?.abort()
     clearInterval(this.timer)
   }
 
+  /** Hear of a running job's progress as it is made; of the others, and beyond a few, looking tells enough. */
+  async #listen() {
+    if (this.listening || streams >= MOST_STREAMS) return
+    this.listening = true
+    streams += 1
+    await api.follow(this.id, (kind, data) => this.#hear(kind, data), this.end.signal)
+    streams -= 1
+  }
+
+  #hear(kind, { picture, done }) {
+    if (kind !== 'progress') return kind === 'planned' ? undefined : this.#look()
+    const row = this.rows[picture - 1]
+    if (this.job.ended || row.state !== 'queued') return
+    row.bar.hidden = false
+    row.bar.value = done
+    say(row.line, () => text('running', { done: Math.round(done * 100) }))
+  }
+
   async #look() {
+    if (this.looking) return
+    this.looking = true
     try {
       this.#show(await api.job(this.id))
     } catch (error) {
-      if (error.status === 404) this.gone()
-      else say(this.status, () => text('lost'))
+      this.#fail(error)
     }
+    this.looking = false
+  }
+
+  #fail(error) {
+    if (error.status === 404) this.gone()
+    else say(this.status, () => text('lost'))
   }
 
   #show(job) {
     this.job = job
     if (job.ended) this.#leave()
+    else if (job.state === 'running' && this.end) this.#listen()
     for (const picture of job.pictures) {
       const left = job.ended && picture.state === 'queued'
       this.#showPicture(left ? { ...picture, state: 'cancelled' } : picture)
     }
     this.stop.hidden = Boolean(job.ended)
     this.close.hidden = !job.ended
-    this.all.hidden = job.state !== 'done' || job.pictures.length < 2 || !api.archive(job.id)
+    this.all.hidden = job.state !== 'done' || job.pictures.length < 2 || !job.link
     // A screen reader says the status again whenever it is set.
     if (this.#sentence() !== this.status.textContent || !this.status.words) say(this.status, () => this.#sentence())
   }
@@ -101,39 +120,50 @@ export class JobCard {
     else say(row.line, () => text(picture.state))
   }
 
-  #finish(row, { report }) {
+  #finish(row, picture) {
+    const { report } = picture
     const [size, taken] = [report.output_size.join(' × '), report.inference_time_ms / 1000]
     say(row.line, () => [text('done'), size, seconds(taken), ...report.notices].join(' · '))
-    let view = null
-    const look = button('look', async () => {
-      look.ariaExpanded = String(!view)
-      if (view) view = view.remove()
-      else row.root.append((view = comparison(row.before, report.result)))
-    })
+    const link = (job) => job.pictures[picture.number - 1].link
+    const look = button('look', () => this.#compare(row, look, link))
     look.ariaExpanded = 'false'
-    const save = download('download', report.result)
-    if (report.result.startsWith('blob:')) save.download = report.name
-    else save.onclick = (event) => this.#save(event, report.result)
     row.acts.className = 'acts'
-    row.acts.replaceChildren(look, save)
+    row.acts.replaceChildren(look, button('download', () => this.#save(link, report.name)))
     if (this.rows.length === 1) look.click()
   }
 
-  /** A result that is gone must say so, and not be saved as a file with an error in it. */
-  async #save(event, address) {
-    if (event.target.dataset.sure) return delete event.target.dataset.sure
-    event.preventDefault()
-    const link = event.target
-    const there = await fetch(address, { headers: { Range: 'bytes=0-0' } }).catch(() => null)
-    if (!there) return say(this.status, () => text('unreachable'))
-    if (there.status === 404) return this.gone()
-    link.dataset.sure = 'yes'
-    link.click()
+  async #compare(row, look, link) {
+    if (row.view) row.view = row.view.dispose()
+    else {
+      const address = await this.#fresh(link)
+      if (address === null || row.view) return
+      row.view = new Comparison(row.before, address)
+      row.root.append(row.view.root)
+    }
+    look.ariaExpanded = String(Boolean(row.view))
+  }
+
+  async #save(link, name = '') {
+    const href = await this.#fresh(link)
+    if (href !== null) element('a', { href, download: name }).click()
+  }
+
+  /** A result's address as it holds now; null where it is gone, which the card then says. */
+  async #fresh(link) {
+    try {
+      return link(await api.job(this.id))
+    } catch (error) {
+      this.#fail(error)
+      return null
+    }
   }
 
   gone() {
     this.#leave()
-    for (const row of this.rows) row.acts.replaceChildren()
+    for (const row of this.rows) {
+      row.acts.replaceChildren()
+      row.view = row.view?.dispose()
+    }
     this.all.hidden = this.stop.hidden = true
     this.close.hidden = false
     say(this.status, () => text('gone'))

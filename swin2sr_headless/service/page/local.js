@@ -52,7 +52,7 @@ function bytesOf([width, height], pixels, rows) {
 export function start(files, fields) {
   const id = crypto.getRandomValues(new Uint32Array(4)).join('-')
   const pictures = files.map((file, index) => ({ number: index + 1, name: file.name, state: 'queued' }))
-  const job = { id, state: 'queued', ended: null, progress: 0, pictures, news: new EventTarget() }
+  const job = { id, state: 'queued', ended: null, progress: 0, pictures, link: null } // no ZIP of them here
   jobs.set(id, job)
   last = last.then(() => run(job, files, fields))
   return job
@@ -63,8 +63,11 @@ export function job(id) {
   return jobs.get(id)
 }
 
-export const events = (id) => Object.assign(job(id).news, { close: () => {} })
-export const archive = () => null // there is no ZIP of them here
+/** Have `hear(kind, data)` called for a job's progress, until `signal` or its end. */
+export function follow(id, hear, signal) {
+  job(id).hear = hear
+  return new Promise((resolve) => signal.addEventListener('abort', resolve))
+}
 
 /** At once: its thread ends, and a new one loads the model again. */
 export function cancel(id) {
@@ -90,14 +93,14 @@ async function run(job, files, fields) {
     } catch (error) {
       Object.assign(picture, { state: 'failed', problem: { detail: error.message } })
     }
-    tell(job, `picture-${picture.state}`, { picture: picture.number })
+    job.hear?.(`picture-${picture.state}`, { picture: picture.number })
   }
   end(job, job.pictures.some(({ state }) => state === 'done') ? 'done' : 'failed')
 }
 
 /** The worker's answer; null where the job was cancelled. */
 function upscaled(job, picture, file, type) {
-  worker ??= new Worker('local_worker.js', { type: 'module' })
+  worker ??= new Worker(new URL('./local_worker.js', import.meta.url), { type: 'module' })
   return new Promise((resolve, reject) => {
     job.stop = () => resolve(null)
     worker.onerror = (event) => reject(new Error(event.message || text('local_broken')))
@@ -106,7 +109,7 @@ function upscaled(job, picture, file, type) {
       else if (data.failed) reject(new Error(text(data.failed.key) ?? data.failed.detail))
       else {
         job.progress = data.progress
-        tell(job, 'progress', { picture: picture.number, done: data.progress })
+        job.hear?.('progress', { picture: picture.number, done: data.progress })
       }
     }
     worker.postMessage({ file, type, tiling: TILING })
@@ -117,19 +120,17 @@ function finish(picture, { blob, size, seconds, engine }, format) {
   const axes = size.map((side) => tileAxis(side / contract.scale, TILING.tile, TILING.overlap, contract.window))
   rate = seconds / axes.reduce((work, axis) => work * axis.size * axis.starts.length, 1)
   const name = `${picture.name.replace(/\.\w+$/, '')}_x${contract.scale}.${format}`
-  const result = URL.createObjectURL(new File([blob], name, { type: blob.type }))
-  const report = { output_size: size, inference_time_ms: 1000 * seconds, notices: [`onnxruntime-web, ${engine}`] }
-  Object.assign(picture, { state: 'done', report: { ...report, result, name } })
+  const link = URL.createObjectURL(blob)
+  const notices = [`onnxruntime-web, ${engine}`]
+  const report = { output_size: size, inference_time_ms: 1000 * seconds, notices, name }
+  Object.assign(picture, { state: 'done', report, link })
 }
 
 function end(job, state) {
   Object.assign(job, { state, ended: Date.now() / 1000 })
-  tell(job, state, { state })
+  job.hear?.(state, { state })
 }
 
-function tell(job, kind, data) {
-  job.news.dispatchEvent(new MessageEvent(kind, { data: JSON.stringify(data) }))
-}
 
 function sentence(key, status) {
   return Object.assign(new Error(text(key)), { status })

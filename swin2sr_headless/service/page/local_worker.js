@@ -2,7 +2,7 @@
 
 import { blendWeights, Strip, tileAxis, tilePlanes } from './local_tiles.js'
 
-const ASSETS = new URL('./local/', self.location.href).href
+const ASSETS = new URL('../local/', self.location.href).href
 const MOST_THREADS = 8
 
 /** What runs the model, loaded with the first picture: {ort, session, contract, name}. */

@@ -34,11 +34,6 @@ const WORDS = {
   all: ['Download all (ZIP)', '全部下载（ZIP）'],
   close: ['Put away', '收起'],
   look: ['Compare', '对比'],
-  divider: ['Before and after', '放大前后分界'],
-  actual: ['Zoom 1:1', '原始大小 1:1'],
-  fit: ['Show all', '显示全部'],
-  before: ['before', '放大前'],
-  after: ['after', '放大后'],
   not_shown: ['The browser cannot show this format; the download is whole.', '浏览器无法显示此格式，但可以正常下载。'],
   gone: ['This result is gone: results are kept for a while only. Upscale the picture again.', '结果已过期删除：结果只保留一段时间。请重新放大。'],
   lost: ['The server does not answer. Trying again …', '服务器没有响应，正在重试……'],
@@ -50,9 +45,14 @@ const WORDS = {
   local_transparent: ['Pictures with transparency are computed by the server only: leave out ?local=1.', '带透明度的图片只能由服务器处理：请去掉 ?local=1。'],
   local_broken: ['What computes in the browser ended unexpectedly.', '浏览器中的计算意外结束。'],
   retry: ['Try again in {time}.', '请在 {time} 后重试。'],
+  key_needed: ['This server asks for a key. It is kept in this tab alone.', '此服务器需要密钥。密钥只保留在当前标签页中。'],
+  key_wrong: ['This key is not known here. Please check it.', '密钥无效，请检查后重新输入。'],
+  key_send: ['Continue', '继续'],
   'compact-x4': ['', '小而快，适合清晰或轻度 JPEG 压缩的照片；随程序附带']
 }
 
+/** What the document hears once the language is another. */
+export const LANGUAGE_CHANGED = 'swin2sr-language'
 const CHOICE = 'swin2sr-language'
 let column = (localStorage.getItem(CHOICE) ?? navigator.language).startsWith('zh') ? 1 : 0
 
@@ -90,11 +90,11 @@ export function translate() {
   document.documentElement.lang = column ? 'zh-CN' : 'en'
   for (const node of document.querySelectorAll('[data-key]')) node.textContent = text(node.dataset.key)
   for (const node of document.querySelectorAll('[data-says]')) node.textContent = node.words() ?? ''
-  for (const node of document.querySelectorAll('[data-named]')) node.ariaLabel = text(node.dataset.named)
 }
 
 export function switchLanguage() {
   column = 1 - column
   localStorage.setItem(CHOICE, column ? 'zh' : 'en')
   translate()
+  document.dispatchEvent(new Event(LANGUAGE_CHANGED))
 }
