@@ -18,8 +18,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
+from PIL import Image
 
 import swin2sr_core as s2
 from swin2sr_core.export.contract import Contract
@@ -29,7 +31,6 @@ from swin2sr_core.models.catalog import resolve_model
 from swin2sr_core.models.checkpoint import load_checkpoint
 from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.network.network import Swin2SR
-from swin2sr_core.pictures.picture import open_picture
 from swin2sr_core.prepared.precision import blocks_of
 
 SIZES = ((1, 1), (1, 2), (3, 1), (2, 2), (2, 5), (4, 3), (1, 7), (6, 6))
@@ -121,7 +122,8 @@ def row(name: str, network: Swin2SR) -> str:
 
 def picture_rows(path: Path, models: list[str]) -> Iterator[str]:
     """A whole picture in tiles, by the file and by torch, and exactly by torch."""
-    image = next(iter(open_picture(path))).color
+    pixels = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     for model in models:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "exported.onnx"
