@@ -93,7 +93,7 @@ def exported(network: Swin2SR, precision: str) -> tuple[bytes, Contract]:
 
 
 @torch.no_grad()
-def row(name: str, network: Swin2SR) -> str:
+def row(name: str, network: Swin2SR, sizes: int) -> str:
     window, worst, cells = network.config.window, {}, []
     content, contract = exported(network, "fp32")
     nodes = len(onnx.load_from_string(content).graph.node)
@@ -105,7 +105,7 @@ def row(name: str, network: Swin2SR) -> str:
         most, square, count = 0.0, 0.0, 0
         generator = torch.Generator().manual_seed(1)
         for batch in (1, 3):
-            for rows, columns in SIZES:
+            for rows, columns in SIZES[:sizes]:
                 sides = (rows * window, columns * window)
                 image = torch.rand(batch, network.config.in_channels, *sides, generator=generator)
                 off = (session.run(image) - network(image)).double()
@@ -151,6 +151,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=["compact-x4"])
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--only", default="")
+    parser.add_argument("--sizes", type=int, default=len(SIZES), help="so many, the small first")
     args = parser.parse_args()
     if args.picture:
         for line in picture_rows(args.picture, args.models):
@@ -160,7 +161,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     for name, network in networks(args.models):
         if args.only in name:
-            print(row(name, network), flush=True)
+            print(row(name, network, args.sizes), flush=True)
 
 
 if __name__ == "__main__":
