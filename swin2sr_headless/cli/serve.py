@@ -77,10 +77,14 @@ def _settings(args: argparse.Namespace) -> Settings:
         fixed=tuple(fixed),
         fields=fields,
         limits=Limits(args.max_queue, args.max_wait),
-        reading=Reading(args.max_upload),
+        reading=Reading(args.max_upload, args.upload_idle, args.upload_time),
         api_keys=args.api_keys,
         key_rate=args.key_rate,
         key_bytes=args.key_bytes or 0,
+        webhook_allow=tuple(args.webhook_allow),
+        webhook_secret=_webhook_secret(args),
+        compat=args.compat,
+        log_level=args.log_level,
         cors=tuple(args.cors),
         allowed_hosts=tuple(args.allowed_host),
         local_assets=args.local_assets,
@@ -93,6 +97,14 @@ def _model(name: str) -> str:
 
     path = resolve_model(name)
     return str(path.absolute()) if Path(name).suffix else name
+
+
+def _webhook_secret(args: argparse.Namespace) -> bytes:
+    from ..service.webhooks import read_secret
+
+    if args.webhook_allow and args.webhook_secret is None:
+        raise InputError("--webhook-allow needs --webhook-secret FILE, with which they are signed")
+    return b"" if args.webhook_secret is None else read_secret(args.webhook_secret)
 
 
 def _threads(devices: list[str]) -> int | None:

@@ -62,7 +62,7 @@ def _add_address(parser: Parser) -> None:
     )
     address.add_argument(
         "--key-bytes",
-        type=parse_bytes,
+        type=parse_amount,
         metavar="SIZE",
         help="uploads of one key that may come and wait at once (default: no limit)",
     )
@@ -79,6 +79,35 @@ def _add_address(parser: Parser) -> None:
         default=[],
         metavar="ORIGINS",
         help="web pages of others that may use it (default: none)",
+    )
+    _add_others(address)
+
+
+def _add_others(address: argparse._ArgumentGroup) -> None:
+    """Programs that are told, or speak otherwise."""
+    address.add_argument(
+        "--webhook-allow",
+        type=_listed,
+        default=[],
+        metavar="HOSTS",
+        help="hosts that jobs may have told of their end (default: none)",
+    )
+    address.add_argument(
+        "--webhook-secret",
+        type=Path,
+        metavar="FILE",
+        help="what webhooks are signed with: whsec_ and base64, or a text",
+    )
+    address.add_argument(
+        "--compat",
+        choices=("a1111",),
+        help="also answer as AUTOMATIC1111's /sdapi/v1/extra-*-image does",
+    )
+    address.add_argument(
+        "--log-level",
+        choices=("info", "warning"),
+        default="info",
+        help="info: a line of JSON for each request; warning: only what goes wrong",
     )
 
 
@@ -113,7 +142,7 @@ def _add_computing(parser: Parser) -> None:
     )
     computing.add_argument(
         "--max-memory",
-        type=parse_bytes,
+        type=parse_amount,
         metavar="SIZE",
         help="the most a worker may take: 2GB, 800MB (default: nine tenths of what is free)",
     )
@@ -150,10 +179,24 @@ def _add_limits(parser: Parser) -> None:
     add_picture_limits(limits)
     limits.add_argument(
         "--max-upload",
-        type=parse_bytes,
+        type=parse_amount,
         default=256 << 20,
         metavar="SIZE",
         help="refuse larger requests (default: 256MB)",
+    )
+    limits.add_argument(
+        "--upload-idle",
+        type=parse_seconds,
+        default=10.0,
+        metavar="TIME",
+        help="give up an upload that falls silent for so long (default: 10)",
+    )
+    limits.add_argument(
+        "--upload-time",
+        type=parse_seconds,
+        default=300.0,
+        metavar="TIME",
+        help="give up an upload that takes longer in all (default: 5m)",
     )
     limits.add_argument(
         "--max-queue",
@@ -181,7 +224,7 @@ def _add_files(parser: Parser) -> None:
     )
     keeping.add_argument(
         "--spool-quota",
-        type=parse_bytes,
+        type=parse_amount,
         metavar="SIZE",
         help="the most that it may hold (default: what the disk has)",
     )
@@ -213,6 +256,16 @@ def parse_seconds(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"expected a time such as 90, 10m, 1h or 2d, got {text!r}")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def parse_amount(text: str) -> int:
+    """Bytes of "2GB" or "800MB", for any option: the message names the one that was given."""
+    try:
+        return parse_bytes(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected an amount such as 2GB or 800MB, got {text!r}"
+        ) from error
 
 
 def environment_words(environment: Mapping[str, str]) -> list[str]:

@@ -8,18 +8,21 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from swin2sr_core import __version__
 
-from . import job_routes, local_route, page_routes, plans, upscaling
+from . import a1111, job_routes, local_route, page_routes, plans, upscaling
 from .access import Access
 from .answers import problem_answer
+from .contracts import completed
 from .desk import Desk
 from .dispatcher import Dispatcher
 from .errors import Problem
 from .gate import Gate
 from .guard import Guard
+from .job_document import job_document
 from .job_store import JobStore
 from .jobs import Jobs
 from .keys import Keys
@@ -28,6 +31,9 @@ from .metrics import router as metrics_router
 from .pool import Pool
 from .settings import Settings
 from .spool import Spool
+from .webhooks import Webhooks
+
+_ROUTERS = (upscaling.router, job_routes.router, plans.router, metrics_router)
 
 
 def create_app(settings: Settings, pool: Pool) -> FastAPI:
@@ -40,6 +46,12 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
         await desk.gate.start()
         await pool.start()
         jobs = app.state.jobs = Jobs(desk, JobStore(settings.spool / "jobs.sqlite"))
+        jobs.webhooks = Webhooks(
+            jobs.store,
+            settings.webhook_allow,
+            settings.webhook_secret,
+            lambda job: job_document(jobs, access, job),
+        )
         jobs.start()
         yield
         await jobs.stop()
@@ -55,11 +67,13 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
     _add_problems(app)
     access = app.state.access = _access(settings, app)
     app.add_middleware(Guard, settings=settings, access=access, requests=metrics.requests)
-    for router in (upscaling.router, job_routes.router, plans.router, metrics_router):
+    for router in (*_ROUTERS, *([a1111.router] if settings.compat == "a1111" else [])):
         app.include_router(router)
     if settings.local_assets is not None:
         local_route.add_to(app, settings.local_assets)
     page_routes.add_to(app)
+    plain = app.openapi
+    app.openapi = lambda: completed(plain(), settings)
     return app
 
 
@@ -78,8 +92,12 @@ def _add_problems(app: FastAPI) -> None:
         return problem_answer(error)
 
     @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> Response:
-        return problem_answer(Problem(error.status_code, "http", str(error.detail)))
+    async def http(request: Request, error: HTTPException) -> Response:
+        answer = problem_answer(Problem(error.status_code, "http", str(error.detail)))
+        answer.headers.update(error.headers or {})
+        if error.status_code == 405:
+            answer.headers["Allow"] = ", ".join(_methods(request.url.path))
+        return answer
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> Response:
@@ -90,3 +108,10 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_request: Request, _error: Exception) -> Response:
         return problem_answer(Problem(500, "unexpected", "something unexpected failed here"))
+
+
+def _methods(path: str) -> list[str]:
+    """All that a path takes: Starlette tells those of the first route alone."""
+    routes = [each for router in _ROUTERS for each in router.routes if isinstance(each, APIRoute)]
+    found = {m for each in routes if each.path_regex.match(path) for m in each.methods or ()}
+    return sorted(found) or ["GET", "HEAD"]

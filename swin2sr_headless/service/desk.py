@@ -48,6 +48,9 @@ class Desk:
 
         Raises Problem, also where the client goes.
         """
+        if http.query_params:
+            told = {key: each for key, each in http.query_params.items() if key != "webhook"}
+            self.wanted(told)  # before anything is read
         kind = http.headers.get("content-type", "")
         length = http.headers.get("content-length", "")
         self.spool.check_room(int(length) if length.isdigit() else 0)

@@ -35,7 +35,7 @@ def header_of(message: Message, args: argparse.Namespace) -> Message:
         message["path"],
         args.max_pixels,
         max_frames=args.max_frames,
-        pages=message["format"] in ("tif", "tiff"),
+        pages=message["format"] in ("tif", "tiff", "same"),
         first_only=True,
     ) as picture:
         if picture.format not in ALLOWED:

@@ -22,7 +22,9 @@ _LOCAL = frozenset(("localhost", "127.0.0.1", "[::1]"))
 _OPEN = ("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico")
 _OPEN_FOLDERS = ("/page/", "/web/", "/locales/", "/local/")
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_NUMBER = re.compile(r"[\w.-]{1,64}")
+_PROBES = ("/healthz", "/readyz", "/metrics")
+_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_NUMBER = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'"
@@ -54,6 +56,7 @@ class Guard:
         headers, started, status = Headers(scope=scope), time.monotonic(), 0
         given = headers.get("x-request-id", "")
         number = given if _NUMBER.fullmatch(given) else secrets.token_hex(8)
+        trace = _TRACE.fullmatch(headers.get("traceparent", ""))
         origin = headers.get("origin", "")
 
         async def answered(message: Message) -> None:
@@ -61,7 +64,10 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self.requests.labels(_method(scope), str(status)).inc()
-                self._finish(MutableHeaders(scope=message), number, origin)
+                answer = MutableHeaders(scope=message)
+                self._finish(answer, number, origin)
+                if trace:
+                    answer["traceparent"] = trace[0]
             await send(message)
 
         try:
@@ -78,10 +84,13 @@ class Guard:
             else:
                 with self.access.counted(owner, receive) as counted:
                     await self.app(scope, counted, answered)
-        logger.info(
+        logger.log(
+            logging.DEBUG if scope["path"] in _PROBES else logging.INFO,
             "request",
             extra={
                 "request": number,
+                "trace": trace and trace[1],
+                "owner": scope.get("state", {}).get("owner"),
                 "method": scope["method"],
                 "path": scope["path"],
                 "status": status,

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
-from .access import Access
 from .answers import TYPES, disposition, result_name
+from .answers_schema import Cancelling, JobDocument
+from .contracts import BINARY, FOUND, PICTURE, RANGED, READING, picture_body, problems
 from .desk import Desk
 from .errors import Problem
+from .job_document import job_document
 from .job_store import Job, JobPicture
 from .jobs import Jobs
 
 router = APIRouter()
+EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 _PIECE = 1 << 20
 
 
-@router.post("/jobs")
+@router.post(
+    "/jobs",
+    status_code=202,
+    openapi_extra=picture_body(many=True, headers=("Idempotency-Key",)),
+    responses={202: {"model": JobDocument}, **problems(*READING)},
+)
 async def add(request: Request) -> Response:
     """Pictures (`file` repeated) to be made one after the other: 202 with the job's address."""
     desk: Desk = request.app.state.desk
@@ -33,22 +41,34 @@ async def add(request: Request) -> Response:
     try:
         if not form.files:
             raise Problem(422, "no-picture", "no picture came; send file=@photo.jpg")
+        webhook = form.fields.pop("webhook", None)
         desk.wanted(form.fields)
-        owner = getattr(request.state, "owner", None)
-        job = jobs.add(form, request.headers.get("idempotency-key"), owner)
+        job = jobs.add(
+            form,
+            request.headers.get("idempotency-key"),
+            owner=getattr(request.state, "owner", None),
+            webhook=None if webhook is None else jobs.webhooks.check(webhook),
+        )
     except BaseException:
         form.discard()
         raise
-    return JSONResponse(_document(request, job), 202, {"Location": f"/jobs/{job.id}"})
+    return JSONResponse(
+        job_document(jobs, request.app.state.access, job), 202, {"Location": f"/jobs/{job.id}"}
+    )
 
 
-@router.get("/jobs/{number}")
+@router.get("/jobs/{number}", responses={200: {"model": JobDocument}, **problems(*FOUND)})
 async def state(number: str, request: Request) -> Response:
     """How far a job is."""
-    return JSONResponse(_document(request, _job(request, number)))
+    state = request.app.state
+    return JSONResponse(job_document(state.jobs, state.access, _job(request, number)))
 
 
-@router.delete("/jobs/{number}")
+@router.delete(
+    "/jobs/{number}",
+    status_code=202,
+    responses={202: {"model": Cancelling}, **problems(*FOUND, 409)},
+)
 async def cancel(number: str, request: Request) -> Response:
     """Stop a job; 409 where it has ended."""
     jobs: Jobs = request.app.state.jobs
@@ -57,13 +77,23 @@ async def cancel(number: str, request: Request) -> Response:
     return JSONResponse({"status": "ok", "id": job.id, "state": "cancelling"}, 202)
 
 
-@router.get("/jobs/{number}/events")
+@router.get(
+    "/jobs/{number}/events",
+    response_class=StreamingResponse,
+    openapi_extra={
+        "parameters": [{"name": "Last-Event-ID", "in": "header", "schema": EVENT_ID}],
+    },
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        **problems(*FOUND, 400),
+    },
+)
 async def events(number: str, request: Request) -> Response:
     """Server-sent events, from the one after Last-Event-ID."""
     jobs: Jobs = request.app.state.jobs
     job = _job(request, number)
     last = request.headers.get("last-event-id", "0")
-    if not last.isdigit():
+    if not re.fullmatch(EVENT_ID["pattern"], last):
         raise Problem(400, "malformed", "Last-Event-ID is a number")
 
     async def stream() -> AsyncIterator[str]:
@@ -78,7 +108,15 @@ async def events(number: str, request: Request) -> Response:
     return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
 
 
-@router.get("/jobs/{number}/result")
+@router.get(
+    "/jobs/{number}/result",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {**PICTURE, "application/zip": {"schema": BINARY}}},
+        **RANGED,
+        **problems(*FOUND, 409),
+    },
+)
 async def result(number: str, request: Request) -> Response:
     """The picture, or a ZIP of all that are done."""
     desk: Desk = request.app.state.desk
@@ -96,7 +134,11 @@ async def result(number: str, request: Request) -> Response:
     return StreamingResponse(_zipped(names), media_type="application/zip", headers=headers)
 
 
-@router.get("/jobs/{number}/result/{picture}")
+@router.get(
+    "/jobs/{number}/result/{picture}",
+    response_class=FileResponse,
+    responses={200: {"content": PICTURE}, **RANGED, **problems(*FOUND, 409)},
+)
 async def one_result(number: str, picture: int, request: Request) -> Response:
     """One picture of a job, counted from 1."""
     job = _job(request, number)
@@ -109,42 +151,9 @@ def _job(request: Request, number: str) -> Job:
     """Raises Problem 404, also where it is another key's."""
     job = request.app.state.jobs.store.job(number)
     owner = getattr(request.state, "owner", None)
-    if job is None or None not in (job.owner, owner) and job.owner != owner:
+    if job is None or (None not in (job.owner, owner) and job.owner != owner):
         raise Problem(404, "gone", "there is no such job; jobs are kept for a while only")
     return job
-
-
-def _document(request: Request, job: Job) -> dict[str, Any]:
-    """A job's state; `link` is where a result is had without a key, for ten minutes."""
-    jobs: Jobs = request.app.state.jobs
-    access: Access | None = request.app.state.access
-    here = f"/jobs/{job.id}"
-
-    def link(path: str) -> str:
-        return path if access is None else access.links.signed(path)
-
-    done = [each.number for each in job.pictures if each.state == "done"]
-    return {
-        "id": job.id,
-        "state": job.state,
-        "created": job.created,
-        "ended": job.ended,
-        **jobs.position(job),
-        "pictures": [
-            {
-                "number": each.number,
-                "name": each.name,
-                "state": each.state,
-                "report": each.report,
-                "problem": each.problem,
-                "link": link(f"{here}/result/{each.number}") if each.number in done else None,
-            }
-            for each in job.pictures
-        ],
-        "events": f"{here}/events",
-        "result": f"{here}/result",
-        "link": link(f"{here}/result") if done else None,
-    }
 
 
 def _path(desk: Desk, picture: JobPicture) -> Path | None:

@@ -18,6 +18,7 @@ from .errors import Problem
 from .job_store import ENDED, Event, Job, JobPicture, JobStore
 from .pool import Cancelled
 from .uploads import Form, Upload
+from .webhooks import Webhooks
 
 HEARTBEAT_SECONDS = 15.0
 _SWEEP_SECONDS = 30.0
@@ -31,6 +32,7 @@ class Jobs:
 
     desk: Desk
     store: JobStore
+    webhooks: Webhooks = field(init=False)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _tickets: dict[str, Ticket] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
@@ -41,6 +43,7 @@ class Jobs:
         """Go on with what an earlier process left."""
         for job in self.store.open():
             self._begin(job.id)
+        self.webhooks.start()
         self._sweeping = asyncio.create_task(self._sweep())
 
     def pause(self) -> None:
@@ -55,9 +58,17 @@ class Jobs:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.webhooks.stop()
         self.store.close()
 
-    def add(self, form: Form, key: str | None, owner: str | None = None) -> Job:
+    def add(
+        self,
+        form: Form,
+        key: str | None,
+        *,
+        owner: str | None = None,
+        webhook: str | None = None,
+    ) -> Job:
         """A new job, or the one that the same key made before. The form's files become its own.
 
         key: the client's Idempotency-Key; each owner has keys of its own. Raises Problem 422 where
@@ -87,6 +98,7 @@ class Jobs:
         job = Job(
             *(secrets.token_hex(16), time.time(), None, "queued", form.fields, print_, pictures),
             owner=owner,
+            webhook=webhook,
         )
         self.store.add(job, key)
         self._tell(job.id, "queued", {"pictures": len(pictures)})
@@ -164,6 +176,8 @@ class Jobs:
             state = "done" if "done" in states else "failed"
         self.store.set_state(number, state)
         self._tell(number, state, {"state": state})
+        if (ended := self.store.job(number)) is not None:
+            self.webhooks.tell(ended)
 
     async def _picture(self, job: Job, picture: JobPicture) -> None:
         desk, store = self.desk, self.store

@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal, get_args
 
 from swin2sr_core.errors import InputError
 from swin2sr_headless.cli.arguments import Parser, UsageError, parsed, truth
 from swin2sr_headless.cli.upscale_options import add_options
 
-FORMATS = ("png", "jpeg", "jpg", "webp", "tiff", "tif", "same")
+Format = Literal["png", "jpeg", "jpg", "webp", "tiff", "tif", "same"]
+Answer = Literal["picture", "json"]
 _VALUED = (
     "scale",
     "longest_side",
@@ -61,10 +63,10 @@ def request_of(fields: Mapping[str, str], defaults: Defaults) -> Request:
     if unknown:
         known = ", ".join((*_VALUED, *_FLAGS, *_OTHERS))
         raise InputError(f"there is no field {unknown[0][:40]!r}; the fields are {known}")
-    given = {**defaults.fields, **fields}
+    given = {**defaults.fields, **{name: value for name, value in fields.items() if value != ""}}
     options = [*defaults.fixed]
     for name in _VALUED:
-        if given.get(name, "") != "":
+        if name in given:
             options += [f"--{name.replace('_', '-')}={given[name]}"]
     options += [
         option for name, (option, when) in _FLAGS.items() if _yes(given, name, False) is when
@@ -72,11 +74,11 @@ def request_of(fields: Mapping[str, str], defaults: Defaults) -> Request:
     parsed_options(options)
     _check_precision(given, defaults)
     return Request(
-        model=_chosen("model", given.get("model") or defaults.models[0], defaults.models),
+        model=_chosen("model", given.get("model", defaults.models[0]), defaults.models),
         options=tuple(options),
-        format=_chosen("format", given.get("format", "png").lower(), FORMATS),
+        format=_chosen("format", given.get("format", "png").lower(), get_args(Format)),
         first_only=not _yes(given, "batch_mode", True),
-        as_json=given.get("response", "") == "json",
+        as_json=_chosen("response", given.get("response", "picture"), get_args(Answer)) == "json",
         timeout=_seconds(given.get("timeout")),
     )
 

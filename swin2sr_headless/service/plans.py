@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import ValidationError
 
 from swin2sr_core.models.catalog import list_models
 
 from .admission import wait_seconds
+from .answers_schema import Health, ModelList, PlanDocument, Readiness
+from .contracts import READING, plan_body, problems
 from .desk import Desk
 from .errors import Problem
+from .fields import Size
+from .uploads import Reading, timed
 
 router = APIRouter()
-_SIDE = 1 << 17
+_JSON = Reading(64 << 10)
 
 
-@router.post("/plan")
+@router.post(
+    "/plan",
+    openapi_extra=plan_body(),
+    responses={200: {"model": PlanDocument}, **problems(*READING)},
+)
 async def plan(request: Request) -> Response:
     """How a picture, or one of {"width", "height"}, would be computed; nothing is."""
     desk: Desk = request.app.state.desk
-    if request.headers.get("content-type", "").startswith("application/json"):
-        fields = await _json_fields(request)
-        header = _header(fields)
-        document = await desk.plan_for_size(header, desk.wanted(fields))
+    if request.headers.get("content-type", "").lower().startswith("application/json"):
+        header, fields = await _told(request)
+        wanted = desk.wanted({**request.query_params, **fields})
+        document = await desk.plan_for_size(header, wanted)
     else:
         form = await desk.read(request)
         try:
@@ -43,7 +53,7 @@ async def plan(request: Request) -> Response:
     return JSONResponse({"status": "ok", "picture": header, **document, "queue": queue})
 
 
-@router.get("/models")
+@router.get("/models", responses={200: {"model": ModelList}, **problems(401, 403)})
 async def models(request: Request) -> Response:
     """The models that are served, the default first."""
     desk: Desk = request.app.state.desk
@@ -66,13 +76,20 @@ async def models(request: Request) -> Response:
     return JSONResponse({"status": "ok", "models": rows})
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses={200: {"model": Health}, **problems(403)})
 async def healthz() -> Response:
     """The server answers."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz",
+    responses={
+        200: {"model": Readiness},
+        503: {"model": Readiness, "description": "not ready, and why"},
+        **problems(403),
+    },
+)
 async def readyz(request: Request) -> Response:
     """A worker has its models, and no shutdown has begun."""
     dispatcher = request.app.state.desk.dispatcher
@@ -83,30 +100,33 @@ async def readyz(request: Request) -> Response:
     return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
 
-async def _json_fields(request: Request) -> dict[str, str]:
+async def _told(request: Request) -> tuple[dict[str, Any], dict[str, str]]:
+    """The picture and the fields of a JSON body. Raises Problem 400 and 422."""
+    body = b"".join([chunk async for chunk in timed(request.stream(), _JSON)])
     try:
-        document = await request.json()
-        return {str(key): _text(value) for key, value in document.items()}
-    except (ValueError, AttributeError, RecursionError) as error:
+        document = json.loads(body)
+        if not isinstance(document, dict):
+            raise ValueError
+    except (ValueError, RecursionError) as error:
         raise Problem(400, "malformed", "the body is no JSON object") from error
+    numbers = {  # JSON has one kind of number
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in document.items()
+    }
+    try:
+        size = Size.model_validate(numbers, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))[:40]
+        raise Problem(422, "bad-field", f"{where}: {first['msg']}") from error
+    if empty := [name for name, value in document.items() if value is None]:
+        raise Problem(422, "bad-field", f"{empty[0]}: leave it out rather than send null")
+    suffix = f".{'png' if size.format in (None, 'same') else size.format}"
+    header = size.model_dump(include={"width", "height", "frames", "channels"})
+    fields = size.model_dump(exclude=set(header), exclude_none=True)
+    texts = {name: _text(value) for name, value in fields.items()}
+    return {**header, "bits": 8, "suffix": suffix}, texts
 
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _header(fields: dict[str, str]) -> dict[str, Any]:
-    """Take what describes the picture out of the fields. Raises Problem 422."""
-    numbers = {}
-    for name, default, most in (
-        ("width", "", _SIDE),
-        ("height", "", _SIDE),
-        ("frames", "1", 10000),
-        ("channels", "3", 4),
-    ):
-        text = fields.pop(name, default)
-        if not text.isdigit() or not 1 <= int(text) <= most:
-            raise Problem(422, "bad-field", f"{name}: expected 1 to {most}, got {text[:40]!r}")
-        numbers[name] = int(text)
-    suffix = f".{fields.get('format', 'png').lower()}"
-    return {**numbers, "bits": 8, "suffix": ".png" if suffix == ".same" else suffix}

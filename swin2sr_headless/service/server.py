@@ -13,11 +13,14 @@ import uvicorn
 from swin2sr_core.errors import InputError
 
 from .app import create_app
+from .connection import Connection
 from .local_pool import LocalPool
+from .logs import start_logging
 from .settings import Settings
 from .spool import Spool
 
 _POLL_SECONDS = 0.05
+_KEEP_ALIVE_SECONDS = 75  # longer than a proxy's (nginx: 60), which would meet closed connections
 
 
 class Server(uvicorn.Server):
@@ -32,9 +35,11 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Connection,
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=5,
             )
         )
@@ -98,6 +103,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, listening: socket.socket, tell: Callable[[str], None]) -> None:
     """Until a signal ends it."""
+    start_logging(settings.log_level)
     spool = Spool(settings.spool, settings.quota, settings.keep)
     with spool.held():
         server = Server(settings, tell)

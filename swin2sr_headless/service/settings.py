@@ -38,6 +38,10 @@ class Settings:
     api_keys: Path | None = None
     key_rate: int = 0
     key_bytes: int = 0
+    webhook_allow: tuple[str, ...] = ()
+    webhook_secret: bytes = b""
+    compat: str | None = None
+    log_level: str = "info"
     cors: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     local_assets: Path | None = None

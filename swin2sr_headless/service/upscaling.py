@@ -10,6 +10,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from .answers import TYPES, picture_answer, report_of
+from .answers_schema import JobDocument, Report
+from .contracts import FOUND, PICTURE, RANGED, READING, picture_body, problems
 from .desk import Desk, Order, problem_of
 from .dispatcher import Ticket
 from .errors import Problem
@@ -18,7 +20,15 @@ from .job_routes import add as add_job
 router = APIRouter()
 
 
-@router.post("/upscale")
+@router.post(
+    "/upscale",
+    openapi_extra=picture_body(headers=("Idempotency-Key", "Prefer")),
+    responses={
+        200: {"model": Report, "description": "the picture, or its report", "content": PICTURE},
+        202: {"model": JobDocument, "description": "with Prefer: respond-async, a job"},
+        **problems(*READING, 500, 504),
+    },
+)
 async def upscale(request: Request) -> Response:
     """Enlarge a picture: multipart `image` or `file` with fields, or the picture as the body."""
     desk: Desk = request.app.state.desk
@@ -36,7 +46,7 @@ async def upscale(request: Request) -> Response:
                 else f"one picture at a time here, got {count}; send many to /jobs",
             )
         order = await desk.look(form.files[0], desk.wanted(form.fields))
-        ticket, done = await _made(desk, order, request)
+        ticket, done = await made(desk, order, request)
     finally:
         form.discard()
     report = report_of(order, ticket, done)
@@ -46,7 +56,11 @@ async def upscale(request: Request) -> Response:
     return picture_answer(order, ticket, report)
 
 
-@router.get("/results/{number}")
+@router.get(
+    "/results/{number}",
+    response_class=FileResponse,
+    responses={200: {"content": PICTURE}, **RANGED, **problems(*FOUND)},
+)
 async def result(number: str, request: Request) -> Response:
     """A picture that was made lately."""
     desk: Desk = request.app.state.desk
@@ -56,7 +70,7 @@ async def result(number: str, request: Request) -> Response:
     return FileResponse(path, media_type=TYPES[path.suffix])
 
 
-async def _made(desk: Desk, order: Order, request: Request) -> tuple[Ticket, dict[str, Any]]:
+async def made(desk: Desk, order: Order, request: Request) -> tuple[Ticket, dict[str, Any]]:
     """Computed, unless the client goes or its time is over."""
     ticket = desk.ticket(order)
     watching = asyncio.create_task(_gone(request, ticket))

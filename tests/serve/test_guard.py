@@ -44,12 +44,10 @@ def test_every_answer_is_guarded(server, path):
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory):
-    """A server for ann and bob, who may send three requests in a minute, of 20 kB together."""
+    """A server for four, who may each send three requests in a minute, of 20 kB together."""
     folder = tmp_path_factory.mktemp("locked")
-    lines = [
-        f"{name} {hashlib.sha256(name.encode()).hexdigest()}\n"
-        for name in ("ann", "bob", "eve", "dan")
-    ]
+    names = ("ann", "bob", "eve", "dan")
+    lines = [f"{name} {hashlib.sha256(name.encode()).hexdigest()}\n" for name in names]
     (folder / "keys").write_text(f"# ours\n{''.join(lines)}")
     options = ["--key-rate", "3", "--key-bytes", "20000", "--cors", "https://a.example"]
     with serving(folder / "spool", "--api-keys", folder / "keys", *options) as made:

@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -118,3 +119,21 @@ def test_told_to_stop_it_finishes_what_runs(tmp_path):
         assert answers[0].status_code == 200
         assert server.process.wait() == 0
         assert not any(alive(pid) for pid in children)
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_cancels(tmp_path, first):
+    with serving(tmp_path) as server:
+        large = {"image": encoded(noise(900, 900))}
+        job = server.client.post("/jobs", files=large).json()["id"]
+        until(lambda: running(server))
+        children = server.children()
+        server.process.send_signal(first)
+        until(lambda: server.client.get("/readyz").status_code == 503)
+        assert running(server), "the first one lets it go on"
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait() == 0
+        until(lambda: not any(alive(pid) for pid in children))
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as base:
+        states = base.execute("SELECT state, ended FROM jobs WHERE id = ?", (job,)).fetchall()
+    assert states == [("running", None)], "the next process goes on with it"

@@ -60,6 +60,8 @@ def serving(spool, *options, ready=True, environment=()):
             "--precision",
             "fp32",
             "--no-spare",
+            "--log-level",
+            "warning",
             "--spool",
             str(spool),
             *map(str, options),

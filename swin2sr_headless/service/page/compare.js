@@ -26,10 +26,11 @@ export class Comparison {
   }
 
   async #show(before, after) {
-    const [old, made] = await Promise.all([before && canShow(before), canShow(after), ready])
+    const [old, made] = await Promise.all([before && shapeOf(before), shapeOf(after), ready])
     if (this.stop.signal.aborted) return
     if (!made) this.root.append(say(element('p', { className: 'quiet' }), () => text('not_shown')))
     else {
+      this.root.style.setProperty('--ratio', made)
       const pair = [old ? [before] : [], [after]]
       document.addEventListener(LANGUAGE_CHANGED, () => this.#build(pair), { signal: this.stop.signal })
       this.#build(pair)
@@ -46,12 +47,12 @@ export class Comparison {
   }
 }
 
-/** Whether the browser can draw it: browsers know no TIFF. */
-function canShow(address) {
+/** Width by height; null where the browser cannot draw it: browsers know no TIFF. */
+function shapeOf(address) {
   const image = new Image()
   image.src = address
   return image.decode().then(
-    () => true,
-    () => false
+    () => image.naturalWidth / image.naturalHeight,
+    () => null
   )
 }

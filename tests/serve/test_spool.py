@@ -1,0 +1,69 @@
+"""What the spool holds: within its quota, and gone after --keep, which the page says."""
+
+import io
+import time
+
+from http_service import encoded, noise, serving
+from PIL import Image
+
+
+def test_beyond_the_quota_nothing_is_taken_until_there_is_room(tmp_path):
+    picture = encoded(noise(64, 64))
+    with serving(tmp_path, "--spool-quota", "200kB", "--keep", "3") as server:
+        statuses = []
+        while not statuses or statuses[-1] == 200:
+            answer = server.client.post("/upscale", files={"image": picture})
+            statuses.append(answer.status_code)
+        assert statuses[-1] == 503 and len(statuses) > 1
+        assert answer.json()["type"] == "urn:swin2sr:spool-full"
+        assert int(answer.headers["retry-after"]) > 0
+        while server.client.post("/upscale", files={"image": picture}).status_code != 200:
+            time.sleep(0.2)
+
+
+def test_after_keep_a_result_is_gone_and_the_page_says_so(tmp_path, open_page, drop):
+    with serving(tmp_path, "--keep", "4") as server:
+        answer = server.client.post("/upscale?response=json", files={"image": encoded(noise(8, 8))})
+        address = answer.json()["result"]
+        assert server.client.get(address).status_code == 200
+        page = open_page(server, refused=True)
+        drop(page, encoded(noise(16, 16)), "a.png", "b.png")
+        page.get_by_role("button", name="Upscale").click()
+        download = page.get_by_role("button", name="Download all (ZIP)")
+        download.wait_for()
+        while server.client.get(address).status_code == 200:
+            time.sleep(0.2)
+        assert server.client.get(address).json()["detail"].startswith("there is no such result")
+        while list((tmp_path / "results").iterdir()):
+            time.sleep(0.2)
+        download.click()
+        page.get_by_text("This result is gone").wait_for()
+
+
+def test_results_come_in_parts(server, png):
+    whole = server.client.post("/upscale?response=json", files={"image": png})
+    address = whole.json()["result"]
+    picture = server.client.get(address).content
+    part = server.client.get(address, headers={"range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, picture[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(picture)}"
+    rest = server.client.get(address, headers={"range": f"bytes={len(picture) - 5}-"})
+    assert rest.content == picture[-5:]
+    beyond = server.client.get(address, headers={"range": f"bytes={len(picture)}-"})
+    assert beyond.status_code == 416
+
+
+def test_all_pages_of_a_tiff_with_the_same_format(server):
+    pages = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue", "green")]
+    tiff = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    plan = server.client.post("/plan", files={"image": tiff}, data={"format": "same"}).json()
+    assert (plan["picture"]["frames"], plan["picture"]["suffix"]) == (3, ".tif")
+    answer = server.client.post("/upscale", files={"image": tiff}, data={"format": "same"})
+    result = opened(answer.content)
+    assert (result.format, getattr(result, "n_frames", 1), result.size) == ("TIFF", 3, (48, 32))
+    one = server.client.post("/upscale", files={"image": tiff}, data={"format": "png"})
+    assert one.status_code == 200 and opened(one.content).size == (48, 32)
+
+
+def opened(data):
+    return Image.open(io.BytesIO(data))
