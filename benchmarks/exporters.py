@@ -3,7 +3,8 @@
     python benchmarks/exporters.py CHECKPOINT [--transformers FOLDER]
 
 Needs swin2sr[export], and, for those that are to be compared, spandrel, onnxscript (torch's newer
-exporter) and optimum-onnx with FOLDER: config.json and the weights as transformers stores them.
+exporter), and transformers and optimum-onnx with FOLDER: config.json and pytorch_model.bin or
+model.safetensors, as transformers stores them.
 Every exporter is asked for open sizes, at an example of 64x64.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import io
 import sys
 import tempfile
@@ -71,10 +73,44 @@ def dynamo(module: torch.nn.Module, out: Path) -> None:
     )
 
 
-def spandrels(path: Path) -> torch.nn.Module:
-    import spandrel  # pyright: ignore[reportMissingImports]
+def spandrels(network: Swin2SR) -> torch.nn.Module:
+    """spandrel's network with these weights, as its loader makes one for 64x64.
 
-    return spandrel.ModelLoader().load_from_file(str(path)).model.eval()
+    The loader itself knows a file by buffers of the original's, and ours has none.
+    """
+    arch = importlib.import_module("spandrel.architectures.Swin2SR.__arch.Swin2SR")
+    config = network.config
+    theirs = arch.Swin2SR(
+        img_size=64,
+        patch_size=1,
+        in_chans=config.in_channels,
+        embed_dim=config.embed_dim,
+        depths=config.depths,
+        num_heads=config.num_heads,
+        window_size=config.window,
+        mlp_ratio=config.mlp_dim / config.embed_dim,
+        upscale=config.scale,
+        img_range=config.img_range,
+        upsampler="" if config.head == "none" else config.head,
+        resi_connection=config.residual,
+    )
+    theirs.load_state_dict(network.state_dict(), strict=False)
+    return theirs.eval()
+
+
+def transformers(folder: Path) -> torch.nn.Module:
+    """transformers' network, picture in and picture out."""
+    from transformers import Swin2SRForImageSuperResolution
+
+    class Pictures(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = Swin2SRForImageSuperResolution.from_pretrained(folder).eval()
+
+        def forward(self, image: Tensor) -> Tensor:
+            return self.model(image).reconstruction
+
+    return Pictures()
 
 
 def optimums(folder: Path, out: Path) -> None:
@@ -91,9 +127,8 @@ def judged(name: str, make: Callable[[Path], None], network: Swin2SR, folder: Pa
     try:
         make(out)
     except Exception as error:
-        return (
-            f"{name:<28} fails: {type(error).__name__}: {str(error).strip().splitlines()[0][:110]}"
-        )
+        first = (str(error).strip().splitlines() or [""])[0]
+        return f"{name:<32} fails: {type(error).__name__}: {first[:110]}"
     seconds = time.perf_counter() - started
     graph = onnx.load(out).graph
     beyond = sorted({node.op_type for node in graph.node} - OPERATORS)
@@ -105,7 +140,7 @@ def judged(name: str, make: Callable[[Path], None], network: Swin2SR, folder: Pa
             found.append(f"{batch}x{width}x{height} {_difference(session, network, image)}")
     size = out.stat().st_size / 1e6
     return (
-        f"{name:<28} {len(graph.node)} nodes, {size:.1f} MB, {seconds:.0f} s, beyond ours: "
+        f"{name:<32} {len(graph.node)} nodes, {size:.1f} MB, {seconds:.0f} s, beyond ours: "
         f"{' '.join(beyond) or '-'}\n    " + "; ".join(found)
     )
 
@@ -133,11 +168,17 @@ def main() -> None:
     makers: dict[str, Callable[[Path], None]] = {
         "swin2sr export": lambda out: ours(network, out),
         "torch.onnx, network.py": lambda out: traced(network, out),
-        "torch.onnx, spandrel": lambda out: traced(spandrels(args.checkpoint), out),
+        "torch.onnx, spandrel": lambda out: traced(spandrels(network), out),
         "torch.onnx dynamo, network.py": lambda out: dynamo(network, out),
-        "torch.onnx dynamo, spandrel": lambda out: dynamo(spandrels(args.checkpoint), out),
+        "torch.onnx dynamo, spandrel": lambda out: dynamo(spandrels(network), out),
     }
     if args.transformers:
+        makers["torch.onnx, transformers"] = lambda out: traced(
+            transformers(args.transformers), out
+        )
+        makers["torch.onnx dynamo, transformers"] = lambda out: dynamo(
+            transformers(args.transformers), out
+        )
         makers["optimum"] = lambda out: optimums(args.transformers, out)
     print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}", flush=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -48,14 +48,10 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    from swin2sr_core.models.catalog import resolve_model
-
     from ..service.admission import Limits
     from ..service.settings import Settings
     from ..service.uploads import Reading
 
-    for name in args.model:
-        resolve_model(name)
     devices = args.device * args.workers if len(args.device) == 1 else args.device
     fixed = [f"--max-pixels={args.max_pixels}", f"--max-frames={args.max_frames}"]
     if args.max_memory is not None:
@@ -69,7 +65,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     return Settings(
         host=args.host,
         port=args.port,
-        models=tuple(args.model),
+        models=tuple(map(_model, args.model)),
         devices=tuple(devices),
         precision=args.precision,
         threads=_threads(devices),
@@ -92,7 +88,16 @@ def _settings(args: argparse.Namespace) -> Settings:
         log_level=args.log_level,
         cors=tuple(args.cors),
         allowed_hosts=tuple(args.allowed_host),
+        local_assets=args.local_assets,
     )
+
+
+def _model(name: str) -> str:
+    """A name of the catalog, or the whole path of a file. Raises ModelNotFoundError."""
+    from swin2sr_core.models.catalog import resolve_model
+
+    path = resolve_model(name)
+    return str(path.absolute()) if Path(name).suffix else name
 
 
 def _webhook_secret(args: argparse.Namespace) -> bytes:

@@ -243,6 +243,12 @@ def _add_files(parser: Parser) -> None:
         metavar="TIME",
         help="when told to stop, finish what runs for so long (default: 60)",
     )
+    keeping.add_argument(
+        "--local-assets",
+        type=Path,
+        metavar="DIR",
+        help="onnxruntime-web and a model, for pages with ?local=1 (default: none; docs/export.md)",
+    )
 
 
 def parse_seconds(text: str) -> float:

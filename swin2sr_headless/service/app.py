@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from swin2sr_core import __version__
 
-from . import a1111, job_routes, page_routes, plans, upscaling
+from . import a1111, job_routes, local_route, page_routes, plans, upscaling
 from .access import Access
 from .answers import problem_answer
 from .contracts import completed
@@ -69,6 +69,8 @@ def create_app(settings: Settings, pool: Pool) -> FastAPI:
     app.add_middleware(Guard, settings=settings, access=access, requests=metrics.requests)
     for router in (*_ROUTERS, *([a1111.router] if settings.compat == "a1111" else [])):
         app.include_router(router)
+    if settings.local_assets is not None:
+        local_route.add_to(app, settings.local_assets)
     page_routes.add_to(app)
     plain = app.openapi
     app.openapi = lambda: completed(plain(), settings)

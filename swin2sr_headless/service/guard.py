@@ -20,7 +20,7 @@ logger = logging.getLogger("swin2sr_headless.service.requests")
 
 _LOCAL = frozenset(("localhost", "127.0.0.1", "[::1]"))
 _OPEN = ("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico")
-_OPEN_FOLDERS = ("/page/", "/web/", "/locales/")
+_OPEN_FOLDERS = ("/page/", "/web/", "/locales/", "/local/")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _PROBES = ("/healthz", "/readyz", "/metrics")
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")

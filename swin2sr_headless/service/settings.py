@@ -45,6 +45,7 @@ class Settings:
     log_level: str = "info"
     cors: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    local_assets: Path | None = None
 
     @property
     def defaults(self) -> Defaults:

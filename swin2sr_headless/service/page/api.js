@@ -1,4 +1,5 @@
-// What the page asks of its server. Every failure is an Error whose message is a sentence to show.
+// What the page asks of its server, or with ?local=1 of this browser (local.js). Every failure is an Error whose
+// message is a sentence to show.
 
 import { askKey } from './key.js'
 import { serverEvents } from './server_events.js'
@@ -37,16 +38,25 @@ function form(files, fields) {
   return made
 }
 
-export const models = () => answer('/models').then((body) => body.models)
-export const job = (id) => answer(`/jobs/${id}`)
-export const cancel = (id) => answer(`/jobs/${id}`, { method: 'DELETE' })
+const server = {
+  choices: async () => ({
+    models: (await answer('/models')).models,
+    scales: ['1.5', '2', '3', '4', '8'],
+    formats: ['png', 'jpeg', 'webp', 'tiff', 'same']
+  }),
+  job: (id) => answer(`/jobs/${id}`),
+  cancel: (id) => answer(`/jobs/${id}`, { method: 'DELETE' }),
 
-/** What it would take to upscale one file; `signal` gives up asking. */
-export const plan = (file, fields, signal) => answer('/plan', { method: 'POST', body: form([file], fields), signal })
+  /** What it would take to upscale one file; `signal` gives up asking. */
+  plan: (file, fields, signal) => answer('/plan', { method: 'POST', body: form([file], fields), signal }),
 
-/** A job of these files. The same `key` never makes two. */
-export const start = (files, fields, key) =>
-  answer('/jobs', { method: 'POST', body: form(files, fields), headers: { 'Idempotency-Key': key } })
+  /** A job of these files. The same `key` never makes two. */
+  start: (files, fields, key) =>
+    answer('/jobs', { method: 'POST', body: form(files, fields), headers: { 'Idempotency-Key': key } }),
 
-/** Have `hear(kind, data)` called for all that happens to a job, until `signal` or its end. */
-export const follow = (id, hear, signal) => serverEvents(ask, `/jobs/${id}/events`, hear, signal)
+  /** Have `hear(kind, data)` called for all that happens to a job, until `signal` or its end. */
+  follow: (id, hear, signal) => serverEvents(ask, `/jobs/${id}/events`, hear, signal)
+}
+
+const here = new URLSearchParams(location.search).get('local') === '1'
+export const { choices, job, cancel, plan, start, follow } = here ? await import('./local.js') : server

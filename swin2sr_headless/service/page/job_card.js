@@ -95,7 +95,7 @@ export class JobCard {
     }
     this.stop.hidden = Boolean(job.ended)
     this.close.hidden = !job.ended
-    this.all.hidden = job.state !== 'done' || job.pictures.length < 2
+    this.all.hidden = job.state !== 'done' || job.pictures.length < 2 || !job.link
     // A screen reader says the status again whenever it is set.
     if (this.#sentence() !== this.status.textContent || !this.status.words) say(this.status, () => this.#sentence())
   }
@@ -128,7 +128,7 @@ export class JobCard {
     const look = button('look', () => this.#compare(row, look, link))
     look.ariaExpanded = 'false'
     row.acts.className = 'acts'
-    row.acts.replaceChildren(look, button('download', () => this.#save(link)))
+    row.acts.replaceChildren(look, button('download', () => this.#save(link, report.name)))
     if (this.rows.length === 1) look.click()
   }
 
@@ -143,9 +143,9 @@ export class JobCard {
     look.ariaExpanded = String(Boolean(row.view))
   }
 
-  async #save(link) {
+  async #save(link, name = '') {
     const href = await this.#fresh(link)
-    if (href !== null) element('a', { href, download: '' }).click()
+    if (href !== null) element('a', { href, download: name }).click()
   }
 
   /** A result's address as it holds now; null where it is gone, which the card then says. */

@@ -7,8 +7,6 @@ import { JobCard } from './job_card.js'
 import { say, seconds, switchLanguage, text, translate } from './texts.js'
 
 const JOBS = 'swin2sr-jobs'
-const FORMATS = ['png', 'jpeg', 'webp', 'tiff', 'same']
-const SCALES = ['1.5', '2', '3', '4', '8']
 const at = (id) => document.getElementById(id)
 
 const fields = () => ({ model: at('model').value, scale: at('scale').value, format: at('format').value })
@@ -85,14 +83,13 @@ async function findAgain() {
 // -- what is wanted ---------------------------------------------------------------------------------
 
 async function offer() {
+  const { models, scales, formats } = await api.choices()
   const options = (list) => list.map((value) => element('option', { value, textContent: value }))
-  at('scale').append(...options(SCALES))
+  at('scale').append(...options(scales))
   for (const each of at('scale').options) each.textContent = `${each.value}×`
-  at('format').append(...options(FORMATS))
-  for (const each of at('format').options) each.textContent = each.value.toUpperCase()
-  say(at('format').lastElementChild, () => text('same'))
-  at('scale').value = '4'
-  const models = await api.models()
+  at('format').append(...options(formats))
+  for (const each of at('format').options) say(each, () => text(each.value) ?? each.value.toUpperCase())
+  at('scale').value = scales.includes('4') ? '4' : scales[0]
   at('model').append(...options(models.map((model) => model.name)))
   const purpose = () => text(at('model').value) || models.find((model) => model.name === at('model').value)?.for
   say(at('purpose'), purpose)
