@@ -7,6 +7,7 @@ brought to its size, sharpened, and given better faces, as a `PicturePlan` says.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -43,7 +44,8 @@ class Callbacks:
     `progress(done, total)` counts the frame in thousandths; `should_stop` is as in `upscale`;
     `on_start` gets the planes (B C H W in 0..1) before the network does, `on_piece` what becomes of
     them (the colours alone), `on_fallback` a sentence when something does not go as planned;
-    `on_faces` is called before faces are looked for.
+    `on_faces` is called before faces are looked for; `turn` is entered around whatever a network
+    computes, by several who share a device.
     """
 
     progress: Progress | None = None
@@ -52,6 +54,7 @@ class Callbacks:
     on_piece: OnPiece | None = None
     on_fallback: OnFallback | None = None
     on_faces: Callable[[], None] | None = None
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 @dataclass
@@ -215,15 +218,16 @@ class _FrameRun:
 
     def _call(self, planes: Tensor) -> Tensor:
         callbacks, start = self.callbacks, self._calls * self._share
-        result = upscale(
-            self.job.model,
-            planes,
-            plan=self.plan.plan,
-            progress=lambda done, total: self._advance(start + self._share * done / total),
-            should_stop=callbacks.should_stop,
-            on_piece=callbacks.on_piece if self._calls == 0 else None,
-            on_fallback=callbacks.on_fallback,
-        )
+        with callbacks.turn:
+            result = upscale(
+                self.job.model,
+                planes,
+                plan=self.plan.plan,
+                progress=lambda done, total: self._advance(start + self._share * done / total),
+                should_stop=callbacks.should_stop,
+                on_piece=callbacks.on_piece if self._calls == 0 else None,
+                on_fallback=callbacks.on_fallback,
+            )
         self._calls += 1
         self._note(result.report)
         return result.image
@@ -239,6 +243,7 @@ class _FrameRun:
             progress=lambda done, total: self._advance(done / total),
             should_stop=callbacks.should_stop,
             on_fallback=callbacks.on_fallback,
+            turn=callbacks.turn,
         )
         one = (band.mean(dim=1, keepdim=True) for band in rows.bands) if grey else rows.bands
         yield from map(Frame, sharpened_rows(one, self.job.settings.sharpen))
@@ -274,7 +279,8 @@ class _FrameRun:
             return result
         if self.callbacks.on_faces is not None:
             self.callbacks.on_faces()
-        made = self.job.faces.apply(original, result, self.callbacks.should_stop)
+        with self.callbacks.turn:
+            made = self.job.faces.apply(original, result, self.callbacks.should_stop)
         self.report.faces = (self.report.faces or 0) + made.count
         self.report.face_fallbacks += made.fallbacks
         self.report.face_seconds += made.seconds

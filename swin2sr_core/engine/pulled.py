@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
@@ -28,34 +29,37 @@ def pulled(work: Callable[[HandOut[T], IsAbandoned], None]) -> Iterator[T]:
     What `work` raises is raised here. Where the iterator is closed early, `is_abandoned()` is true,
     `hand_out` raises `Abandoned`, and the iterator waits for `work` to end.
     """
-    queue: Queue[T] = Queue(_WAITING)
+    queue: Queue[list[T]] = Queue(_WAITING)  # of one thing each; an empty list is the end
     closed = threading.Event()
     failure: list[BaseException] = []
 
-    def hand_out(thing: T) -> None:
+    def put(things: list[T]) -> None:
         while not closed.is_set():
             try:
-                return queue.put(thing, timeout=_SECONDS)
+                return queue.put(things, timeout=_SECONDS)
             except Full:
                 continue
         raise Abandoned
 
     def run() -> None:
         try:
-            work(hand_out, closed.is_set)
+            work(lambda thing: put([thing]), closed.is_set)
         except BaseException as error:
             failure.append(error)
+        with suppress(Abandoned):
+            put([])
 
     thread = threading.Thread(target=run, name="swin2sr-rows", daemon=True)
     thread.start()
     try:
         while True:
-            ended = not thread.is_alive()  # asked before the queue is: what it left is there
             try:
-                yield queue.get(timeout=0 if ended else _SECONDS)
+                things = queue.get(timeout=_SECONDS)  # Windows hears no Ctrl-C without one
             except Empty:
-                if ended:
-                    break
+                continue
+            if not things:
+                break
+            yield things[0]
     finally:
         closed.set()
         thread.join()

@@ -146,15 +146,17 @@ def upscale_rows(
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
     on_fallback: OnFallback | None = None,
+    turn: AbstractContextManager[object] | None = None,
 ) -> Rows:
     """As `upscale`, of one image, whose result is never there as a whole.
 
     What `upscale` raises is raised by `bands`. After a step down to another plan in the middle,
     the rows that have left stay as they are. The network runs in a thread of its own, so that it
-    goes on while a band is taken in.
+    goes on while a band is taken in; `turn` is entered there while it does.
     """
     rows = Rows(_ for _ in ())
-    rows.bands = _bands(rows, model, image, plan, progress, should_stop, on_fallback)
+    turn = turn or nullcontext()
+    rows.bands = _bands(rows, model, image, plan, progress, should_stop, on_fallback, turn)
     return rows
 
 
@@ -166,20 +168,22 @@ def _bands(
     progress: Progress | None,
     should_stop: ShouldStop | None,
     on_fallback: OnFallback | None,
+    turn: AbstractContextManager[object],
 ) -> Generator[Tensor]:
     retrying(lambda: _check_image(image, model), image.device, "looking at the picture")
     _check_plan(plan, model, *image.shape[-2:])
-    started = time.perf_counter()
-    watch = MemoryWatch(model.device, plan.budget_bytes)
 
     def work(emit: Callable[[Tensor], None], is_abandoned: Callable[[], bool]) -> None:
         def stop() -> bool:
             return is_abandoned() or (should_stop is not None and should_stop())
 
-        counter = WorkCounter(plan.work, progress, stop)
-        run = _Run(model, plan, watch, counter, None, on_fallback)
-        run.stream_frame(image, emit)
-        rows.report = run.report(started)
+        with turn:
+            started = time.perf_counter()
+            watch = MemoryWatch(model.device, plan.budget_bytes)
+            counter = WorkCounter(plan.work, progress, stop)
+            run = _Run(model, plan, watch, counter, None, on_fallback)
+            run.stream_frame(image, emit)
+            rows.report = run.report(started)
 
     made = plan.passes[-1].height * model.scale, plan.passes[-1].width * model.scale
     size = plan.output_height, plan.output_width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -105,12 +105,13 @@ class Done:
 
 @dataclass(frozen=True)
 class FileUpscaler:
-    """Upscales picture files by one job."""
+    """Upscales picture files by one job; `turn` is as in `Callbacks`."""
 
     job: PictureJob
     writing: Writing
     console: Console
     stop: StopSwitch
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
 
     def run(self, target: Target, label: str) -> Done:
         """Write the target's files; `label` names the picture beside its progress bar.
@@ -194,6 +195,7 @@ class _FileWork:
             progress=lambda done, total: self.bar.to(number + done / total),
             should_stop=stop,
             on_faces=lambda: self.bar.tell("faces"),
+            turn=self.upscaler.turn,
         )
         animated = self.picture.frame_count > 1 and not self.picture.paged
         if not animated and not self.keep_first:

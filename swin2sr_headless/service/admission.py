@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+HELD = 2
+"""Pictures that a worker has at once: one is computed while others are read and written."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class State:
-    """What is going on. running: seconds left of each; waiting: forecasts in order.
+    """What is going on. running: seconds left of each worker that has something to do; waiting:
+    forecasts in order.
 
     workers: how many compute at once; upload_bytes: of the files that wait.
     """
@@ -59,7 +64,47 @@ class Reject:
     retry_after: int | None = None
 
 
+@dataclass(frozen=True)
+class Load:
+    """A worker that is ready: the device that it shares, and forecast bytes of what it has.
+
+    alone: what it has wants no other picture beside it.
+    """
+
+    device: str
+    held: tuple[int, ...] = ()
+    alone: bool = False
+
+
 Decision = Admit | Queue | Reject
+
+
+def place(
+    size: int, alone: bool, loads: Sequence[Load | None], rooms: Mapping[str, int | None]
+) -> int | None:
+    """Which worker a picture of `size` bytes goes to: the least busy one; None: it has to wait.
+
+    loads: None where a worker is not ready; rooms: what all pictures on a device may take
+    together, None where that is unknown. A picture that has a device to itself always fits: its
+    plan was made for that.
+    """
+    taken: dict[str, int] = {}
+    for load in loads:
+        if load is not None and load.held:
+            taken[load.device] = taken.get(load.device, 0) + sum(load.held)
+
+    def fits(load: Load) -> bool:
+        room, others = rooms.get(load.device), taken.get(load.device)
+        return others is None or room is None or others + size <= room
+
+    able = [
+        (len(load.held), number)
+        for number, load in enumerate(loads)
+        if load is not None
+        and fits(load)
+        and not (load.alone or (alone and load.held) or len(load.held) >= HELD)
+    ]
+    return min(able)[1] if able else None
 
 
 def wait_seconds(state: State) -> float:

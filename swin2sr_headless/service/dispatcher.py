@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from .admission import Forecast, Limits, Reject, State, admit, wait_seconds
+from .admission import Forecast, Limits, Load, Reject, State, admit, place, wait_seconds
 from .pool import Cancelled, Pool, Task, Tell, WorkerDied
 
 POISON_SECONDS = 3600.0
@@ -27,7 +28,10 @@ class Refused(Exception):
 
 @dataclass
 class Ticket:
-    """One picture that was admitted."""
+    """One picture that was admitted.
+
+    begun: when the network did; alone: a worker died of it, or of another that it had then.
+    """
 
     task: Task
     forecast: Forecast
@@ -38,6 +42,9 @@ class Ticket:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     done: float = 0.0
     begun: float | None = None
+    number: int = 0
+    worker: int | None = None
+    alone: bool = False
     _turn: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -56,6 +63,7 @@ class Dispatcher:
 
     def __init__(self, pool: Pool, limits: Limits) -> None:
         self.pool, self.limits = pool, limits
+        pool.on_change = self._advance
         self.draining = False
         self.on_done: Callable[[str, dict[str, Any], float], None] = lambda *_: None
         self.counts = Counts()
@@ -63,6 +71,7 @@ class Dispatcher:
         self.running: list[Ticket] = []
         self._rates: dict[tuple[str, str], deque[float]] = {}
         self._poison: dict[str, float] = {}
+        self._entered = 0
 
     # -- what is known -------------------------------------------------------------------------
 
@@ -75,14 +84,12 @@ class Dispatcher:
         return work / facts.rate if facts is not None else None
 
     def state(self) -> State:
-        now = time.monotonic()
-        running = tuple(
-            max(0.0, (ticket.forecast.seconds or 0.0) - (now - (ticket.begun or now)))
-            for ticket in self.running
-        )
+        left: dict[int | None, float] = {}
+        for ticket in self.running:
+            left[ticket.worker] = left.get(ticket.worker, 0.0) + _seconds_left(ticket)
         return State(
-            workers=self.pool.capacity,
-            running=running,
+            workers=len(self.pool.workers),
+            running=tuple(left.values()),
             waiting=tuple(ticket.forecast for ticket in self.waiting),
             upload_bytes=sum(ticket.upload_bytes for ticket in self.waiting),
             draining=self.draining,
@@ -113,22 +120,24 @@ class Dispatcher:
             )
             if isinstance(decision, Reject):
                 raise Refused(decision)
+        self._entered += 1
+        ticket.number = self._entered
         self.waiting.append(ticket)
         self._advance()
 
     async def run(self, ticket: Ticket, tell: Tell) -> dict[str, Any]:
         """The worker's `done`. Raises Cancelled, TaskFailed, and WorkerDied after a retry."""
         try:
-            await self._turn_of(ticket)
-            return await self._attempts(ticket, tell)
+            done, seconds = await self._attempts(ticket, tell)
         except Cancelled:
             self.counts.cancels += 1
             raise
         finally:
-            for tickets in (self.waiting, self.running):
-                if ticket in tickets:
-                    tickets.remove(ticket)
-            self._advance()
+            self._leave(ticket)
+        self.counts.done += 1
+        self._learn(ticket, done)
+        self.on_done(ticket.task.model, done, seconds)
+        return done
 
     def cancel_all(self) -> None:
         """Have everything that waits or runs end."""
@@ -148,30 +157,36 @@ class Dispatcher:
         if ticket.stop.is_set():
             raise Cancelled
 
-    async def _attempts(self, ticket: Ticket, tell: Tell) -> dict[str, Any]:
-        try:
-            done = await self._once(ticket, tell)
-        except WorkerDied:
-            self.counts.retries += 1
-            try:
-                done = await self._once(ticket, tell)
-            except WorkerDied:
-                self.counts.died += 1
-                self._poison[ticket.sha256] = time.monotonic() + POISON_SECONDS
-                raise
-        self.counts.done += 1
-        self._learn(ticket, done)
-        self.on_done(ticket.task.model, done, time.monotonic() - (ticket.begun or 0.0))
-        return done
+    async def _attempts(self, ticket: Ticket, tell: Tell) -> tuple[dict[str, Any], float]:
+        """`done`, and the seconds for this picture alone.
 
-    async def _once(self, ticket: Ticket, tell: Tell) -> dict[str, Any]:
-        ticket.begun, ticket.done = time.monotonic(), 0.0
+        Who was at work when a worker died cannot be known where it had two: each is made once
+        more, with a worker to itself, and is to blame if that one dies as well.
+        """
+        while True:
+            await self._turn_of(ticket)
+            try:
+                return await self._once(ticket, tell)
+            except WorkerDied:
+                if ticket.alone:
+                    self.counts.died += 1
+                    self._poison[ticket.sha256] = time.monotonic() + POISON_SECONDS
+                    raise
+                self.counts.retries += 1
+                self._leave(ticket, again=True)
+
+    async def _once(self, ticket: Ticket, tell: Tell) -> tuple[dict[str, Any], float]:
+        assert ticket.worker is not None
+        given = time.monotonic()
 
         def heard(message: dict[str, Any]) -> None:
+            if message["say"] == "begun":
+                ticket.begun = time.monotonic()
             ticket.done = message.get("done", ticket.done)
             tell(message)
 
-        return await self.pool.run(ticket.task, heard, ticket.stop)
+        done = await self.pool.run(ticket.task, ticket.worker, heard, ticket.stop)
+        return done, time.monotonic() - given - done["waited"]
 
     def _learn(self, ticket: Ticket, done: dict[str, Any]) -> None:
         if done["seconds"] > 0:
@@ -179,8 +194,43 @@ class Dispatcher:
             rates = self._rates.setdefault(key, deque(maxlen=_RATES))
             rates.append(done["work"] / done["seconds"])
 
+    def _leave(self, ticket: Ticket, *, again: bool = False) -> None:
+        """Its place is another's. again: it waits for one anew, before all that came later."""
+        for tickets in (self.waiting, self.running):
+            if ticket in tickets:
+                tickets.remove(ticket)
+        if again:
+            ticket.alone, ticket.worker, ticket.begun, ticket.done = True, None, None, 0.0
+            ticket._turn.clear()
+            insort(self.waiting, ticket, key=lambda each: each.number)
+        self._advance()
+
     def _advance(self) -> None:
-        while self.waiting and len(self.running) < self.pool.capacity:
-            ticket = self.waiting.pop(0)
-            self.running.append(ticket)
+        while self.waiting:
+            ticket = self.waiting[0]
+            worker = place(ticket.forecast.bytes, ticket.alone, self._loads(), {})
+            if worker is None:
+                return
+            ticket.worker = worker
+            self.running.append(self.waiting.pop(0))
             ticket._turn.set()
+
+    def _loads(self) -> list[Load | None]:
+        held: dict[int | None, list[Ticket]] = {}
+        for ticket in self.running:
+            held.setdefault(ticket.worker, []).append(ticket)
+        return [
+            Load(
+                worker.device,
+                tuple(ticket.forecast.bytes for ticket in held.get(number, ())),
+                any(ticket.alone for ticket in held.get(number, ())),
+            )
+            if worker.ready
+            else None
+            for number, worker in enumerate(self.pool.workers)
+        ]
+
+
+def _seconds_left(ticket: Ticket) -> float:
+    spent = 0.0 if ticket.begun is None else time.monotonic() - ticket.begun
+    return max(0.0, (ticket.forecast.seconds or 0.0) - spent)

@@ -36,7 +36,7 @@ class Metrics:
         )
         self.overhead = Histogram(
             "swin2sr_overhead_seconds",
-            "From a worker's turn to its end, less the network's",
+            "In a worker besides the network's and those that another picture had it",
             ["model"],
             buckets=_SECONDS,
             registry=self.registry,
@@ -54,7 +54,7 @@ class Metrics:
         self.registry.register(_State(dispatcher))
 
     def made(self, model: str, done: dict, seconds: float) -> None:
-        """A picture is finished; `seconds` since its turn came."""
+        """A picture is finished; `seconds` since its turn came, less those for the device's."""
         report = done["report"]
         self.inference.labels(model).observe(done["seconds"])
         self.overhead.labels(model).observe(max(0.0, seconds - done["seconds"]))
@@ -78,8 +78,8 @@ class _State(Collector):
             ("queue_length", "Pictures that wait", len(state.waiting)),
             ("queue_seconds", "Until a new picture would start", wait_seconds(state)),
             ("queue_bytes", "Of the files that wait", state.upload_bytes),
-            ("running", "Pictures at work", len(state.running)),
-            ("workers", "Pictures that can be at work at once", state.workers),
+            ("running", "Pictures at work", len(dispatcher.running)),
+            ("workers", "Pictures that can be computed at once", state.workers),
             ("draining", "Whether a shutdown has begun", int(state.draining)),
         ):
             yield GaugeMetricFamily(f"swin2sr_{name}", text, value)

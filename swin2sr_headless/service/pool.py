@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 Tell = Callable[[dict[str, Any]], None]
-"""Hears of `progress` and `stage` while a task runs."""
+"""Hears of `begun`, `progress` and `stage` while a task runs."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,24 @@ class TaskFailed(Exception):
         self.bad_input = bad_input
 
 
+@dataclass(frozen=True)
+class WorkerState:
+    """A worker: its device, its process where it has one, and whether it takes tasks."""
+
+    device: str
+    pid: int | None
+    ready: bool
+
+
 class Pool(Protocol):
-    """Workers, each with one task at a time."""
+    """Workers, each of which computes one task at a time and reads and writes others meanwhile."""
+
+    on_change: Callable[[], None]
+    """Called whenever a worker is ready."""
 
     @property
-    def capacity(self) -> int:
-        """How many tasks run at once."""
+    def workers(self) -> Sequence[WorkerState]:
+        """All that there should be."""
         ...
 
     @property
@@ -87,8 +99,11 @@ class Pool(Protocol):
 
     async def start(self) -> None: ...
 
-    async def run(self, task: Task, tell: Tell, stop: asyncio.Event) -> dict[str, Any]:
-        """The worker's `done`. Raises WorkerDied, Cancelled and TaskFailed."""
+    async def run(self, task: Task, worker: int, tell: Tell, stop: asyncio.Event) -> dict[str, Any]:
+        """What the worker of this number says when it is `done`.
+
+        Raises WorkerDied, Cancelled and TaskFailed; nothing of the task is at work then.
+        """
         ...
 
     async def stop(self) -> None: ...

@@ -1,6 +1,8 @@
-"""The process that computes: models loaded once, one picture at a time, as `upscale` makes it.
+"""The process that computes: models loaded once, pictures as `upscale` makes them.
 
-It hears `load`, `run` and `cancel`, and says `started`, `ready`, `progress`, `done` and `failed`.
+One picture has the device, while the next one is read and the one before is written. It hears
+`load`, `run` and `cancel`, and says `started`, `loaded`, `ready`, and with a picture's id `begun`,
+`progress`, `stage`, `done` and `failed`.
 """
 
 from __future__ import annotations
@@ -8,10 +10,12 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from threading import Lock
 
 import torch
 
@@ -25,6 +29,8 @@ from swin2sr_headless.cli.preparation import face_step, job_for, writing_of
 from swin2sr_headless.cli.stopping import StopSwitch
 from swin2sr_headless.cli.targets import Target
 from swin2sr_headless.failures import INTERRUPTED, explain
+from swin2sr_headless.service.admission import HELD
+from swin2sr_headless.service.device_turn import DeviceTurn
 from swin2sr_headless.service.errors import without_paths
 from swin2sr_headless.service.options import parsed_options
 from swin2sr_headless.service.speech import Message, Speech
@@ -33,41 +39,45 @@ _TRIAL_SIDE = 64
 _TELL_SECONDS = 0.1
 
 
+Say = Callable[[Message], None]
+
+
 class _Progress(Bar):
     """Tells the parent instead of a terminal, ten times a second at most."""
 
-    def __init__(self, speech: Speech, total: float) -> None:
-        self._speech, self._total, self._next = speech, total, 0.0
+    def __init__(self, say: Say, total: float) -> None:
+        self._say, self._total, self._next = say, total, 0.0
 
     def to(self, done: float, total: float = 0) -> None:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _TELL_SECONDS
-            self._speech.say({"say": "progress", "done": round(done / self._total, 4)})
+            self._say({"say": "progress", "done": round(done / self._total, 4)})
 
     def tell(self, text: str) -> None:
-        self._speech.say({"say": "stage", "text": text})
+        self._say({"say": "stage", "text": text})
 
 
 class _Voice(Console):
-    def __init__(self, speech: Speech) -> None:
+    def __init__(self, say: Say) -> None:
         super().__init__(json=True)
-        self._speech = speech
+        self._say = say
 
     @contextmanager
     def bar(self, label: str, total: float | None, *, of_bytes: bool = False) -> Iterator[Bar]:
-        yield _Progress(self._speech, total or 1)
+        yield _Progress(self._say, total or 1)
 
 
 class Worker:
     """One device with its models."""
 
     def __init__(self) -> None:
-        self.stop = StopSwitch()
         self.speech = Speech(self._hear)
         self.models: dict[str, Model] = {}
         self.precision, self.device = "auto", "auto"
-        self._running: str | None = None
+        self._stops: dict[str, StopSwitch] = {}
+        self._device, self._once = Lock(), Lock()
+        self._threads = ThreadPoolExecutor(HELD)
         self._faces: FaceStep | None = None
 
     def serve(self) -> None:
@@ -78,13 +88,14 @@ class Worker:
             if message["do"] == "load":
                 self._load(message)
             else:
-                self._run(message)
+                self._threads.submit(self._run, message)
 
     def _hear(self, message: Message) -> bool:
-        if message["do"] == "cancel" and message["id"] == self._running:
-            self.stop.requested = True
-        elif message["do"] == "run":
-            self._running, self.stop.requested = message["id"], False
+        """Whatever comes, at once: who may be stopped is known from then on."""
+        if message["do"] == "run":
+            self._stops[message["id"]] = StopSwitch()
+        elif message["do"] == "cancel" and (stop := self._stops.get(message["id"])) is not None:
+            stop.requested = True
         return message["do"] == "cancel"
 
     def _load(self, message: Message) -> None:
@@ -113,33 +124,36 @@ class Worker:
         }
 
     def _run(self, message: Message) -> None:
+        """Whatever becomes of the picture, it is told."""
+        stop = self._stops[message["id"]]
+
+        def say(what: Message) -> None:
+            self.speech.say({"id": message["id"], **what})
+
+        turn = DeviceTurn(self._device, stop, lambda: say({"say": "begun"}))
         try:
-            done = self._made(message)
+            done = self._made(message, stop, turn, say)
         except (Exception, KeyboardInterrupt) as error:
             logging.getLogger(__name__).debug("a picture failed", exc_info=True)
             failure = explain(error)
-            cancelled = failure.exit_code == INTERRUPTED
-            sentence = without_paths(failure.sentence, message["input"], message["output"])
-            self.speech.say(
-                {
-                    "say": "failed",
-                    "error": sentence,
-                    "cancelled": cancelled,
-                    "bad_input": failure.exit_code == 2,
-                }
-            )
-            return
-        plan = done.plan.plan
-        self.speech.say(
-            {
+            answer = {
+                "say": "failed",
+                "error": without_paths(failure.sentence, message["input"], message["output"]),
+                "cancelled": failure.exit_code == INTERRUPTED,
+                "bad_input": failure.exit_code == 2,
+            }
+        else:
+            answer = {
                 "say": "done",
                 "report": done.to_dict(),
-                "work": plan.work * len(done.done.reports),
+                "work": done.plan.plan.work * len(done.done.reports),
                 "seconds": done.done.seconds,
+                "waited": turn.waited,
             }
-        )
+        del self._stops[message["id"]]
+        say(answer)
 
-    def _made(self, message: Message) -> Done:
+    def _made(self, message: Message, stop: StopSwitch, turn: DeviceTurn, say: Say) -> Done:
         args = parsed_options(message["options"])
         args.model, args.precision, args.device = message["model"], self.precision, self.device
         model, output = self.models[args.model], Path(message["output"])
@@ -147,11 +161,12 @@ class Worker:
         job = job_for(args, settings, model, self._face_step(args), [output])
         writing = replace(writing_of(args), overwrite=True, first_only=message["first_only"])
         target = Target(Path(message["input"]), output, None)
-        return FileUpscaler(job, writing, _Voice(self.speech), self.stop).run(target, "")
+        return FileUpscaler(job, writing, _Voice(say), stop, turn).run(target, "")
 
     def _face_step(self, args: argparse.Namespace) -> FaceStep | None:
-        if args.faces and self._faces is None:
-            self._faces = face_step(args)
+        with self._once:
+            if args.faces and self._faces is None:
+                self._faces = face_step(args)
         return self._faces if args.faces else None
 
 

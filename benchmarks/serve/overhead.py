@@ -1,0 +1,90 @@
+"""How much of a device the service leaves to the network, and what it adds to a request.
+
+    python benchmarks/serve/overhead.py [--clients 1 2 4 8] [--seconds 15] [--threads 1]
+
+Clients in a closed loop send one 128x128 picture with compact-x4. goodput: pictures in a second by
+the network's own seconds for one, which are those of a client alone (1.0: the device never waits).
+added: what a request takes less its worker's time for it, from its turn to its end. With
+--threads 1 the device is one core, and the rest of the service has the others, as beside a GPU;
+0 gives the device all cores, so that everything else is taken from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import threading
+import time
+
+from measuring import Answer, Client, Server, encoded, picture, serving, sums, totals
+
+_WARM = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--side", type=int, default=128)
+    arguments = parser.parse_args()
+    environment = {"OMP_NUM_THREADS": str(arguments.threads)} if arguments.threads else {}
+    body = encoded(picture(arguments.side, arguments.side))
+    with (
+        tempfile.TemporaryDirectory() as spool,
+        serving(spool, environment=environment) as server,
+    ):
+        loop(server, body, 1, _WARM)
+        alone = loop(server, body, 1, arguments.seconds)
+        model = statistics.median(each.report["inference_time_ms"] for each in alone) / 1000
+        print(f"the network alone: {model * 1000:.1f} ms", flush=True)
+        print(f"{'clients':>7}{'goodput':>9}{'median ms':>11}{'added ms':>10}  CPU ms a picture")
+        for count in arguments.clients:
+            row(server, body, count, arguments.seconds, model)
+
+
+def row(server: Server, body: bytes, count: int, seconds: float, model: float) -> None:
+    before, spent = server.client.get("/metrics").text, totals(server.process.pid)
+    begun = time.perf_counter()
+    answers = loop(server, body, count, seconds)
+    elapsed = time.perf_counter() - begun
+    after = server.client.get("/metrics").text
+    inside = sum(
+        sums(after, f"swin2sr_{name}_seconds_sum") - sums(before, f"swin2sr_{name}_seconds_sum")
+        for name in ("inference", "overhead")
+    ) / len(answers)
+    latency = [each.seconds for each in answers]
+    added = f"{(statistics.mean(latency) - inside) * 1000:10.1f}" if count == 1 else f"{'':10}"
+    cpu = ", ".join(
+        f"{name.split()[1]} {(now[0] - spent[name][0]) / len(answers) * 1000:.0f}"
+        for name, now in totals(server.process.pid).items()
+    )
+    goodput = len(answers) / elapsed * model
+    median = statistics.median(latency) * 1000
+    print(f"{count:7}{goodput:9.3f}{median:11.1f}{added}  {cpu}", flush=True)
+
+
+def loop(server: Server, body: bytes, clients: int, seconds: float) -> list[Answer]:
+    """All answers of clients that ask again as soon as they are answered."""
+    answers: list[Answer] = []
+    end = time.perf_counter() + seconds
+
+    def ask() -> None:
+        client = Client(server.address)
+        while time.perf_counter() < end:
+            answer = client.upscale(body)
+            assert answer.status == 200, answer.body
+            answers.append(answer)
+        client.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+if __name__ == "__main__":
+    main()
