@@ -8,12 +8,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from swin2sr_core.errors import Swin2SRError
 
+from ..service.admission import HELD
 from ..service.pool import Cancelled, Pool, Task, TaskFailed, WorkerDied
 from .manifest import Manifest
 from .places import Place, State, place_of
@@ -49,18 +49,21 @@ class Driver:
     _places: dict[str, Place] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _died: list[Staged] = field(default_factory=list)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, items: Sequence[Item]) -> None:
         """All of them, or until it is asked to stop. The pool has started."""
-        capacity = self.pool.capacity
-        waiting = Waiting(_AHEAD * capacity)
+        workers = range(len(self.pool.workers))
+        waiting = Waiting(_AHEAD * len(workers))
         watching = asyncio.create_task(self._watch())
         try:
             await asyncio.gather(
                 self._fetch_all(iter(items), waiting),
-                *(self._work(waiting) for _ in range(capacity)),
+                *(self._work(waiting, worker) for worker in workers for _ in range(HELD)),
             )
+            for staged in self._died:
+                await self._make(staged, await self._ready(workers), last=True)
         finally:
             watching.cancel()
 
@@ -121,39 +124,49 @@ class Driver:
 
     # -- one picture ---------------------------------------------------------------------------
 
-    async def _work(self, waiting: Waiting) -> None:
+    async def _work(self, waiting: Waiting, worker: int) -> None:
+        """One of the pictures that a worker has: it reads and writes beside the network."""
         size: Size = None
         while (staged := await waiting.take(size)) is not None:
-            if not self._stop.is_set():
-                await self._make(staged)
-            shutil.rmtree(staged.folder, ignore_errors=True)
+            await self._make(staged, await self._ready([worker]))
             size = staged.size
 
-    async def _make(self, staged: Staged) -> None:
+    async def _ready(self, workers: Sequence[int]) -> int:
+        """The first of some workers that takes tasks."""
+        while not self._stop.is_set():
+            for worker in workers:
+                if self.pool.workers[worker].ready:
+                    return worker
+            await asyncio.sleep(_POLL_SECONDS)
+        return workers[0]
+
+    async def _make(self, staged: Staged, worker: int, *, last: bool = False) -> None:
+        """last: it is made once more and alone, as a worker died that had it, maybe with others."""
         item, began = staged.item, time.perf_counter()
         place = self._place(item.output)
         try:
             draft = await asyncio.to_thread(place.draft, item.output, staged.folder)
-            done = await self._computed(staged, draft)
+            task = self._task(staged, draft)
+            done = await self.pool.run(task, worker, lambda _message: None, self._stop)
             state = await asyncio.to_thread(place.keep, draft, item.output)
         except Cancelled:
-            return
+            pass
         except WorkerDied:
+            if not last:
+                self._died.append(staged)
+                await asyncio.sleep(_POLL_SECONDS)  # until the pool knows it, too
+                return
             await self._fail(item, "it ended two workers", time.perf_counter() - began)
         except (OSError, TaskFailed) as error:
             await self._fail(item, str(error), time.perf_counter() - began)
         else:
             await self._add(_row(staged, done, state, self.how))
             self.tally.made += 1
+        shutil.rmtree(staged.folder, ignore_errors=True)
 
-    async def _computed(self, staged: Staged, draft: Path) -> dict[str, Any]:
-        """By one worker, or by another one if that dies."""
-        task = Task(staged.folder.name, staged.path, draft, self.model, tuple(self.options), False)
-        run = partial(self.pool.run, task, lambda _message: None, self._stop)
-        try:
-            return await run()
-        except WorkerDied:
-            return await run()
+    def _task(self, staged: Staged, draft: Path) -> Task:
+        number, options = staged.folder.name, tuple(self.options)
+        return Task(number, staged.path, draft, self.model, options, first_only=False)
 
     async def _fail(self, item: Item, why: str, seconds: float) -> None:
         row = {"input": item.source.name, "how": self.how, "output": None}

@@ -93,6 +93,10 @@ async def _made(
 
 
 def _pool(args: argparse.Namespace) -> Pool:
+    if args.ray is not None:
+        from ..ray import ray_pool
+
+        return ray_pool(args.ray, [args.model], args.precision, args.devices[0], args.workers)
     from ..service.local_pool import LocalPool
     from .threads import threads_each
 
@@ -107,7 +111,7 @@ def _memory(args: argparse.Namespace) -> list[str]:
     from swin2sr_core.machine.host_memory import free_host_bytes
 
     free = free_host_bytes()
-    if args.max_memory is not None or args.workers == 1 or free is None:
+    if args.ray or args.max_memory is not None or args.workers == 1 or free is None:
         return []
     return [f"--max-memory={int(free * 0.9) // args.workers}"]
 
@@ -119,7 +123,7 @@ def _check(args: argparse.Namespace) -> None:
     resolve_model(args.model)
     if args.provider != "auto":
         raise InputError("batch takes the provider that is there; leave --provider out")
-    if len(args.devices) > 1 and args.workers > 1:
+    if len(args.devices) > 1 and (args.workers > 1 or args.ray):
         raise InputError("several devices have a worker each; leave --workers or --device out")
     if args.face_model is not None:
         args.faces = True

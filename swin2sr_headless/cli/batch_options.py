@@ -11,6 +11,7 @@ EXAMPLES = """\
   swin2sr batch photos/ -o large/ --workers 2              two at a time
   swin2sr batch photos/ -o large/ --device cuda:0,cuda:1   on two GPUs
   swin2sr batch s3://bucket/in -o s3://bucket/out --recursive
+  swin2sr batch s3://bucket/in -o s3://bucket/out --ray auto --workers 16
   swin2sr batch --list names.txt -o large/                 a name on each line
 
 The same line again goes on where it was stopped: what is made is not made again, what has failed
@@ -52,6 +53,12 @@ def add_options(parser: Parser) -> None:
         metavar="N",
         help="pictures at a time on a single device; the cores and, without --max-memory, the "
         "memory are shared among them (default: 1)",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="the workers are on the nodes of a Ray cluster, one for each GPU (with --device cpu: "
+        "CPU); auto for the cluster that this machine belongs to",
     )
     add_making(parser)
     for action in parser._actions:

@@ -1,7 +1,8 @@
-"""Workers on the nodes of a Ray cluster, as many as there is work for, replaced when they die.
+"""Workers on the nodes of a Ray cluster, replaced when they or their nodes die.
 
 They are actors of this process: whatever ends it, also SIGKILL, the cluster has them back. A
-deployment of Ray Serve would go on holding its devices.
+deployment of Ray Serve would go on holding its devices. An actor that finds no room waits, and a
+cluster that scales adds a node for it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import asyncio
 import logging
 import signal
 import threading
-import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,166 +22,138 @@ from ray.exceptions import RayActorError, RayError
 from swin2sr_core.errors import InputError
 from swin2sr_core.temporary import replacing
 
-from ..service.pool import Cancelled, ModelFacts, Task, TaskFailed, Tell, WorkerDied
-from .worker import RayWorker
+from ..service.pool import Cancelled, ModelFacts, Task, TaskFailed, Tell, WorkerDied, WorkerState
+from .worker import ON_THE_WAY, RayWorker
 
 logger = logging.getLogger("swin2sr_core.ray")
 
 _AGAIN_SECONDS = 5.0
-_IDLE_SECONDS = 60.0
 _LONG_SECONDS = 30.0
+_CHECK_SECONDS = 30.0
 
 
-@dataclass(eq=False)
-class _Worker:
-    actor: Any
+@dataclass
+class _Slot:
+    """A place for a worker; gone: its actor does not answer."""
+
+    actor: Any = None
     ready: bool = False
-    idle_since: float = 0.0
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
 class RayPool:
-    """address: of the cluster, "auto" for the one this machine belongs to.
+    """address: of the cluster, "auto" for the one this machine belongs to; count: of workers.
 
-    least, most: how many workers there are, with nothing to do and with much; cpus, gpus: what each
-    takes of the cluster; environment: what its process gets besides its node's.
+    cpus, gpus: what each takes of the cluster; environment: what its process gets besides its
+    node's.
     """
 
     address: str
     names: Sequence[str]
     precision: str = "auto"
     device: str = "auto"
-    least: int = 1
-    most: int = 1
+    count: int = 1
     cpus: float = 1
     gpus: float = 0
     environment: Mapping[str, str] = field(default_factory=dict)
     models: dict[str, ModelFacts] = field(default_factory=dict)
     problem: str | None = None
     restarts: int = 0
-    _workers: list[_Worker] = field(default_factory=list)
-    _free: list[_Worker] = field(default_factory=list)
-    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    on_change: Callable[[], None] = lambda: None
+    _slots: list[_Slot] = field(default_factory=list)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
-    def capacity(self) -> int:
-        return self.most
-
-    @property
-    def workers(self) -> list[dict[str, Any]]:
-        """State of each."""
-        return [{"device": self.device, "pid": None, "ready": each.ready} for each in self._workers]
+    def workers(self) -> list[WorkerState]:
+        """See `Pool.workers`. Each has a device of its own, whatever that is called there."""
+        return [
+            WorkerState(f"{self.device} {number}", None, slot.ready)
+            for number, slot in enumerate(self._slots)
+        ]
 
     async def start(self) -> None:
         """Connect, and begin to start the workers. Raises InputError."""
         connect(self.address)
-        for _ in range(self.least):
-            self._begin()
-        self._keep(self._shrink())
+        self._slots = [_Slot() for _ in range(self.count)]
+        self._tasks = [asyncio.create_task(self._occupy(slot)) for slot in self._slots]
 
-    async def run(self, task: Task, tell: Tell, stop: asyncio.Event) -> dict[str, Any]:
+    async def run(self, task: Task, worker: int, tell: Tell, stop: asyncio.Event) -> dict[str, Any]:
         """See `Pool.run`."""
+        slot = self._slots[worker]
+        if not slot.ready:
+            raise WorkerDied
         content = await asyncio.to_thread(task.input.read_bytes)
-        worker = await self._taken(stop)
-        forwarding = asyncio.create_task(_forward(stop, worker, task.id))
+        stopping = asyncio.create_task(_stop_at(stop, slot.actor, task.id))
         try:
-            last = await _heard(worker, task, content, tell)
+            last = await _last(slot.actor, task, content, tell)
         except RayActorError as error:
-            self._replace(worker)
+            slot.ready = False  # at once, or what is tried again comes here again
+            slot.gone.set()
             raise WorkerDied from error
-        except BaseException:
-            self._replace(worker)  # whoever is interrupted here leaves it at work
+        except asyncio.CancelledError:
+            slot.actor.stop.remote(task.id)
             raise
         finally:
-            forwarding.cancel()
-        await self._give_back(worker)
+            stopping.cancel()
         return await asyncio.to_thread(_judged, last, task)
 
     async def stop(self) -> None:
         """End all workers; the cluster goes on."""
         for task in self._tasks:
             task.cancel()
-        for worker in self._workers:
-            ray.kill(worker.actor)
+        for slot in self._slots:
+            if slot.actor is not None:
+                ray.kill(slot.actor)
 
-    # -- workers -------------------------------------------------------------------------------
+    async def _occupy(self, slot: _Slot) -> None:
+        """A worker in the slot, and another one whenever it is gone."""
+        while True:
+            slot.gone.clear()
+            options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 16}
+            made = ray.remote(RayWorker).options(**options, scheduling_strategy="SPREAD")
+            slot.actor = made.remote(
+                list(self.names), self.precision, self.device, dict(self.environment)
+            )
+            problem = await self._load(slot)
+            if problem is None:
+                slot.ready, self.problem = True, None
+                self.on_change()
+                await self._watch(slot)
+                slot.ready = False
+                self.restarts += 1
+            else:
+                self.problem = problem
+                logger.warning("a worker could not load its model: %s", problem)
+                await asyncio.sleep(_AGAIN_SECONDS)
+            ray.kill(slot.actor)
 
-    async def _taken(self, stop: asyncio.Event) -> _Worker:
-        """The one that was busy last; where all are busy one more is started, if that may be."""
-        stopping = asyncio.create_task(self._notify_at(stop))
-        try:
-            async with self._changed:
-                if not self._free and len(self._workers) < self.most:
-                    self._begin()
-                await self._changed.wait_for(lambda: self._free or stop.is_set())
-                if stop.is_set():
-                    raise Cancelled
-                return self._free.pop()
-        finally:
-            stopping.cancel()
-
-    async def _notify_at(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        async with self._changed:
-            self._changed.notify_all()
-
-    async def _give_back(self, worker: _Worker) -> None:
-        async with self._changed:
-            worker.idle_since = time.monotonic()
-            self._free.append(worker)
-            self._changed.notify()
-
-    def _begin(self) -> None:
-        options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "scheduling_strategy": "SPREAD"}
-        actor = ray.remote(RayWorker).options(**options, max_concurrency=4)
-        worker = _Worker(
-            actor.remote(list(self.names), self.precision, self.device, dict(self.environment))
-        )
-        self._workers.append(worker)
-        self._keep(self._bring_up(worker))
-
-    async def _bring_up(self, worker: _Worker) -> None:
-        starting = asyncio.wrap_future(worker.actor.start.remote().future())
+    async def _load(self, slot: _Slot) -> str | None:
+        """What went wrong, else None."""
+        starting = asyncio.wrap_future(slot.actor.start.remote().future())
         try:
             done, _ = await asyncio.wait({starting}, timeout=_LONG_SECONDS)
             if not done:
-                logger.warning(
-                    "a worker waits for a node with %g CPUs and %g GPUs free", self.cpus, self.gpus
-                )
+                wanted = f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
+                logger.warning("a worker waits for a node with %s free", wanted)
             facts = await starting
         except RayError as error:
-            self.problem = str(getattr(error, "cause", None) or error).partition("\n")[0]
-            await asyncio.sleep(_AGAIN_SECONDS)
-            self._replace(worker)
-            return
+            return str(getattr(error, "cause", None) or error).partition("\n")[0]
         finally:
             starting.cancel()
         self.models |= {each["name"]: ModelFacts(**each) for each in facts}
-        worker.ready, self.problem = True, None
-        await self._give_back(worker)
+        return None
 
-    def _replace(self, worker: _Worker) -> None:
-        self._workers.remove(worker)
-        ray.kill(worker.actor)
-        self.restarts += 1
-        self._begin()
-
-    async def _shrink(self) -> None:
-        """Give devices back that nobody has needed for a while."""
+    async def _watch(self, slot: _Slot) -> None:
+        """Until it is gone: a task has found that, or it makes no small picture any more."""
         while True:
-            await asyncio.sleep(_IDLE_SECONDS / 4)
-            async with self._changed:
-                idle = [w for w in self._free if time.monotonic() - w.idle_since > _IDLE_SECONDS]
-                for worker in idle[: max(0, len(self._workers) - self.least)]:
-                    self._free.remove(worker)
-                    self._workers.remove(worker)
-                    ray.kill(worker.actor)
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(slot.gone.wait(), _CHECK_SECONDS)
+                return
+            try:
+                await slot.actor.check.remote()
+            except RayError:
+                return
 
 
 def connect(address: str) -> None:
@@ -202,19 +174,19 @@ def connect(address: str) -> None:
             signal.signal(signal.SIGTERM, before)
 
 
-async def _forward(stop: asyncio.Event, worker: _Worker, number: str) -> None:
+async def _stop_at(stop: asyncio.Event, actor: Any, number: str) -> None:
     await stop.wait()
     with suppress(RayError):
-        await worker.actor.stop.remote(number)
+        await actor.stop.remote(number)
 
 
-async def _heard(worker: _Worker, task: Task, content: bytes, tell: Tell) -> dict[str, Any]:
+async def _last(actor: Any, task: Task, content: bytes, tell: Tell) -> dict[str, Any]:
     """The last message. Raises RayActorError where the actor or its node is gone."""
-    method = worker.actor.run.options(num_returns="streaming")
     message: dict[str, Any] = {"say": "died"}
-    async for reference in method.remote(task.to_dict(), content):
+    run = actor.run.options(num_returns="streaming")
+    async for reference in run.remote(task.to_dict(), content):
         message = await reference
-        if message["say"] in ("progress", "stage"):
+        if message["say"] in ON_THE_WAY:
             tell(message)
     return message
 

@@ -17,14 +17,15 @@ from swin2sr_core.errors import DeviceError
 from swin2sr_core.temporary import temporary_folder
 
 from ..service.local_pool import LocalPool
-from ..service.pool import Cancelled, Task, TaskFailed, WorkerDied
+from ..service.pool import Cancelled, Task, TaskFailed, Tell, WorkerDied
 
+ON_THE_WAY = ("begun", "progress", "stage")
 _TRIAL_SIDE = 16
 _POLL_SECONDS = 0.05
 
 
 class RayWorker:
-    """Made an actor by the pool. Its methods are called one task at a time, but `stop`."""
+    """Made an actor by the pool; its methods run beside each other."""
 
     def __init__(
         self, names: Sequence[str], precision: str, device: str, environment: Mapping[str, str]
@@ -51,7 +52,7 @@ class RayWorker:
             task.input.write_bytes(content)
             running = asyncio.create_task(self._last(task, messages, stop))
             try:
-                while (message := await messages.get())["say"] in ("progress", "stage"):
+                while (message := await messages.get())["say"] in ON_THE_WAY:
                     yield message
                 if message["say"] == "done":
                     message["content"] = task.output.read_bytes()
@@ -74,14 +75,21 @@ class RayWorker:
             path = Path(name) / "trial.png"
             Image.new("RGB", (_TRIAL_SIDE, _TRIAL_SIDE)).save(path)
             task = Task("trial", path, path.with_name("made.png"), self._names[0], (), False)
-            await self._pool.run(task, lambda _message: None, asyncio.Event())
+            await self._made(task, lambda _message: None, asyncio.Event())
+
+    async def _made(self, task: Task, tell: Tell, stop: asyncio.Event) -> dict[str, Any]:
+        while not self._pool.workers[0].ready:  # another one starts after a death
+            if stop.is_set():
+                raise Cancelled
+            await asyncio.sleep(_POLL_SECONDS)
+        return await self._pool.run(task, 0, tell, stop)
 
     async def _last(
         self, task: Task, messages: asyncio.Queue[dict[str, Any]], stop: asyncio.Event
     ) -> None:
         """Exceptions become messages: they cross between processes as they are."""
         try:
-            last = await self._pool.run(task, messages.put_nowait, stop)
+            last = await self._made(task, messages.put_nowait, stop)
         except Cancelled:
             last = {"say": "cancelled"}
         except WorkerDied:

@@ -14,6 +14,7 @@ from swin2sr_core.errors import InputError
 
 from .app import create_app
 from .local_pool import LocalPool
+from .pool import Pool
 from .settings import Settings
 from .spool import Spool
 
@@ -24,11 +25,7 @@ class Server(uvicorn.Server):
     """uvicorn's, with our way to stop: a signal drains, a second one cancels."""
 
     def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
-        threads = {} if settings.threads is None else {"OMP_NUM_THREADS": str(settings.threads)}
-        pool = LocalPool(
-            settings.devices, settings.models, settings.precision, threads, settings.spare
-        )
-        app = create_app(settings, pool)
+        app = create_app(settings, _pool(settings))
         super().__init__(
             uvicorn.Config(
                 app,
@@ -74,6 +71,16 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_POLL_SECONDS)
         dispatcher.cancel_all()
         self.should_exit = True
+
+
+def _pool(settings: Settings) -> Pool:
+    if settings.ray is not None:
+        from ..ray import ray_pool
+
+        device, count = settings.devices[0], len(settings.devices)
+        return ray_pool(settings.ray, settings.models, settings.precision, device, count)
+    threads = {} if settings.threads is None else {"OMP_NUM_THREADS": str(settings.threads)}
+    return LocalPool(settings.devices, settings.models, settings.precision, threads, settings.spare)
 
 
 def bound(host: str, port: int) -> socket.socket:
