@@ -1,6 +1,6 @@
 """Pictures a second of `swin2sr batch` with one worker and with two, a thread each, in turns.
 
-    python benchmarks/batch_workers.py --pictures 60 --side 128 --rounds 3
+python benchmarks/batch_workers.py --pictures 60 --side 128 --rounds 3
 """
 
 import argparse

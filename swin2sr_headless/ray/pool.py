@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import (
+    RayActorError,
+    RayError,
+)
 
 from swin2sr_core.errors import InputError
 from swin2sr_core.temporary import replacing
