@@ -22,18 +22,24 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=60)
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ray", metavar="ADDRESS", help="two workers on this cluster, too")
     args = parser.parse_args()
-    rates = {1: [], 2: []}
+    ways = {"one": ["--workers", "1"], "two": ["--workers", "2"]}
+    if args.ray:
+        ways["two on Ray"] = [*ways["two"], "--ray", args.ray]
+    rates = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         draw(place / "in", args.pictures, args.side)
         for _ in range(args.rounds):
-            for workers, found in rates.items():
-                found.append(rate(place, workers))
+            for way, words in ways.items():
+                rates[way].append(rate(place, words))
                 shutil.rmtree(place / "out")
-    medians = {workers: statistics.median(found) for workers, found in rates.items()}
-    print({workers: [round(each, 2) for each in found] for workers, found in rates.items()})
-    print(f"medians {medians[1]:.2f} and {medians[2]:.2f} a second: {medians[2] / medians[1]:.3f}")
+    first = statistics.median(rates["one"])
+    for way, found in rates.items():
+        median = statistics.median(found)
+        each = [round(value, 2) for value in found]
+        print(f"{way}: {median:.2f} pictures a second, {median / first:.3f} times one; {each}")
 
 
 def draw(folder: Path, count: int, side: int) -> None:
@@ -44,9 +50,9 @@ def draw(folder: Path, count: int, side: int) -> None:
         Image.fromarray(pixels).resize((side, side)).save(folder / f"{number:04}.png")
 
 
-def rate(place: Path, workers: int) -> float:
+def rate(place: Path, way: list[str]) -> float:
     """The batch's own clock: it starts when a worker has loaded its model."""
-    words = ["batch", place / "in", "-o", place / "out", "--workers", workers, "--json"]
+    words = ["batch", place / "in", "-o", place / "out", *way, "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "swin2sr_core", *map(str, words), "--device", "cpu"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -10,6 +10,7 @@ import pytest
 from batches import NAME, ran, started
 
 fsspec = pytest.importorskip("fsspec")
+pytestmark = pytest.mark.timeout(400)  # as in test_batch.py
 
 
 def test_a_file_system_of_fsspec_like_a_disk(folder, out):

@@ -34,7 +34,7 @@ def started(*arguments, command="batch", **environment):
 def ran(*arguments, **how):
     """Exit code, standard output, standard error."""
     process = started(*arguments, "--device", "cpu", **how)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 
