@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "support"))
 from http_service import Server, encoded, serving  # noqa: E402
 
-__all__ = ["Answer", "Client", "Server", "encoded", "picture", "serving", "totals", "tree"]
+__all__ = ["Answer", "Client", "Server", "encoded", "picture", "serving", "sums", "totals", "tree"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -3,7 +3,8 @@
     python benchmarks/serve/overhead.py [--clients 1 2 4 8] [--seconds 15] [--threads 1]
 
 Clients in a closed loop send one 128x128 picture with compact-x4. goodput: pictures in a second by
-the network's own seconds for one, which are those of a client alone (1.0: the device never waits).
+the network's own seconds for one, which are those of a client alone; busy: by those that it took
+then, beside the rest of the service and whatever else runs (1.0: the device never waits).
 added: what a request takes less its worker's time for it, from its turn to its end. With
 --threads 1 the device is one core, and the rest of the service has the others, as beside a GPU;
 0 gives the device all cores, so that everything else is taken from it.
@@ -39,7 +40,7 @@ def main() -> None:
         alone = loop(server, body, 1, arguments.seconds)
         model = statistics.median(each.report["inference_time_ms"] for each in alone) / 1000
         print(f"the network alone: {model * 1000:.1f} ms", flush=True)
-        print(f"{'clients':>7}{'goodput':>9}{'median ms':>11}{'added ms':>10}  CPU ms a picture")
+        print("clients  goodput   busy  median ms  added ms  network  CPU ms a picture")
         for count in arguments.clients:
             row(server, body, count, arguments.seconds, model)
 
@@ -60,9 +61,11 @@ def row(server: Server, body: bytes, count: int, seconds: float, model: float) -
         f"{name.split()[1]} {(now[0] - spent[name][0]) / len(answers) * 1000:.0f}"
         for name, now in totals(server.process.pid).items()
     )
+    times = [each.report["inference_time_ms"] for each in answers]
+    network, busy = statistics.median(times), sum(times) / 1000 / elapsed
     goodput = len(answers) / elapsed * model
     median = statistics.median(latency) * 1000
-    print(f"{count:7}{goodput:9.3f}{median:11.1f}{added}  {cpu}", flush=True)
+    print(f"{count:7}{goodput:9.3f}{busy:7.3f}{median:11.1f}{added}{network:9.1f}  {cpu}")
 
 
 def loop(server: Server, body: bytes, clients: int, seconds: float) -> list[Answer]:

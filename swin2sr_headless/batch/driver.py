@@ -14,7 +14,7 @@ from typing import Any
 from swin2sr_core.errors import Swin2SRError
 
 from ..service.admission import HELD
-from ..service.pool import Cancelled, Pool, Task, TaskFailed, WorkerDied
+from ..service.pool import Cancelled, ModelFacts, Pool, Task, TaskFailed, WorkerDied
 from .manifest import Manifest
 from .places import Place, State, place_of
 from .sources import Item
@@ -33,15 +33,35 @@ class NotReady(Swin2SRError):
     exit_code = 3
 
 
+@dataclass(frozen=True)
+class Order:
+    """What is done with every picture. sharing: workers that have a device's memory together,
+    max_memory bytes if that was set."""
+
+    model: str
+    options: tuple[str, ...]
+    sharing: int = 1
+    max_memory: int | None = None
+
+    def task(self, number: str, source: Path, draft: Path, facts: ModelFacts) -> Task:
+        """For a worker, which may take its share of what there is."""
+        free, own = facts.free_bytes, facts.program_bytes
+        if free is not None:
+            free //= self.sharing
+        if self.max_memory is not None:
+            own = self.max_memory - (self.max_memory - own) // self.sharing
+        memory = {"free_bytes": free, "program_bytes": own}
+        return Task(number, source, draft, self.model, self.options, first_only=False, **memory)
+
+
 @dataclass
 class Driver:
-    """model, options: of every task; how: their digest; folder: for what passes through here."""
+    """how: the digest of the order; folder: for what passes through here."""
 
     pool: Pool
     manifest: Manifest
     tally: Tally
-    model: str
-    options: Sequence[str]
+    order: Order
     how: str
     folder: Path
     asked_to_stop: Callable[[], bool]
@@ -146,7 +166,8 @@ class Driver:
         place = self._place(item.output)
         try:
             draft = await asyncio.to_thread(place.draft, item.output, staged.folder)
-            task = self._task(staged, draft)
+            facts = self.pool.models[self.order.model]
+            task = self.order.task(staged.folder.name, staged.path, draft, facts)
             done = await self.pool.run(task, worker, lambda _message: None, self._stop)
             state = await asyncio.to_thread(place.keep, draft, item.output)
         except Cancelled:
@@ -163,10 +184,6 @@ class Driver:
             await self._add(_row(staged, done, state, self.how))
             self.tally.made += 1
         shutil.rmtree(staged.folder, ignore_errors=True)
-
-    def _task(self, staged: Staged, draft: Path) -> Task:
-        number, options = staged.folder.name, tuple(self.options)
-        return Task(number, staged.path, draft, self.model, options, first_only=False)
 
     async def _fail(self, item: Item, why: str, seconds: float) -> None:
         row = {"input": item.source.name, "how": self.how, "output": None}

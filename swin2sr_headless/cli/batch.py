@@ -21,6 +21,7 @@ from .output import Bar, Console, Outcome
 from .stopping import StopSwitch
 
 if TYPE_CHECKING:
+    from ..batch.driver import Order
     from ..batch.manifest import Manifest
     from ..batch.sources import Item
     from ..batch.tally import Tally
@@ -66,7 +67,7 @@ async def _made(
     from ..batch.tally import Tally
 
     pool = _pool(args)
-    options = [*making_words(args), *_memory(args)]
+    options = making_words(args)
     try:
         await pool.start()
         prospect = await ready(pool, args.model, stop)
@@ -84,7 +85,7 @@ async def _made(
         with console.bar("batch", len(items)) as bar:
             tell = _teller(bar, console)
             driver = Driver(
-                pool, manifest, Tally(len(items)), args.model, options, how, folder, stop, tell
+                pool, manifest, Tally(len(items)), _order(args, options), how, folder, stop, tell
             )
             await driver.run(items)
         return driver.tally
@@ -92,28 +93,26 @@ async def _made(
         await pool.stop()
 
 
+def _order(args: argparse.Namespace, options: list[str]) -> Order:
+    from ..batch.driver import Order
+
+    sharing = 1 if args.ray else args.workers
+    return Order(args.model, tuple(options), sharing, args.max_memory)
+
+
 def _pool(args: argparse.Namespace) -> Pool:
     if args.ray is not None:
         from ..ray import ray_pool
 
-        return ray_pool(args.ray, [args.model], args.precision, args.devices[0], args.workers)
+        device, count, most = args.devices[0], args.workers, args.max_memory
+        return ray_pool(args.ray, [args.model], args.precision, device, count, most)
     from ..service.local_pool import LocalPool
     from .threads import threads_each
 
     devices = args.devices * args.workers if len(args.devices) == 1 else args.devices
     threads = threads_each(len(devices))
     environment = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    return LocalPool(devices, [args.model], args.precision, environment, keep_spare=False)
-
-
-def _memory(args: argparse.Namespace) -> list[str]:
-    """Several workers share what is free; one takes it as `upscale` does."""
-    from swin2sr_core.machine.host_memory import free_host_bytes
-
-    free = free_host_bytes()
-    if args.ray or args.max_memory is not None or args.workers == 1 or free is None:
-        return []
-    return [f"--max-memory={int(free * 0.9) // args.workers}"]
+    return LocalPool(devices, [args.model], args.precision, environment, False, args.max_memory)
 
 
 def _check(args: argparse.Namespace) -> None:

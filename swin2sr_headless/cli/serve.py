@@ -72,6 +72,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         threads=threads_each(len(devices)),
         ray=args.ray,
         spare=args.spare,
+        max_memory=args.max_memory,
         spool=Path(spool).expanduser().absolute(),
         keep=args.keep,
         quota=args.spool_quota or 0,

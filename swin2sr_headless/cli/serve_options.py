@@ -114,7 +114,8 @@ def _add_computing(parser: Parser) -> None:
         "--max-memory",
         type=parse_bytes,
         metavar="SIZE",
-        help="the most a worker may take: 2GB, 800MB (default: nine tenths of what is free)",
+        help="the most that all of it may take of a device: 2GB, 800MB (default: nine tenths of "
+        "what is free)",
     )
     computing.add_argument(
         "--strategy",

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 
 def ray_pool(
-    address: str, names: Sequence[str], precision: str, device: str, count: int
+    address: str,
+    names: Sequence[str],
+    precision: str,
+    device: str,
+    count: int,
+    max_memory: int | None,
 ) -> RayPool:
     """A pool on a cluster. With device "cpu" a worker takes as many CPUs as OMP_NUM_THREADS says
-    (else one), otherwise a GPU.
+    (else one), otherwise a GPU. max_memory: of each worker's device, in bytes.
 
     Raises InputError where Ray is not installed.
     """
@@ -35,5 +40,6 @@ def ray_pool(
         count,
         cpus=cpus,
         gpus=0 if device == "cpu" else 1,
+        max_memory=max_memory,
         environment={"OMP_NUM_THREADS": str(cpus)},
     )

@@ -49,7 +49,7 @@ class RayPool:
     """address: of the cluster, "auto" for the one this machine belongs to; count: of workers.
 
     cpus, gpus: what each takes of the cluster; environment: what its process gets besides its
-    node's.
+    node's; max_memory: of its device, in bytes.
     """
 
     address: str
@@ -60,6 +60,7 @@ class RayPool:
     cpus: float = 1
     gpus: float = 0
     environment: Mapping[str, str] = field(default_factory=dict)
+    max_memory: int | None = None
     models: dict[str, ModelFacts] = field(default_factory=dict)
     problem: str | None = None
     restarts: int = 0
@@ -74,6 +75,11 @@ class RayPool:
             WorkerState(f"{self.device} {number}", None, slot.ready)
             for number, slot in enumerate(self._slots)
         ]
+
+    @property
+    def rooms(self) -> Mapping[str, int | None]:
+        """See `Pool.rooms`. Each worker looks after its own."""
+        return {}
 
     async def start(self) -> None:
         """Connect, and begin to start the workers. Raises InputError."""
@@ -116,7 +122,11 @@ class RayPool:
             options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 16}
             made = ray.remote(RayWorker).options(**options, scheduling_strategy="SPREAD")
             slot.actor = made.remote(
-                list(self.names), self.precision, self.device, dict(self.environment)
+                list(self.names),
+                self.precision,
+                self.device,
+                dict(self.environment),
+                self.max_memory,
             )
             problem = await self._load(slot)
             if problem is None:

@@ -18,8 +18,8 @@ from ..cli.arguments import Parser
 from ..cli.serve import settings_of
 from ..cli.serve_options import add_options, environment_words
 from ..service.app import create_app
+from ..service.server import pool_of
 from ..service.spool import Spool
-from . import ray_pool
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -32,13 +32,10 @@ def build() -> FastAPI:
     """The application of a replica. Raises InputError."""
     parser = Parser(add_help=False)
     add_options(parser)
-    words = environment_words({"SWIN2SR_HOST": "0.0.0.0", **os.environ})
+    words = environment_words({"SWIN2SR_HOST": "0.0.0.0", "SWIN2SR_RAY": "auto", **os.environ})
     settings = settings_of(parser.parse_args(words))
     _held.enter_context(Spool(settings.spool, settings.quota, settings.keep).held())
-    device, count = settings.devices[0], len(settings.devices)
-    return create_app(
-        settings, ray_pool("auto", settings.models, settings.precision, device, count)
-    )
+    return create_app(settings, pool_of(settings))
 
 
 app = serve.deployment(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,14 @@ class RayWorker:
     """Made an actor by the pool; its methods run beside each other."""
 
     def __init__(
-        self, names: Sequence[str], precision: str, device: str, environment: Mapping[str, str]
+        self,
+        names: Sequence[str],
+        precision: str,
+        device: str,
+        environment: Mapping[str, str],
+        max_memory: int | None,
     ) -> None:
-        self._pool = LocalPool([device], names, precision, environment, keep_spare=False)
+        self._pool = LocalPool([device], names, precision, environment, False, max_memory)
         self._names = names
         self._stops: dict[str, asyncio.Event] = {}
 
@@ -82,7 +87,9 @@ class RayWorker:
             if stop.is_set():
                 raise Cancelled
             await asyncio.sleep(_POLL_SECONDS)
-        return await self._pool.run(task, 0, tell, stop)
+        facts = self._pool.models[task.model]  # of this node, not of the one that planned
+        own = {"free_bytes": facts.free_bytes, "program_bytes": facts.program_bytes}
+        return await self._pool.run(replace(task, **own), 0, tell, stop)
 
     async def _last(
         self, task: Task, messages: asyncio.Queue[dict[str, Any]], stop: asyncio.Event

@@ -45,6 +45,15 @@ class Child:
     def alive(self) -> bool:
         return self._process.returncode is None
 
+    def cpu_seconds(self) -> float | None:
+        """That it has computed so far; None where the system does not tell, or it is gone."""
+        try:
+            text = Path(f"/proc/{self.pid}/stat").read_text()
+        except OSError:
+            return None
+        user, system = text.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def send(self, message: Message) -> None:
         """Nothing is raised where it is dead: the next `receive` tells."""
         stream = self._process.stdin

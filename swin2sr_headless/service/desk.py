@@ -99,6 +99,7 @@ class Desk:
             "first_only": request.first_only,
             "prospect": facts.prospect,
             "free_bytes": facts.free_bytes,
+            "program_bytes": facts.program_bytes,
         }
         try:
             return await self.gate.ask(message)
@@ -118,7 +119,14 @@ class Desk:
         output = self.spool.result(number, order.header["suffix"])
         request = order.request
         task = Task(
-            number, order.upload.path, output, request.model, request.options, request.first_only
+            number,
+            order.upload.path,
+            output,
+            request.model,
+            request.options,
+            request.first_only,
+            order.forecast["bytes"],
+            **order.forecast["memory"],
         )
         return Ticket(
             task,

@@ -95,6 +95,16 @@ class Dispatcher:
             draining=self.draining,
         )
 
+    @property
+    def held_bytes(self) -> int:
+        """Of all pictures that workers have, by forecast, models counted."""
+        return sum(map(self._bytes, self.running))
+
+    @property
+    def ready(self) -> int:
+        """Workers that take pictures."""
+        return sum(worker.ready for worker in self.pool.workers)
+
     def position(self, ticket: Ticket) -> tuple[int, float]:
         """Place in the queue (0: it runs) and seconds until it starts."""
         if ticket not in self.waiting:
@@ -208,12 +218,17 @@ class Dispatcher:
     def _advance(self) -> None:
         while self.waiting:
             ticket = self.waiting[0]
-            worker = place(ticket.forecast.bytes, ticket.alone, self._loads(), {})
+            worker = place(self._bytes(ticket), ticket.alone, self._loads(), self.pool.rooms)
             if worker is None:
                 return
             ticket.worker = worker
             self.running.append(self.waiting.pop(0))
             ticket._turn.set()
+
+    def _bytes(self, ticket: Ticket) -> int:
+        """With the model's."""
+        facts = self.pool.models.get(ticket.task.model)
+        return ticket.forecast.bytes + (facts.weight_bytes if facts is not None else 0)
 
     def _loads(self) -> list[Load | None]:
         held: dict[int | None, list[Ticket]] = {}
@@ -222,7 +237,7 @@ class Dispatcher:
         return [
             Load(
                 worker.device,
-                tuple(ticket.forecast.bytes for ticket in held.get(number, ())),
+                tuple(self._bytes(ticket) for ticket in held.get(number, ())),
                 any(ticket.alone for ticket in held.get(number, ())),
             )
             if worker.ready

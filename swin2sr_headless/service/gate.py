@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 
 from .child import Child, Message
 
-PATIENCE = 2.0
-"""Seconds for one file."""
+_LOOK_SECONDS = 0.1
 
 
 class GateRefused(Exception):
@@ -18,12 +18,18 @@ class GateRefused(Exception):
         self.too_large = too_large
 
 
+@dataclass
 class Gate:
-    """One child, asked one file at a time."""
+    """One child, asked one file at a time.
 
-    def __init__(self) -> None:
-        self._child: Child | None = None
-        self._turn = asyncio.Lock()
+    patience: seconds that it may compute for one file; longest: seconds in all, as a busy machine
+    lets it wait.
+    """
+
+    patience: float = 2.0
+    longest: float = 15.0
+    _child: Child | None = None
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def start(self) -> None:
         """Start the child now rather than with the first file."""
@@ -46,17 +52,32 @@ class Gate:
         child.send(message)
         answer = None
         try:
-            answer = await asyncio.wait_for(child.receive(), PATIENCE)
-        except asyncio.TimeoutError:
-            raise GateRefused(
-                f"reading the picture's header took more than {PATIENCE:g} seconds; open and save "
-                "it in a program that you trust"
-            ) from None
+            answer = await self._patiently(child)
         finally:
             if answer is None:  # also where nobody waits for it: it would be taken for the next one
                 child.kill()
                 self._child = None
         return answer
+
+    async def _patiently(self, child: Child) -> Message | None:
+        """Its answer. Raises GateRefused where that takes too long."""
+        loop = asyncio.get_running_loop()
+        end, before = loop.time() + self.longest, child.cpu_seconds()
+        coming = asyncio.create_task(child.receive())
+        try:
+            while loop.time() < end:
+                await asyncio.wait({coming}, timeout=_LOOK_SECONDS)
+                if coming.done():
+                    return coming.result()
+                now = child.cpu_seconds()
+                if before is not None and now is not None and now - before > self.patience:
+                    break
+        finally:
+            coming.cancel()
+        raise GateRefused(
+            f"reading the picture's header took more than {self.patience:g} seconds; open and save "
+            "it in a program that you trust"
+        )
 
     async def stop(self) -> None:
         if self._child is not None:

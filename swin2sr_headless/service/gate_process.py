@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from swin2sr_core.errors import InputError
-from swin2sr_core.machine.host_memory import free_host_bytes
 from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.pictures import open_picture
 from swin2sr_core.pictures.files.formats import ANIMATED, FORMATS, KEPT_BYTES, PAGED, format_of
@@ -68,16 +67,20 @@ def forecast_of(message: Message, header: Message, args: argparse.Namespace) -> 
     """
     prospect, suffix = prospect_from(message["prospect"]), header["suffix"]
     width, height, channels = header["width"], header["height"], header["channels"]
-    settings = picture_settings(args, prospect.config.scale)
+    memory = {name: message[name] for name in ("free_bytes", "program_bytes")}
+    settings = replace(
+        picture_settings(args, prospect.config.scale), program_bytes=memory["program_bytes"]
+    )
     kept = KEPT_BYTES[format_of(Path(f"a{suffix}"))]
     if header["frames"] == 1 and not args.faces:
         settings = replace(settings, streamed=kept)
-    free = free_host_bytes() if prospect.device_type == "cpu" else message["free_bytes"]
-    picture = plan_picture(prospect, height, width, settings, Room(free), channels=channels)
+    room = Room(memory["free_bytes"])
+    picture = plan_picture(prospect, height, width, settings, room, channels=channels)
     shape = picture.width, picture.height, header["frames"], channels, args.bits or header["bits"]
     check_output(Path(f"the result{suffix}"), *shape)
     return {
         **_document(picture),
+        "memory": memory,
         "model_bytes": picture.plan.total_bytes,
         "bytes": picture.plan.total_bytes
         + width * height * channels * _FLOAT

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
@@ -51,6 +51,10 @@ class Metrics:
             buckets=_RATIOS,
             registry=self.registry,
         )
+        self.peak = Gauge(
+            "swin2sr_peak_bytes", "The most that a worker has had", ["of"], registry=self.registry
+        )
+        self._most: dict[str, float] = {}
         self.registry.register(_State(dispatcher))
 
     def made(self, model: str, done: dict, seconds: float) -> None:
@@ -60,6 +64,9 @@ class Metrics:
         self.overhead.labels(model).observe(max(0.0, seconds - done["seconds"]))
         width, height = report["output_size"]
         self.pixels.labels(model).inc(width * height * report["frames"])
+        of, peak = report["peak_memory_of"], (report["peak_memory_gb"] or 0.0) * 2**30
+        self._most[of] = max(peak, self._most.get(of, 0.0))
+        self.peak.labels(of).set(self._most[of])
         measured, forecast = report["measured_bytes"], report["forecast_bytes"]
         if measured and forecast:
             self.ratio.labels(model).observe(measured / forecast)
@@ -79,7 +86,9 @@ class _State(Collector):
             ("queue_seconds", "Until a new picture would start", wait_seconds(state)),
             ("queue_bytes", "Of the files that wait", state.upload_bytes),
             ("running", "Pictures at work", len(dispatcher.running)),
+            ("held_bytes", "That they take, by forecast", dispatcher.held_bytes),
             ("workers", "Pictures that can be computed at once", state.workers),
+            ("workers_ready", "Of these, with their models", dispatcher.ready),
             ("draining", "Whether a shutdown has begun", int(state.draining)),
         ):
             yield GaugeMetricFamily(f"swin2sr_{name}", text, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,10 @@ Tell = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Task:
-    """One picture from file to file. It can be run again: the output appears whole at the end."""
+    """One picture from file to file. It can be run again: the output appears whole at the end.
+
+    bytes: what it takes; free_bytes, program_bytes: what it was planned with, as in `ModelFacts`.
+    """
 
     id: str
     input: Path
@@ -22,6 +25,9 @@ class Task:
     model: str
     options: tuple[str, ...]
     first_only: bool
+    bytes: int = 0
+    free_bytes: int | None = None
+    program_bytes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -31,19 +37,28 @@ class Task:
             "model": self.model,
             "options": list(self.options),
             "first_only": self.first_only,
+            "bytes": self.bytes,
+            "free_bytes": self.free_bytes,
+            "program_bytes": self.program_bytes,
         }
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a loaded model: for plans, and how many operations it does in a second."""
+    """What is known of a model: for plans, and how many operations it does in a second.
+
+    free_bytes: of its device, for a picture that has it to itself; program_bytes: of the memory
+    that was set, what our processes and this model's weights take, 0 where none was set.
+    """
 
     name: str
     prospect: dict[str, Any]
     device: str
-    free_bytes: int | None
+    weight_bytes: int
     strategy: str
     rate: float
+    free_bytes: int | None = None
+    program_bytes: int = 0
 
 
 class WorkerDied(Exception):
@@ -85,6 +100,11 @@ class Pool(Protocol):
     @property
     def models(self) -> dict[str, ModelFacts]:
         """Those that a worker has loaded."""
+        ...
+
+    @property
+    def rooms(self) -> Mapping[str, int | None]:
+        """Of each device, bytes for all pictures and models there; None where it is unknown."""
         ...
 
     @property

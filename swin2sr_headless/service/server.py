@@ -25,7 +25,7 @@ class Server(uvicorn.Server):
     """uvicorn's, with our way to stop: a signal drains, a second one cancels."""
 
     def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
-        app = create_app(settings, _pool(settings))
+        app = create_app(settings, pool_of(settings))
         super().__init__(
             uvicorn.Config(
                 app,
@@ -73,14 +73,28 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _pool(settings: Settings) -> Pool:
+def pool_of(settings: Settings) -> Pool:
+    """Workers on this machine, or on a cluster."""
     if settings.ray is not None:
         from ..ray import ray_pool
 
-        device, count = settings.devices[0], len(settings.devices)
-        return ray_pool(settings.ray, settings.models, settings.precision, device, count)
+        return ray_pool(
+            settings.ray,
+            settings.models,
+            settings.precision,
+            settings.devices[0],
+            len(settings.devices),
+            settings.max_memory,
+        )
     threads = {} if settings.threads is None else {"OMP_NUM_THREADS": str(settings.threads)}
-    return LocalPool(settings.devices, settings.models, settings.precision, threads, settings.spare)
+    return LocalPool(
+        settings.devices,
+        settings.models,
+        settings.precision,
+        threads,
+        settings.spare,
+        settings.max_memory,
+    )
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -29,6 +29,7 @@ class Settings:
     threads: int | None = None
     ray: str | None = None
     spare: bool = True
+    max_memory: int | None = None
     spool: Path
     keep: float = 3600.0
     quota: int = 0

@@ -21,7 +21,9 @@ import torch
 
 from swin2sr_core.engine.upscale import room_on, upscale
 from swin2sr_core.faces.step import FaceStep
+from swin2sr_core.machine.devices import used_bytes
 from swin2sr_core.models.model import Model, load_model
+from swin2sr_core.planning.budget import Room
 from swin2sr_headless.cli.arguments import picture_settings
 from swin2sr_headless.cli.files import Done, FileUpscaler
 from swin2sr_headless.cli.output import Bar, Console
@@ -33,6 +35,7 @@ from swin2sr_headless.service.admission import HELD
 from swin2sr_headless.service.device_turn import DeviceTurn
 from swin2sr_headless.service.errors import without_paths
 from swin2sr_headless.service.options import parsed_options
+from swin2sr_headless.service.shelf import Shelf, weight_bytes
 from swin2sr_headless.service.speech import Message, Speech
 
 _TRIAL_SIDE = 64
@@ -73,8 +76,8 @@ class Worker:
 
     def __init__(self) -> None:
         self.speech = Speech(self._hear)
-        self.models: dict[str, Model] = {}
         self.precision, self.device = "auto", "auto"
+        self.shelf = Shelf(lambda name: load_model(name, self.precision, self.device))
         self._stops: dict[str, StopSwitch] = {}
         self._device, self._once = Lock(), Lock()
         self._threads = ThreadPoolExecutor(HELD)
@@ -99,16 +102,32 @@ class Worker:
         return message["do"] == "cancel"
 
     def _load(self, message: Message) -> None:
+        """All models in turn, the default one last: where bytes are short, it is what stays.
+
+        max_memory: of the device, None where none was set; workers: that share it; program_bytes,
+        spare: what else of ours is on a CPU.
+        """
         self.precision, self.device = message["precision"], message["device"]
+        device = torch.device("cpu")
         try:
-            for name in message["models"]:
-                model = self.models[name] = load_model(name, self.precision, self.device)
-                self.speech.say({"say": "loaded", "model": name, **self._facts(model)})
+            for name in reversed(message["models"]):
+                with self.shelf.model(name) as model:
+                    device = model.device
+                    self.speech.say({"say": "loaded", "model": name, **self._facts(model)})
         except Exception as error:
             failure = explain(error)
             self.speech.say({"say": "failed", **failure.to_dict(), "exit_code": failure.exit_code})
             return
-        self.speech.say({"say": "ready"})
+        weights, free = self.shelf.weight_bytes, room_on(device).free
+        own = max(0, (used_bytes(device) or 0) - weights) * message["workers"]
+        if device.type == "cpu":
+            own += message["program_bytes"] + own // message["workers"] * message["spare"]
+        if message["max_memory"] is not None:
+            self.shelf.most = message["max_memory"] - own
+        elif free is not None:
+            self.shelf.most = weights + free
+        most = {"own_bytes": own, "most_bytes": self.shelf.most, "free_bytes": free}
+        self.speech.say({"say": "ready", "device": str(device), **most})
 
     def _facts(self, model: Model) -> Message:
         """What others plan with, and how fast it was with a small picture."""
@@ -118,7 +137,7 @@ class Worker:
         return {
             "prospect": asdict(model.prospect),
             "device": str(model.device),
-            "free_bytes": room_on(model.device).free,
+            "weight_bytes": weight_bytes(model),
             "strategy": report.strategy,
             "rate": report.plan.work / max(report.seconds, 1e-6),
         }
@@ -149,6 +168,7 @@ class Worker:
                 "work": done.plan.plan.work * len(done.done.reports),
                 "seconds": done.done.seconds,
                 "waited": turn.waited,
+                "free_bytes": room_on(torch.device(done.report.device)).free,
             }
         del self._stops[message["id"]]
         say(answer)
@@ -156,12 +176,17 @@ class Worker:
     def _made(self, message: Message, stop: StopSwitch, turn: DeviceTurn, say: Say) -> Done:
         args = parsed_options(message["options"])
         args.model, args.precision, args.device = message["model"], self.precision, self.device
-        model, output = self.models[args.model], Path(message["output"])
-        settings = picture_settings(args, model.config.scale)
-        job = job_for(args, settings, model, self._face_step(args), [output])
+        output = Path(message["output"])
         writing = replace(writing_of(args), overwrite=True, first_only=message["first_only"])
         target = Target(Path(message["input"]), output, None)
-        return FileUpscaler(job, writing, _Voice(say), stop, turn).run(target, "")
+        with self.shelf.model(args.model, message["bytes"]) as model:
+            settings = replace(
+                picture_settings(args, model.config.scale), program_bytes=message["program_bytes"]
+            )
+            job = job_for(args, settings, model, self._face_step(args), [output])
+            # the plan that was admitted, whatever other pictures take now
+            job.room = lambda: Room(message["free_bytes"], where=str(model.device))
+            return FileUpscaler(job, writing, _Voice(say), stop, turn).run(target, "")
 
     def _face_step(self, args: argparse.Namespace) -> FaceStep | None:
         with self._once:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from .child import Child, Message
@@ -16,6 +16,10 @@ CANCEL_SECONDS = 5.0
 """After this a worker that was told to stop is killed."""
 _MODULE = "swin2sr_headless.service.worker"
 _ENDS = ("done", "failed")
+
+
+class LoadFailed(Exception):
+    """A worker has not got its models."""
 
 
 class WorkerProcess:
@@ -42,16 +46,25 @@ class WorkerProcess:
     def alive(self) -> bool:
         return self._child.alive
 
-    async def load(self, message: Message, hear: Callable[[Message], None]) -> str | None:
-        """Have it load its models, of each of which `hear` is told. What went wrong, else None."""
+    @property
+    def busy(self) -> bool:
+        """Whether it has pictures."""
+        return bool(self._calls)
+
+    async def load(self, message: Message) -> tuple[list[Message], Message]:
+        """Have it load its models: what it says of each, and that it is ready.
+
+        Raises LoadFailed.
+        """
+        loaded: list[Message] = []
         self._child.send({"do": "load", **message})
         while (answer := await self._child.receive()) is not None:
             if answer["say"] == "ready":
-                return None
+                return loaded, answer
             if answer["say"] == "failed":
-                return answer["error"]
-            hear(answer)
-        return "it ended while it started"
+                raise LoadFailed(answer["error"])
+            loaded.append(answer)
+        raise LoadFailed("it ended while it started")
 
     async def listen(self) -> None:
         """Hand on what it says, until it is gone and all its pictures know."""
@@ -67,10 +80,11 @@ class WorkerProcess:
         with self._call(task) as call:
             self._child.send({"do": "run", **task.to_dict()})
             try:
-                return await self._outcome(call, tell, stop)
+                last = await _last(call, tell, stop)
             except (Cancelled, asyncio.CancelledError):
                 await self._cancel(task, call)
                 raise
+        return _judged(last)
 
     async def end(self, patience: float) -> None:
         await self._child.end(patience)
@@ -84,26 +98,6 @@ class WorkerProcess:
             yield call
         finally:
             del self._calls[task.id]
-
-    async def _outcome(
-        self, call: asyncio.Queue[Message | None], tell: Tell, stop: asyncio.Event
-    ) -> Message:
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            while True:
-                coming = asyncio.create_task(call.get())
-                await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    coming.cancel()
-                    raise Cancelled
-                message = coming.result()
-                if message is None:
-                    raise WorkerDied
-                if message["say"] in _ENDS:
-                    return _judged(message)
-                tell(message)
-        finally:
-            stopping.cancel()
 
     async def _cancel(self, task: Task, call: asyncio.Queue[Message | None]) -> None:
         """Ask it to stop this picture, and wait for that. Others in a worker that is killed start
@@ -120,6 +114,26 @@ class WorkerProcess:
             logger.warning("a worker did not stop within %g s and was killed", CANCEL_SECONDS)
             self._child.kill()
         task.output.unlink(missing_ok=True)
+
+
+async def _last(call: asyncio.Queue[Message | None], tell: Tell, stop: asyncio.Event) -> Message:
+    """The message that ends a picture. Raises WorkerDied, and Cancelled at `stop`."""
+
+    async def tell_stop() -> None:
+        await stop.wait()
+        call.put_nowait({"say": "stop"})
+
+    stopping = asyncio.create_task(tell_stop())
+    try:
+        while (message := await call.get()) is not None:
+            if message["say"] == "stop":
+                raise Cancelled
+            if message["say"] in _ENDS:
+                return message
+            tell(message)
+        raise WorkerDied
+    finally:
+        stopping.cancel()
 
 
 def _judged(message: Message) -> Message:

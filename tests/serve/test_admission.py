@@ -4,13 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swin2sr_headless.service.admission import (
+    HELD,
     Admit,
     Forecast,
     Limits,
+    Load,
     Queue,
     Reject,
     State,
     admit,
+    place,
     wait_seconds,
 )
 
@@ -75,3 +78,47 @@ def test_laws(state, forecast):
 def test_who_comes_later_waits_no_less(state, forecast):
     later = State(state.workers, state.running, (*state.waiting, forecast))
     assert wait_seconds(later) >= wait_seconds(state)
+
+
+loads = st.lists(
+    st.none()
+    | st.builds(
+        Load,
+        st.sampled_from(["cpu", "cuda:0"]),
+        st.lists(st.integers(1, 100), max_size=HELD).map(tuple),
+        st.booleans(),
+    ),
+    max_size=5,
+)
+rooms = st.fixed_dictionaries({"cpu": st.none() | st.integers(0, 300), "cuda:0": st.just(150)})
+
+
+def test_who_has_least_to_do_gets_it_and_the_next_is_read_beside():
+    busy, free = Load("cpu", (10,)), Load("cpu")
+    assert place(10, False, [busy, free], {"cpu": 20}) == 1
+    assert place(10, False, [busy], {"cpu": 20}) == 0
+    assert place(10, False, [Load("cpu", (1,) * HELD)], {}) is None
+
+
+def test_bytes_are_shared_by_all_workers_of_a_device():
+    rows = [Load("cpu", (10,)), Load("cpu"), Load("cuda:0")]
+    assert place(11, False, rows[:2], {"cpu": 20}) is None
+    assert place(11, False, rows, {"cpu": 20, "cuda:0": 20}) == 2
+    assert place(999, False, [Load("cpu"), None], {"cpu": 20}) == 0  # its plan was made for that
+
+
+@given(loads, st.integers(1, 200), st.booleans(), rooms)
+def test_laws_of_places(loads, size, alone, rooms):
+    number = place(size, alone, loads, rooms)
+    if number is None:
+        on_free_devices = {each.device for each in loads if each and not each.held} - {
+            each.device for each in loads if each and each.held
+        }
+        assert not [
+            each for each in loads if each and each.device in on_free_devices and not each.alone
+        ]
+        return
+    load = loads[number]
+    taken = sum(sum(each.held) for each in loads if each and each.device == load.device)
+    assert not load.alone and len(load.held) < HELD and not (alone and load.held)
+    assert not taken or rooms[load.device] is None or taken + size <= rooms[load.device]

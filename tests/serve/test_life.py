@@ -40,13 +40,23 @@ def workers(server):
     return [pid for pid, module in server.children().items() if module == WORKER]
 
 
-def in_background(server, **fields):
+def held(server):
+    """Pictures that workers have, those that are read ahead as well."""
+    return metric(server, "swin2sr_running")
+
+
+def metric(server, name):
+    lines = server.client.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
+def in_background(server, files=LONG, **fields):
     answers = []
 
     def post():
         with suppress(httpx.RemoteProtocolError):  # where the server is killed
             address = f"{server.address}/upscale"
-            answers.append(httpx.post(address, files=LONG, data=fields, timeout=60))
+            answers.append(httpx.post(address, files=files, data=fields, timeout=60))
 
     thread = threading.Thread(target=post)
     thread.start()
@@ -64,6 +74,36 @@ def test_a_picture_whose_worker_died_is_made_once_more(own):
     assert workers(own) != [first]
 
 
+def test_a_poison_picture_costs_two_workers_and_who_was_beside_it_nothing(own):
+    poison, answers = in_background(own, {"image": encoded(noise(320, 320, 1))})
+    until(lambda: held(own) == 1)
+    innocent, others = in_background(own, {"image": encoded(noise(24, 16, 2))})
+    until(lambda: held(own) == 2)
+    restarts, dead = metric(own, "swin2sr_worker_restarts_total"), workers(own)
+    os.kill(dead[0], signal.SIGKILL)
+    until(lambda: held(own) == 1 and workers(own) not in ([], dead))
+    os.kill(workers(own)[0], signal.SIGKILL)
+    for thread in (poison, innocent):
+        thread.join()
+    assert (answers[0].status_code, answers[0].json()["type"]) == (500, "urn:swin2sr:worker-died")
+    assert others[0].status_code == 200
+    again = own.client.post("/upscale", files={"image": encoded(noise(320, 320, 1))})
+    assert (again.status_code, again.json()["type"]) == (500, "urn:swin2sr:poison")
+    assert metric(own, "swin2sr_worker_restarts_total") == restarts + 2
+
+
+def test_a_worker_that_does_not_stop_is_killed(own, png):
+    (stuck,) = workers(own)
+    job = own.client.post("/jobs", files=LONG).json()["id"]
+    until(lambda: held(own))
+    os.kill(stuck, signal.SIGSTOP)
+    own.client.delete(f"/jobs/{job}")
+    until(lambda: own.client.get(f"/jobs/{job}").json()["state"] == "cancelled")
+    until(lambda: workers(own) not in ([], [stuck]))
+    assert own.client.post("/upscale", files={"image": png}).status_code == 200
+    assert not alive(stuck)
+
+
 def test_a_worker_that_dies_idle_costs_nobody_anything(own, png):
     (idle,) = workers(own)
     os.kill(idle, signal.SIGKILL)
@@ -73,10 +113,11 @@ def test_a_worker_that_dies_idle_costs_nobody_anything(own, png):
 
 def test_nobody_waits_so_the_worker_stops(own, png):
     (before,) = workers(own)
+    cancels = metric(own, "swin2sr_cancels_total")
     with pytest.raises(httpx.TimeoutException):
         httpx.post(f"{own.address}/upscale", files=LONG, timeout=0.5)
     until(lambda: not running(own))
-    assert "swin2sr_cancels_total 1.0" in own.client.get("/metrics").text
+    assert metric(own, "swin2sr_cancels_total") == cancels + 1
     assert own.client.post("/upscale", files={"image": png}).status_code == 200
     assert workers(own) == [before]
     assert not list((own.spool / "uploads").iterdir())
@@ -104,6 +145,20 @@ def alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_the_spare_takes_the_place_of_the_dead(tmp_path, png):
+    with serving(tmp_path, spare=True) as server:
+        until(lambda: len(workers(server)) == 2)
+        dead, spare = workers(server)
+        os.kill(dead, signal.SIGKILL)
+        assert server.client.post("/upscale", files={"image": png}).status_code == 200
+        until(lambda: len(workers(server)) == 2)
+        assert spare in workers(server) and dead not in workers(server)
+        (new,) = set(workers(server)) - {spare}
+        os.kill(new, signal.SIGKILL)  # idle and with nothing loaded: the next one is started
+        os.kill(spare, signal.SIGKILL)
+        assert server.client.post("/upscale", files={"image": png}).status_code == 200
 
 
 def test_told_to_stop_it_finishes_what_runs(tmp_path):

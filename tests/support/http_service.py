@@ -45,8 +45,8 @@ class Server:
 
 
 @contextmanager
-def serving(spool, *options, ready=True, environment=()):
-    """Started, and gone afterwards."""
+def serving(spool, *options, ready=True, spare=False, environment=()):
+    """Started, and gone afterwards. spare: whether a process is kept in reserve."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -59,7 +59,7 @@ def serving(spool, *options, ready=True, environment=()):
             "cpu",
             "--precision",
             "fp32",
-            "--no-spare",
+            *([] if spare else ["--no-spare"]),
             "--spool",
             str(spool),
             *map(str, options),
