@@ -58,3 +58,8 @@ def test_a_server_whose_actor_is_killed_answers_all(folder):
     told = played("serve", folder, 12)
     assert told["statuses"] == [200] * 12, told
     assert told["bad"] in (415, 422) and told["code"] == 0, told
+
+
+def test_the_application_of_ray_serve(folder):
+    told = played("deployed", folder, 3)
+    assert told == {"statuses": [200] * 3, "actors_after": 0}

@@ -126,6 +126,38 @@ def serve(folder, count):
         return {"statuses": statuses, "bad": bad, "code": server.returncode, "out": out}
 
 
+def deployed(folder, count):
+    """The application of Ray Serve, as KubeRay starts it."""
+    import httpx
+    from load import drawn
+
+    os.environ |= {"SWIN2SR_NO_AUTH": "true", "SWIN2SR_DEVICE": "cpu"}
+    os.environ |= {"SWIN2SR_SPOOL": str(folder / "spool"), "PYTHONPATH": str(ROOT)}
+    with cluster(folder) as nodes:
+        words = ["-m", "ray.serve.scripts", "run", "--address", nodes.address]
+        server = subprocess.Popen(
+            [sys.executable, *words, "swin2sr_headless.ray.service:app"],
+            stdout=subprocess.DEVNULL,
+            stderr=sys.stderr,
+        )
+        client = httpx.Client(base_url="http://127.0.0.1:8000", timeout=100)
+
+        def ready():
+            try:
+                return client.get("/readyz").status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        while not ready():
+            assert server.poll() is None
+            time.sleep(0.2)
+        answers = [client.post("/upscale", files={"image": drawn(16)}) for _ in range(count)]
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
+        left = len(actors())
+    return {"statuses": [each.status_code for each in answers], "actors_after": left}
+
+
 if __name__ == "__main__":
-    scenario = {"batch": batch, "serve": serve}[sys.argv[1]]
+    scenario = {"batch": batch, "serve": serve, "deployed": deployed}[sys.argv[1]]
     json.dump(scenario(Path(sys.argv[2]), int(sys.argv[3])), sys.stdout)
