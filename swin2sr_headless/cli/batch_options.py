@@ -51,8 +51,7 @@ def add_options(parser: Parser) -> None:
         type=whole_number(1, 256),
         default=1,
         metavar="N",
-        help="pictures at a time on a single device; the cores and, without --max-memory, the "
-        "memory are shared among them (default: 1)",
+        help="workers on a single device, which share its cores and memory (default: 1)",
     )
     parser.add_argument(
         "--ray",
