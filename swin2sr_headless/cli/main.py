@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from swin2sr_core import __version__
 
 from ..failures import debugging
+from . import batch as batch_command
 from . import bench as bench_command
 from . import convert as convert_command
 from . import evaluate as evaluate_command
@@ -74,6 +75,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (
         upscale_command,
+        batch_command,
         plan_command,
         evaluate_command,
         faces_command,

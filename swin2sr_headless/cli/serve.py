@@ -15,6 +15,7 @@ from .arguments import Commands, Parser, add_command
 from .output import Console, Outcome
 from .serve_options import EXAMPLES, add_options
 from .stopping import StopSwitch
+from .threads import threads_each
 
 if TYPE_CHECKING:
     from ..service.settings import Settings
@@ -36,18 +37,14 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
         )
     from ..service.server import bound, serve
 
-    settings = _settings(args)
-    if not settings.loopback and settings.api_keys is None and not args.no_auth:
-        raise InputError(
-            f"on {args.host} others can reach this server; give --api-keys FILE, or --no-auth "
-            "where something else keeps them out"
-        )
+    settings = settings_of(args)
     with bound(args.host, args.port) as listening:
         serve(settings, listening, console.show)
     return Outcome(0, None)
 
 
-def _settings(args: argparse.Namespace) -> Settings:
+def settings_of(args: argparse.Namespace) -> Settings:
+    """Raises InputError for what must not be served, or cannot."""
     from ..service.admission import Limits
     from ..service.settings import Settings
     from ..service.uploads import Reading
@@ -62,13 +59,14 @@ def _settings(args: argparse.Namespace) -> Settings:
     elif args.strategy != "auto":
         fields["strategy"] = args.strategy
     spool = args.spool or Path(tempfile.gettempdir()) / f"swin2sr-serve-{_user()}"
-    return Settings(
+    settings = Settings(
         host=args.host,
         port=args.port,
         models=tuple(map(_model, args.model)),
         devices=tuple(devices),
         precision=args.precision,
-        threads=_threads(devices),
+        threads=threads_each(len(devices)),
+        ray=args.ray,
         spare=args.spare,
         max_memory=args.max_memory,
         spool=Path(spool).expanduser().absolute(),
@@ -90,6 +88,12 @@ def _settings(args: argparse.Namespace) -> Settings:
         allowed_hosts=tuple(args.allowed_host),
         local_assets=args.local_assets,
     )
+    if not settings.loopback and settings.api_keys is None and not args.no_auth:
+        raise InputError(
+            f"on {args.host} others can reach this server; give --api-keys FILE, or --no-auth "
+            "where something else keeps them out"
+        )
+    return settings
 
 
 def _model(name: str) -> str:
@@ -106,13 +110,6 @@ def _webhook_secret(args: argparse.Namespace) -> bytes:
     if args.webhook_allow and args.webhook_secret is None:
         raise InputError("--webhook-allow needs --webhook-secret FILE, with which they are signed")
     return b"" if args.webhook_secret is None else read_secret(args.webhook_secret)
-
-
-def _threads(devices: list[str]) -> int | None:
-    """Workers on the CPU share its cores."""
-    if len(devices) < 2 or os.environ.get("OMP_NUM_THREADS"):
-        return None
-    return max(1, (os.cpu_count() or 1) // len(devices))
 
 
 def _user() -> str:

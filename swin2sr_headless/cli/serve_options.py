@@ -135,6 +135,11 @@ def _add_computing(parser: Parser) -> None:
         help="workers on a single device (default: 1, which has all of it)",
     )
     computing.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="the workers are on the nodes of a Ray cluster; auto for the one of this machine",
+    )
+    computing.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="auto",

@@ -24,3 +24,10 @@ def wait_asleep() -> None:
     """
     if "torch" not in sys.modules and not any(name in os.environ for name in _OWN):
         os.environ[_WAITING] = "passive"
+
+
+def threads_each(workers: int) -> int | None:
+    """For workers that share the cores; None for one alone, and where the user has said it."""
+    if workers < 2 or os.environ.get("OMP_NUM_THREADS"):
+        return None
+    return max(1, (os.cpu_count() or 1) // workers)

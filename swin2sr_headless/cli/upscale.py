@@ -28,8 +28,8 @@ from .upscale_options import EXAMPLES, MAX_PIXELS, add_options
 if TYPE_CHECKING:
     from swin2sr_core.planning.picture_plan import PictureSettings
 
-    from .batch import Course
     from .files import FileUpscaler
+    from .one_by_one import Course
     from .records import Records
     from .targets import Target
 
@@ -82,14 +82,14 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
 def _upscaled(
     args: argparse.Namespace, inputs: Inputs, console: Console, stop: StopSwitch, remember: bool
 ) -> Outcome:
-    from .batch import Batch
+    from .one_by_one import Batch
     from .records import Records
 
     if any(is_film(picture.path) for picture in inputs.pictures):
         return _film(args, inputs.pictures, console, stop)
     _check_readable(inputs.pictures)
     records = Records(remember)
-    settings = _settings(args)
+    settings = settings_of(args)
     selection = _selected(args, inputs, records, settings)
     unused = [*unused_options(args), *_unused_quality(args, selection.targets)]
     for notice in (*selection.notices, *unused):
@@ -120,8 +120,8 @@ def _film(
     pyav(source)
     if not source.is_file():
         raise InputError(f"there is no file {source}; check the name")
-    settings = _settings(args)
-    label = _label(settings) if args.suffix is None else args.suffix
+    settings = settings_of(args)
+    label = label_of(settings) if args.suffix is None else args.suffix
     suffix = source.suffix if source.suffix.lower() in CONTAINERS else ".mp4"
     output = source.with_name(f"{source.stem}{label}{suffix}")
     if args.output is not None:
@@ -138,7 +138,7 @@ def _film(
     return Outcome(0, done.to_dict())
 
 
-def _settings(args: argparse.Namespace) -> PictureSettings:
+def settings_of(args: argparse.Namespace) -> PictureSettings:
     """By the header of the model's file: nothing is loaded yet."""
     from swin2sr_core.errors import CheckpointError
     from swin2sr_core.models.catalog import resolve_model
@@ -170,7 +170,7 @@ def _selected(
 
     first, *others = inputs.pictures
     many = bool(others) or not first.named
-    label = _label(settings) if args.suffix is None else args.suffix
+    label = label_of(settings) if args.suffix is None else args.suffix
 
     def proposed(pictures: Sequence[InputPicture]) -> list[Target]:
         below = [picture.below for picture in pictures]
@@ -205,8 +205,8 @@ def _prepared(
     """The loaded model with its settings, and how the batch is gone through."""
     from swin2sr_core.models.model import load_model
 
-    from .batch import Course
     from .files import FileUpscaler
+    from .one_by_one import Course
     from .preparation import face_model, face_step, job_for, writing_of
     from .resuming import way_of
 
@@ -225,7 +225,7 @@ def _prepared(
     )
 
 
-def _label(settings: PictureSettings) -> str:
+def label_of(settings: PictureSettings) -> str:
     """What is put behind a picture's name."""
     if settings.longest_side:
         return f"_{settings.longest_side}px"

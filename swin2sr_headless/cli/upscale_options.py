@@ -24,6 +24,17 @@ EXAMPLES = """\
 def add_options(parser: Parser) -> None:
     """All options of the command."""
     _add_places(parser)
+    add_making(parser)
+    _add_course(parser)
+    add_progress(parser)
+    add_json(parser)
+    parser.add_argument(
+        JSON_LINES, action="store_true", dest="json_lines", help="one object per picture and line"
+    )
+
+
+def add_making(parser: argparse.ArgumentParser) -> None:
+    """How a picture is computed and written: what `upscale` and `batch` share."""
     add_running(parser)
     parser.add_argument(
         "--sharpen",
@@ -37,14 +48,13 @@ def add_options(parser: Parser) -> None:
     _add_faces(parser)
     _add_writing(parser)
     add_picture_limits(parser)
+
+
+def add_progress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--progress",
         action="store_true",
         help="show the progress bar even where standard error is no terminal",
-    )
-    add_json(parser)
-    parser.add_argument(
-        JSON_LINES, action="store_true", dest="json_lines", help="one object per picture and line"
     )
 
 
@@ -67,6 +77,11 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
         help="a file, whose suffix chooses the format, a folder, or - for standard output "
         "(default: beside the input, with _x4 in the name)",
     )
+    add_naming(parser)
+
+
+def add_naming(parser: argparse.ArgumentParser) -> None:
+    """How outputs are called."""
     parser.add_argument(
         "-f",
         "--format",
@@ -115,7 +130,7 @@ def _add_faces(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_writing(parser: argparse.ArgumentParser) -> None:
+def _add_course(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace outputs that exist (default: refuse)"
     )
@@ -130,6 +145,9 @@ def _add_writing(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also write OUT_compare.png: bicubic enlargement left, the result right",
     )
+
+
+def _add_writing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bits",
         type=int,

@@ -16,6 +16,7 @@ from .app import create_app
 from .connection import Connection
 from .local_pool import LocalPool
 from .logs import start_logging
+from .pool import Pool
 from .settings import Settings
 from .spool import Spool
 
@@ -27,16 +28,7 @@ class Server(uvicorn.Server):
     """uvicorn's, with our way to stop: a signal drains, a second one cancels."""
 
     def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
-        threads = {} if settings.threads is None else {"OMP_NUM_THREADS": str(settings.threads)}
-        pool = LocalPool(
-            settings.devices,
-            settings.models,
-            settings.precision,
-            threads,
-            settings.spare,
-            settings.max_memory,
-        )
-        app = create_app(settings, pool)
+        app = create_app(settings, pool_of(settings))
         super().__init__(
             uvicorn.Config(
                 app,
@@ -84,6 +76,30 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_POLL_SECONDS)
         dispatcher.cancel_all()
         self.should_exit = True
+
+
+def pool_of(settings: Settings) -> Pool:
+    """Workers on this machine, or on a cluster."""
+    if settings.ray is not None:
+        from ..ray import ray_pool
+
+        return ray_pool(
+            settings.ray,
+            settings.models,
+            settings.precision,
+            settings.devices[0],
+            len(settings.devices),
+            settings.max_memory,
+        )
+    threads = {} if settings.threads is None else {"OMP_NUM_THREADS": str(settings.threads)}
+    return LocalPool(
+        settings.devices,
+        settings.models,
+        settings.precision,
+        threads,
+        settings.spare,
+        settings.max_memory,
+    )
 
 
 def bound(host: str, port: int) -> socket.socket:

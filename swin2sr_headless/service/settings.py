@@ -13,7 +13,8 @@ from .uploads import Reading
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Of one server. devices: one worker on each; threads: of each on a CPU, None for all.
+    """Of one server. devices: one worker on each; threads: of each on a CPU, None for all;
+    ray: the address of a cluster that has the workers.
 
     fixed: options of `upscale` that no request changes; fields: what requests can, with their
     values where one says nothing. key_rate: requests of a key in a minute; key_bytes: of its
@@ -26,6 +27,7 @@ class Settings:
     devices: tuple[str, ...] = ("auto",)
     precision: str = "auto"
     threads: int | None = None
+    ray: str | None = None
     spare: bool = True
     max_memory: int | None = None
     spool: Path
