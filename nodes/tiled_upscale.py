@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..swin2sr_core.planning.choices import EDGES, MAX_SHARPEN, STRATEGIES
+from . import events
 from .foreign_model import as_swin2sr
 from .job import LEAST_SCALE, MOST_SCALE, node_settings
 from .run import run
@@ -41,7 +42,8 @@ class Swin2SRTiledUpscale(io.ComfyNode):
                 ),
             ],
             **newer_fields(
-                search_aliases=["swin2sr", "upscale", "super resolution", "enlarge", "seamless"]
+                has_intermediate_output=True,
+                search_aliases=["swin2sr", "upscale", "super resolution", "enlarge", "seamless"],
             ),
         )
 
@@ -72,8 +74,8 @@ class Swin2SRTiledUpscale(io.ComfyNode):
             max_memory,
             max_input_side,
         )
-        upscaled, summary = run(as_swin2sr(model), image, mask, settings)
-        return io.NodeOutput(upscaled, str(summary))
+        upscaled, summary, told = run(as_swin2sr(model), image, mask, settings)
+        return io.NodeOutput(upscaled, str(summary), ui=events.kept(told))
 
 
 def _sockets() -> list[io.Input]:
