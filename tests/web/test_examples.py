@@ -65,18 +65,21 @@ def overlaps(page):
     ]
 
 
+EMPTY = """() => app.graph.nodes.flatMap((node) => {
+  if (node.type !== 'Swin2SR_FaceRefine') return []
+  const bottom = (element) => element.getBoundingClientRect().bottom
+  const shown = document.querySelector(`[data-node-id="${node.id}"]`)
+  const panel = node.widgets.find((widget) => widget.element).element
+  const spare = shown
+    ? (bottom(shown) - bottom(panel)) / app.canvas.ds.scale
+    : node.size[1] - node.computeSize()[1]
+  return spare > 130 ? [`${node.id} has ${Math.round(spare)} px of nothing`] : []
+})"""
+
+
 def empty(page):
     """Nodes for faces that are much higher than what is in them; no picture comes below it."""
-    return page.evaluate(
-        """() => app.graph.nodes.filter((node) => node.type === 'Swin2SR_FaceRefine').flatMap((node) => {
-          const shown = document.querySelector(`[data-node-id="${node.id}"]`)
-          const panel = node.widgets.find((widget) => widget.element).element
-          const spare = shown
-            ? (shown.getBoundingClientRect().bottom - panel.getBoundingClientRect().bottom) / app.canvas.ds.scale
-            : node.size[1] - node.computeSize()[1]
-          return spare > 130 ? [`${node.id} has ${Math.round(spare)} px of nothing`] : []
-        })"""
-    )
+    return page.evaluate(EMPTY)
 
 
 def unread(page):
