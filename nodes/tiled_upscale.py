@@ -27,7 +27,13 @@ class Swin2SRTiledUpscale(io.ComfyNode):
                 "ask for tiles there are none: the result is exactly that of the whole network "
                 "on the whole picture."
             ),
-            inputs=[*_sockets(), *_picture_widgets(), *_memory_widgets(), _mask(), _gate()],
+            inputs=[
+                *_sockets(),
+                *_picture_widgets(),
+                *_memory_widgets(),
+                _mask(),
+                *_later_widgets(),
+            ],
             outputs=[
                 io.Image.Output(
                     "upscaled", display_name="image", tooltip="The upscaled pictures, RGB or RGBA."
@@ -62,6 +68,7 @@ class Swin2SRTiledUpscale(io.ComfyNode):
         max_memory: float,
         mask: Tensor | None = None,
         max_input_side: int = 0,
+        megapixels: float = 0.0,
     ) -> io.NodeOutput:
         settings = node_settings(
             scale,
@@ -73,6 +80,7 @@ class Swin2SRTiledUpscale(io.ComfyNode):
             overlap,
             max_memory,
             max_input_side,
+            megapixels,
         )
         upscaled, summary, told = run(as_swin2sr(model), image, mask, settings)
         return io.NodeOutput(upscaled, str(summary), ui=events.kept(told))
@@ -191,9 +199,9 @@ def _mask() -> io.Input:
     )
 
 
-def _gate() -> io.Input:
-    """Optional, so that workflows saved before there was one still run."""
-    return advanced(
+def _later_widgets() -> list[io.Input]:
+    """Optional and last, so that workflows saved before there were any still run."""
+    inputs = [
         io.Int.Input(
             "max_input_side",
             optional=True,
@@ -205,5 +213,17 @@ def _gate() -> io.Input:
                 "Reduces pictures with a longer side to this many pixels first, and says so in the "
                 "report. 0: never."
             ),
-        )
-    )
+        ),
+        io.Float.Input(
+            "megapixels",
+            optional=True,
+            default=0.0,
+            min=0.0,
+            max=1024.0,
+            step=0.1,
+            tooltip=(
+                "Size of the result in megapixels (1024x1024 each), instead of scale. 0: use scale."
+            ),
+        ),
+    ]
+    return [advanced(each) for each in inputs]

@@ -108,6 +108,20 @@ def test_longest_side_wins_over_scale(height, width, side, compact, upscale, mak
     assert tuple(result.shape[1:3]) == (round(height * ratio), round(width * ratio))
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "megapixels", "size"),
+    [(16, 16, 0.01, (102, 102)), (20, 40, 0.005, (51, 102)), (64, 32, 0.001, (46, 23))],
+)
+def test_a_size_in_megapixels(height, width, megapixels, size, compact, upscale, make_picture):
+    result, _ = upscale(make_picture(height, width), compact, scale=1.0, megapixels=megapixels)
+    assert tuple(result.shape[1:3]) == size
+
+
+def test_two_sizes_are_one_too_many(compact, upscale, make_picture):
+    with pytest.raises(Exception, match=r"longest_side is 30 and megapixels 0\.1, and only one"):
+        upscale(make_picture(8, 8), compact, longest_side=30, megapixels=0.1)
+
+
 def test_a_limit_on_the_input_reduces_it_first(compact, pack, upscale, make_picture):
     image = make_picture(20, 40)
     reduced = pack("swin2sr_core.pictures.resize").resize(planes(image), 8, 16).clamp(0, 1)

@@ -14,7 +14,7 @@ import { loadTexts, text } from './texts.js'
 const LOOK_MS = 400
 const HEIGHTS = { model: 100, plan: 176, faces: 72 }
 const COMPARE_HEIGHT = 220
-const WIDGETS = ['scale', 'longest_side', 'edge', 'strategy', 'tile_size', 'overlap', 'max_memory', 'max_input_side']
+const WIDGETS = ['scale', 'longest_side', 'edge', 'strategy', 'tile_size', 'overlap', 'max_memory', 'max_input_side', 'megapixels']
 const ENDS = ['execution_success', 'execution_error', 'execution_interrupted']
 
 const panels = new Map()
