@@ -178,7 +178,7 @@ def _memory_widgets() -> list[io.Input]:
             default=0.0,
             min=0.0,
             max=1024.0,
-            step=0.1,
+            step=0.01,
             tooltip=(
                 "Memory that upscaling may take, in GB, besides the model and the finished "
                 "pictures. 0: what is free."
