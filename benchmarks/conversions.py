@@ -123,6 +123,8 @@ def _without_ids(prompt: Prompt) -> list[str]:
         parts = {
             key: [text(str(value[0]), depth - 1), value[1]]
             if isinstance(value, list) and len(value) == 2 and depth
+            else int(value)
+            if isinstance(value, float) and value.is_integer()  # JavaScript knows no 1.0
             else value
             for key, value in inputs.items()
         }

@@ -12,6 +12,9 @@ from typing import Any
 RUN_EVENT = "swin2sr.run"
 DOWNLOAD_EVENT = "swin2sr.download"
 
+Message = dict[str, object]
+"""What a page is told, as JSON."""
+
 
 def server() -> Any | None:
     """ComfyUI's own server in this process, if there is one; nothing is imported to find out."""
@@ -24,6 +27,15 @@ def tell(event: str, data: Mapping[str, object], everybody: bool = False) -> Non
     client = getattr(found, "client_id", None)
     if found is not None and (everybody or client is not None):
         found.send_sync(event, dict(data), None if everybody else client)
+
+
+def kept(last: Message) -> dict[str, list[Message]]:
+    """A node's `ui`, which ComfyUI keeps with its outputs: the last message of the run.
+
+    So the page can tell how a picture was made when nothing runs: a prompt that is answered from
+    the cache, or a workflow that was left and is opened again.
+    """
+    return {"swin2sr": [last]}
 
 
 def executing_node() -> tuple[str, str]:

@@ -30,11 +30,13 @@ class FaceEvents:
         self._next = now + _TELL_SECONDS
         self._send("progress", frame=frame + 1, fraction=round(fraction, 4))
 
-    def done(self, count: int, skipped: int, fallbacks: list[str]) -> None:
-        """`count` faces were refined, and `skipped` ones left as they are."""
+    def done(self, count: int, skipped: int, fallbacks: list[str]) -> events.Message:
+        """`count` faces were refined, and `skipped` ones left as they are; what was told."""
         self.seconds = round(time.monotonic() - self._started, 2)
-        self._send("faces", count=count, skipped=skipped, seconds=self.seconds, fallbacks=fallbacks)
+        result = {"count": count, "skipped": skipped, "seconds": self.seconds}
+        return self._send("faces", **result, fallbacks=fallbacks)
 
-    def _send(self, kind: str, **values: object) -> None:
+    def _send(self, kind: str, **values: object) -> events.Message:
         told = {"kind": kind, "node": self._node, "prompt": self._prompt, "frames": self._frames}
         events.tell(events.RUN_EVENT, told | values)
+        return told | values

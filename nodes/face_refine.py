@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..swin2sr_core.faces import RefineSettings
+from . import events
 from .face_restorer import FaceRestorer
 from .face_run import Choice, run
 from .face_source import SOURCES
@@ -36,7 +37,8 @@ class Swin2SRFaceRefine(io.ComfyNode):
             ],
             outputs=_outputs(),
             **newer_fields(
-                search_aliases=["swin2sr", "face", "detailer", "upscale", "restore", "region"]
+                has_intermediate_output=True,
+                search_aliases=["swin2sr", "face", "detailer", "upscale", "restore", "region"],
             ),
         )
 
@@ -66,7 +68,8 @@ class Swin2SRFaceRefine(io.ComfyNode):
         )
         second = None if restorer is None else FaceRestorer(restorer)
         made = run(as_swin2sr(model), image, upscaled, choice, settings, second)
-        return io.NodeOutput(made.image, made.mask, made.faces, made.count, made.preview)
+        outputs = (made.image, made.mask, made.faces, made.count, made.preview)
+        return io.NodeOutput(*outputs, ui=events.kept(made.told))
 
 
 def _required_sockets() -> list[io.Input]:

@@ -12,6 +12,7 @@ from ..swin2sr_core.errors import InputError
 from ..swin2sr_core.faces import Face, mask_blobs, touches_mask
 from ..swin2sr_core.faces.blobs import THRESHOLD
 from ..swin2sr_core.faces.compositing import Grid
+from ..swin2sr_core.pictures.masks import fitting_mask
 
 Size = tuple[int, int]
 """Height and width of the original pictures."""
@@ -50,7 +51,7 @@ def mask_regions(mask: Tensor, frames: int, size: Size) -> list[list[Face]]:
     """The connected pieces of a mask, B|1 H W, as regions of every frame; none of an empty one."""
     if not bool((mask >= THRESHOLD).any()):  # whatever its size: Load Image makes such, of 64 x 64
         return [[] for _ in range(frames)]
-    mask = _checked(mask, frames, size)
+    mask = fitting_mask(mask, frames, size)
     x, y = size[1] / mask.shape[2], size[0] / mask.shape[1]
     return [[f.scaled(x, y) for f in mask_blobs(_frame(mask, i))] for i in range(frames)]
 
@@ -64,7 +65,7 @@ def mask_filters(
     """
     if mask is None or not bool(mask.any()):
         return [None] * frames
-    checked = _checked(mask, frames, size)
+    checked = fitting_mask(mask, frames, size)
     x, y = checked.shape[2] / size[1], checked.shape[1] / size[0]
 
     def meant(index: int) -> Callable[[Face], bool]:
@@ -90,23 +91,6 @@ def as_boxes(faces: Sequence[Face]) -> list[dict[str, object]]:
 
 def _frame(mask: Tensor, index: int) -> Tensor:
     return mask[min(index, len(mask) - 1)]
-
-
-def _checked(mask: Tensor, frames: int, size: Size) -> Tensor:
-    mask = mask[None] if mask.dim() == 2 else mask
-    if mask.dim() != 3 or mask.shape[0] not in (1, frames) or 0 in mask.shape:
-        raise InputError(
-            f"the mask is {' x '.join(str(n) for n in mask.shape)}, expected {frames} (or 1) x "
-            f"{size[0]} x {size[1]} like the image; resize the mask first"
-        )
-    try:
-        Grid(*size, *mask.shape[1:])
-    except InputError as error:
-        raise InputError(
-            f"the mask of {mask.shape[2]}x{mask.shape[1]} has another shape than the image of "
-            f"{size[1]}x{size[0]}; make it from the same picture, or resize it first"
-        ) from error
-    return mask
 
 
 def _lists(value: Sequence[object], frames: int) -> list[list[Face]]:

@@ -23,7 +23,7 @@ from ..swin2sr_core.faces import (
 from ..swin2sr_core.faces.crops import crop_plans
 from ..swin2sr_core.planning.budget import plan_within
 from ..swin2sr_core.planning.request import usual_scale
-from . import host, pictures
+from . import events, host, pictures
 from .face_events import FaceEvents
 from .face_regions import as_boxes
 from .face_restorer import FaceRestorer
@@ -52,13 +52,14 @@ class Choice:
 
 @dataclass
 class Outcome:
-    """The node's outputs: B H W C, B H W, boxes per frame, faces in all, B h w 3."""
+    """The node's outputs: B H W C, B H W, boxes per frame, faces in all, B h w 3; what was told."""
 
     image: Tensor
     mask: Tensor
     faces: list[list[dict[str, object]]] = field(default_factory=list)
     count: int = 0
     preview: Tensor = field(default_factory=lambda: torch.zeros(0))
+    told: events.Message = field(default_factory=dict)
 
 
 def run(
@@ -77,7 +78,8 @@ def run(
     batch = pictures.take(image, None)
     chosen = _chosen(batch, choice)
     if upscaled is None:
-        upscaled, _ = upscale_all(model, image, None, node_settings(scale=usual_scale(model.scale)))
+        wanted = node_settings(scale=usual_scale(model.scale))
+        upscaled, *_ = upscale_all(model, image, None, wanted)
     base = pictures.take(upscaled, None)
     if len(base) != len(batch):
         raise InputError(
@@ -154,18 +156,19 @@ class _Worker:
         self.progress(_STEPS, _STEPS)
         outcome.preview = torch.cat(previews).movedim(1, -1).to(host.output_device())
         host.release_cache()
-        self._tell(outcome.count)
+        outcome.told = self._tell(outcome.count)
         return outcome
 
-    def _tell(self, count: int) -> None:
+    def _tell(self, count: int) -> events.Message:
         refined = count if self.settings.strength > 0 else 0
         skipped = sum(len(each) for _, each in self.chosen) + count - refined
-        self.events.done(refined, skipped, self.fallbacks)
+        told = self.events.done(refined, skipped, self.fallbacks)
         logger.info(
             "Face-Region Refine: %s faces refined, %s left, in %s pictures of %sx%s, %s, %.2f s",
             *(refined, skipped, len(self.base), *self.base.size[::-1]),
             *(self.model.core.name, self.events.seconds),
         )
+        return told
 
     def plan_for(self, core: Model, height: int, width: int, scale: float, batch: int) -> Plan:
         """A plan for crops; if possible one for which ComfyUI need not unload other models."""

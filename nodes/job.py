@@ -36,9 +36,10 @@ def node_settings(
     overlap: int = 0,
     max_memory: float = 0.0,
     max_input_side: int = 0,
+    megapixels: float = 0.0,
 ) -> PictureSettings:
     """The node's widgets; 0 stands for: decided here. `max_memory` is in GB (2**30 bytes)."""
-    if longest_side == 0 and not LEAST_SCALE <= scale <= MOST_SCALE:
+    if not (longest_side or megapixels) and not LEAST_SCALE <= scale <= MOST_SCALE:
         raise InputError(f"scale must be from {LEAST_SCALE:g} to {MOST_SCALE:g}, got {scale:g}")
     return PictureSettings(
         scale=scale,
@@ -50,6 +51,7 @@ def node_settings(
         overlap=overlap or None,
         max_memory=int(max_memory * 2**30) or None,
         max_input_side=max_input_side,
+        megapixels=megapixels,
     )
 
 

@@ -65,15 +65,18 @@ class Live:
         """Something that does not go as planned, as it happens."""
         self._send("fallback", sentence=sentence)
 
-    def done(self, summary: Summary) -> None:
-        """The end of a run that was not cancelled; its time is remembered if it went as planned."""
+    def done(self, summary: Summary) -> events.Message:
+        """The end of a run that was not cancelled; its time is remembered if it went as planned.
+
+        Returns what the page was told, for ComfyUI to keep with the outputs (`events.kept`).
+        """
         plan, done = self.picture_plan.plan, summary.done
         if not done.fallbacks:
             work = sum(report.plan.work for report in done.reports)
             timings.learn(self._kind, work, done.seconds)
         peak = done.peak_bytes or 0
         on_device = self._device.type != "cpu" and peak > 0
-        self._send(
+        return self._send(
             "done",
             **self._planned(),
             seconds=round(summary.seconds, 2),
@@ -129,10 +132,10 @@ class Live:
             return self._most - self._base
         return self._memory.growth
 
-    def _send(self, kind: str, **values: object) -> None:
-        events.tell(
-            events.RUN_EVENT, {"kind": kind, "node": self._node, "prompt": self._prompt, **values}
-        )
+    def _send(self, kind: str, **values: object) -> events.Message:
+        message = {"kind": kind, "node": self._node, "prompt": self._prompt, **values}
+        events.tell(events.RUN_EVENT, message)
+        return message
 
 
 class Canvas:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ..swin2sr_core.errors import InputError
 from ..swin2sr_core.pictures.frame import Frame
+from ..swin2sr_core.pictures.masks import fitting_mask
+from ..swin2sr_core.pictures.resize import resize
 
 _ROUNDING = 1e-6
 
@@ -98,15 +100,13 @@ def _opposite(mask: Tensor) -> Tensor:
 
 
 def _fitting(mask: Tensor, image: Tensor) -> Tensor:
-    mask = mask[None] if mask.dim() == 2 else mask
+    """B|1 H W in the size of the image, as `fitting_mask` has it."""
     frames, height, width = image.shape[:3]
-    if mask.dim() != 3 or mask.shape[0] not in (1, frames) or mask.shape[1:] != (height, width):
-        raise InputError(
-            f"the mask is {' x '.join(str(n) for n in mask.shape)}, expected {frames} (or 1) x "
-            f"{height} x {width} like the image; resize the mask first"
-        )
+    mask = fitting_mask(mask, frames, (height, width))
     _check_finite(mask, "mask")
-    return mask
+    if mask.shape[1:] == (height, width):
+        return mask
+    return resize(mask[:, None].float(), height, width)[:, 0].clamp(0, 1)
 
 
 def _check_finite(values: Tensor, name: str) -> None:

@@ -36,7 +36,11 @@ _COUNTS = {
     "overlap": (0, 512, 0),
     "max_input_side": (0, 16384, 0),
 }
-_NUMBERS = {"scale": (LEAST_SCALE, MOST_SCALE, 4.0), "max_memory": (0.0, 1024.0, 0.0)}
+_NUMBERS = {
+    "scale": (LEAST_SCALE, MOST_SCALE, 4.0),
+    "max_memory": (0.0, 1024.0, 0.0),
+    "megapixels": (0.0, 1024.0, 0.0),
+}
 _CHOICES = {"precision": PRECISIONS, "edge": EDGES, "strategy": STRATEGIES}
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..swin2sr_core.picture_job import Callbacks, PictureJob, PictureReport
 from ..swin2sr_core.planning.picture_plan import PicturePlan, PictureSettings
-from . import host, pictures
+from . import events, host, pictures
 from .job import SLOWER, Candidate, plan_batch
 from .live import Live
 from .managed import UpscaleModel
@@ -25,8 +25,10 @@ _STEPS = 1000
 
 def run(
     model: UpscaleModel, image: Tensor, mask: Tensor | None, settings: PictureSettings
-) -> tuple[Tensor, Summary]:
+) -> tuple[Tensor, Summary, events.Message]:
     """Upscale B H W C -> B h w 3|4 on ComfyUI's intermediate device, and tell how it went.
+
+    The last value is what the page was told of it.
 
     `mask`, B|1 H W, is 1 where the picture is transparent. Raises InputError, BudgetError, and
     ComfyUI's own exception when the user cancels.
@@ -42,9 +44,9 @@ def run(
         worker.do(index)
     host.release_cache()
     summary = worker.summary(time.perf_counter() - started)
-    worker.live.done(summary)
+    told = worker.live.done(summary)
     logger.info("Swin2SR: %s", summary.line)
-    return output, summary
+    return output, summary, told
 
 
 class _Worker:

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..swin2sr_core.planning.choices import EDGES, MAX_SHARPEN, STRATEGIES
+from . import events
 from .foreign_model import as_swin2sr
 from .job import LEAST_SCALE, MOST_SCALE, node_settings
 from .run import run
@@ -26,7 +27,13 @@ class Swin2SRTiledUpscale(io.ComfyNode):
                 "ask for tiles there are none: the result is exactly that of the whole network "
                 "on the whole picture."
             ),
-            inputs=[*_sockets(), *_picture_widgets(), *_memory_widgets(), _mask(), _gate()],
+            inputs=[
+                *_sockets(),
+                *_picture_widgets(),
+                *_memory_widgets(),
+                _mask(),
+                *_later_widgets(),
+            ],
             outputs=[
                 io.Image.Output(
                     "upscaled", display_name="image", tooltip="The upscaled pictures, RGB or RGBA."
@@ -41,7 +48,8 @@ class Swin2SRTiledUpscale(io.ComfyNode):
                 ),
             ],
             **newer_fields(
-                search_aliases=["swin2sr", "upscale", "super resolution", "enlarge", "seamless"]
+                has_intermediate_output=True,
+                search_aliases=["swin2sr", "upscale", "super resolution", "enlarge", "seamless"],
             ),
         )
 
@@ -60,6 +68,7 @@ class Swin2SRTiledUpscale(io.ComfyNode):
         max_memory: float,
         mask: Tensor | None = None,
         max_input_side: int = 0,
+        megapixels: float = 0.0,
     ) -> io.NodeOutput:
         settings = node_settings(
             scale,
@@ -71,9 +80,10 @@ class Swin2SRTiledUpscale(io.ComfyNode):
             overlap,
             max_memory,
             max_input_side,
+            megapixels,
         )
-        upscaled, summary = run(as_swin2sr(model), image, mask, settings)
-        return io.NodeOutput(upscaled, str(summary))
+        upscaled, summary, told = run(as_swin2sr(model), image, mask, settings)
+        return io.NodeOutput(upscaled, str(summary), ui=events.kept(told))
 
 
 def _sockets() -> list[io.Input]:
@@ -168,7 +178,7 @@ def _memory_widgets() -> list[io.Input]:
             default=0.0,
             min=0.0,
             max=1024.0,
-            step=0.1,
+            step=0.01,
             tooltip=(
                 "Memory that upscaling may take, in GB, besides the model and the finished "
                 "pictures. 0: what is free."
@@ -189,9 +199,9 @@ def _mask() -> io.Input:
     )
 
 
-def _gate() -> io.Input:
-    """Optional, so that workflows saved before there was one still run."""
-    return advanced(
+def _later_widgets() -> list[io.Input]:
+    """Optional and last, so that workflows saved before there were any still run."""
+    inputs = [
         io.Int.Input(
             "max_input_side",
             optional=True,
@@ -203,5 +213,17 @@ def _gate() -> io.Input:
                 "Reduces pictures with a longer side to this many pixels first, and says so in the "
                 "report. 0: never."
             ),
-        )
-    )
+        ),
+        io.Float.Input(
+            "megapixels",
+            optional=True,
+            default=0.0,
+            min=0.0,
+            max=1024.0,
+            step=0.1,
+            tooltip=(
+                "Size of the result in megapixels (1024x1024 each), instead of scale. 0: use scale."
+            ),
+        ),
+    ]
+    return [advanced(each) for each in inputs]

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import InputError
+from ..pictures.masks import same_shape
 from ..pictures.resize import resize
 from ..planning.tiles import Box
 
@@ -35,16 +36,8 @@ class Grid:
     output_width: int
 
     def __post_init__(self) -> None:
-        # by the rounding of one pixel at most
-        low = max(
-            (self.output_height - 1) / self.height,
-            (self.output_width - 1) / self.width,
-        )
-        high = min(
-            (self.output_height + 1) / self.height,
-            (self.output_width + 1) / self.width,
-        )
-        if low > high:
+        enlarged = self.output_height, self.output_width
+        if not same_shape((self.height, self.width), enlarged):
             raise InputError(
                 f"the upscaled picture of {self.output_width}x{self.output_height} is not the "
                 f"original of {self.width}x{self.height}: that is x{self.scale_x:.3g} in width and "

@@ -22,19 +22,25 @@ most (0.3 with 16 px), compact-x4 by less than 0.01.
 """
 
 
+_MEGAPIXEL = 1024 * 1024
+"""As ComfyUI counts them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PictureSettings:
     """How pictures are to be upscaled. Raises InputError for values out of range.
 
-    `longest_side` (pixels of the result; 0: not given) takes the place of `scale` (None: x4, or x1
-    for restoration). `sharpen` is 0 to 0.5, `edge` reflect or wrap (textures that tile). Pictures
-    with a side over `max_input_side` (0: no limit) are reduced first. `max_memory` is in bytes,
-    None for what is free; on a CPU `program_bytes` of it are the process's own. Tiles, and
-    `streamed` (where a picture is one that can be), are as in `PlanRequest`.
+    `longest_side` (pixels of the result; 0: not given) or `megapixels` (of the result, 1024x1024
+    each; 0: not given) takes the place of `scale` (None: x4, or x1 for restoration). `sharpen` is 0
+    to 0.5, `edge` reflect or wrap (textures that tile). Pictures with a side over `max_input_side`
+    (0: no limit) are reduced first. `max_memory` is in bytes, None for what is free; on a CPU
+    `program_bytes` of it are the process's own. Tiles, and `streamed` (where a picture is one that
+    can be), are as in `PlanRequest`.
     """
 
     scale: float | None = None
     longest_side: int = 0
+    megapixels: float = 0.0
     sharpen: float = 0.0
     edge: str = "reflect"
     strategy: str = "auto"
@@ -54,6 +60,21 @@ class PictureSettings:
             )
         if self.longest_side < 0:
             raise InputError(f"longest_side must be 0 (use scale) or more, got {self.longest_side}")
+        if not (math.isfinite(self.megapixels) and self.megapixels >= 0):
+            raise InputError(f"megapixels must be 0 (use scale) or more, got {self.megapixels:g}")
+        if self.longest_side and self.megapixels:
+            raise InputError(
+                f"longest_side is {self.longest_side} and megapixels {self.megapixels:g}, and only "
+                "one can tell the size; set the other to 0"
+            )
+
+    def scale_of(self, height: int, width: int) -> float | None:
+        """What is asked for, as a scale of a picture of this size; None where nothing is."""
+        if self.longest_side:
+            return self.longest_side / max(height, width)
+        if self.megapixels:
+            return math.sqrt(self.megapixels * _MEGAPIXEL / (height * width))
+        return self.scale
 
 
 @dataclass(frozen=True)
@@ -181,10 +202,9 @@ def _request(
 ) -> PlanRequest:
     """What to plan for the picture once it is reduced to the limit, its edges not yet wrapped."""
     gated = gated_size(height, width, settings.max_input_side)
-    scale = settings.longest_side / max(gated) if settings.longest_side else settings.scale
     return model.request(
         *gated,
-        scale,
+        settings.scale_of(*gated),
         batch=results_at_once(model.config, channels),
         strategy=settings.strategy,
         tile=settings.tile,

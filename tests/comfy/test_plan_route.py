@@ -61,6 +61,11 @@ def test_it_is_the_plan_that_then_runs(strategy, plan, pack, compact):
     )
 
 
+def test_a_size_in_megapixels_is_planned_with(plan):
+    (row,) = plan(width=512, height=512, megapixels=1)["rows"]
+    assert row["output"] == [1024, 1024]
+
+
 def test_a_limit_on_the_input_is_planned_with_and_told(plan):
     (row,) = plan(width=400, height=200, max_input_side=100)["rows"]
     assert row["output"] == [400, 200]

@@ -108,6 +108,20 @@ def test_longest_side_wins_over_scale(height, width, side, compact, upscale, mak
     assert tuple(result.shape[1:3]) == (round(height * ratio), round(width * ratio))
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "megapixels", "size"),
+    [(16, 16, 0.01, (102, 102)), (20, 40, 0.005, (51, 102)), (64, 32, 0.001, (46, 23))],
+)
+def test_a_size_in_megapixels(height, width, megapixels, size, compact, upscale, make_picture):
+    result, _ = upscale(make_picture(height, width), compact, scale=1.0, megapixels=megapixels)
+    assert tuple(result.shape[1:3]) == size
+
+
+def test_two_sizes_are_one_too_many(compact, upscale, make_picture):
+    with pytest.raises(Exception, match=r"longest_side is 30 and megapixels 0\.1, and only one"):
+        upscale(make_picture(8, 8), compact, longest_side=30, megapixels=0.1)
+
+
 def test_a_limit_on_the_input_reduces_it_first(compact, pack, upscale, make_picture):
     image = make_picture(20, 40)
     reduced = pack("swin2sr_core.pictures.resize").resize(planes(image), 8, 16).clamp(0, 1)
@@ -175,9 +189,27 @@ def test_one_mask_serves_all_frames(compact, upscale, make_picture):
     assert torch.equal(result[0, ..., 3], result[1, ..., 3])
 
 
-def test_a_mask_of_another_size_is_refused(compact, errors, upscale, make_picture):
-    with pytest.raises(errors.InputError, match=r"mask is 1 x 9 x 8, expected 1 \(or 1\) x 8 x 8"):
-        upscale(make_picture(8, 8), compact, mask=torch.ones(1, 9, 8))
+def test_a_mask_of_another_size_is_scaled(compact, pack, upscale, make_picture):
+    image, mask = make_picture(8, 12), make_picture(16, 24, channels=1)[..., 0]
+    resize = pack("swin2sr_core.pictures.resize").resize
+    fitting = resize(mask[:, None], 8, 12)[:, 0].clamp(0, 1)
+    expected, _ = upscale(image, compact, mask=fitting)
+    result, _ = upscale(image, compact, mask=mask)
+    assert torch.equal(result, expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [
+        ((1, 16, 8), "the mask of 8x16 has another shape than the image of 8x8; make it from"),
+        ((3, 8, 8), r"mask is 3 x 8 x 8, expected 1 \(or 1\) x 8 x 8 like the image"),
+    ],
+)
+def test_a_mask_of_another_shape_is_refused(
+    shape, sentence, compact, errors, upscale, make_picture
+):
+    with pytest.raises(errors.InputError, match=sentence):
+        upscale(make_picture(8, 8), compact, mask=torch.ones(shape))
 
 
 @pytest.mark.parametrize(

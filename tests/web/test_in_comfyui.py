@@ -19,54 +19,6 @@ from .conftest import pixels
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
-def node(kind, identity, position, widgets=(), inputs=(), outputs=()):
-    return {
-        "id": identity,
-        "type": kind,
-        "pos": position,
-        "size": [320, 200],
-        "flags": {},
-        "order": identity,
-        "mode": 0,
-        "inputs": [{"name": n, "type": t, "link": link} for n, t, link in inputs],
-        "outputs": [{"name": n, "type": t, "links": links} for n, t, links in outputs],
-        "properties": {},
-        "widgets_values": list(widgets),
-    }
-
-
-def flow(picture="example.png", model="compact-x4"):
-    """A picture upscaled, and compared with itself; two colours compared."""
-    image, upscaler = ("IMAGE", "IMAGE"), [4, 0, 0, "reflect", "auto", 0, 0, 0]
-    nodes = [
-        node("LoadImage", 1, [0, 0], [picture, "image"], outputs=[(*image, [1, 2])]),
-        node(
-            "Swin2SR_Load", 2, [0, 450], [model, "fp32"], outputs=[("model", "UPSCALE_MODEL", [3])]
-        ),
-        node(
-            "Swin2SR_TiledUpscale",
-            3,
-            [400, 0],
-            upscaler,
-            [("image", "IMAGE", 1), ("model", "UPSCALE_MODEL", 3)],
-            [("image", "IMAGE", [4]), ("report", "STRING", [])],
-        ),
-        node("Swin2SR_Compare", 4, [800, 0], (), [("before", "IMAGE", 2), ("after", "IMAGE", 4)]),
-        node("EmptyImage", 5, [1300, 500], [64, 48, 1, 0xDC0000], outputs=[(*image, [5])]),
-        node("EmptyImage", 6, [1300, 750], [128, 96, 1, 0x0000DC], outputs=[(*image, [6])]),
-        node("Swin2SR_Compare", 7, [1300, 0], (), [("before", "IMAGE", 5), ("after", "IMAGE", 6)]),
-    ]
-    links = [
-        [1, 1, 0, 3, 0, "IMAGE"],
-        [2, 1, 0, 4, 0, "IMAGE"],
-        [3, 2, 0, 3, 1, "UPSCALE_MODEL"],
-        [4, 3, 0, 4, 1, "IMAGE"],
-        [5, 5, 0, 7, 0, "IMAGE"],
-        [6, 6, 0, 7, 1, "IMAGE"],
-    ]
-    return {"last_node_id": 7, "last_link_id": 6, "nodes": nodes, "links": links, "version": 0.4}
-
-
 def part(page, identity, selector):
     """An element inside the widget of a node, wherever the page has put it."""
     page.evaluate(
@@ -90,7 +42,7 @@ def page(request, open_comfyui):
     version = page.evaluate("window.__COMFYUI_FRONTEND_VERSION__ ?? '0.0'")
     if request.param and [int(n) for n in version.split(".")[:2]] < [1, 33]:
         pytest.skip(f"the page of version {version} has no finished second renderer")
-    comfyui.load(page, flow())
+    comfyui.load(page, comfyui.flow())
     return page
 
 
@@ -143,7 +95,7 @@ def test_plan_run_report_and_divider(page, request):
 
 def test_the_page_cancels_a_run_from_the_node(open_comfyui):
     page = open_comfyui()
-    comfyui.load(page, flow("large.png"))
+    comfyui.load(page, comfyui.flow("large.png"))
     part(page, 3, "tbody tr").wait_for()
     queue(page)
     bar = part(page, 3, "[role=progressbar]")
@@ -161,7 +113,7 @@ def test_the_page_cancels_a_run_from_the_node(open_comfyui):
 
 def test_a_run_that_fails_says_why_in_the_node(open_comfyui):
     page = open_comfyui()
-    comfyui.load(page, flow())
+    comfyui.load(page, comfyui.flow())
     part(page, 3, "tbody tr").wait_for()
     page.evaluate(
         "app.graph.getNodeById(3).widgets.find((w) => w.name === 'max_memory').value = 0.0001"
@@ -178,7 +130,7 @@ def test_a_run_that_fails_says_why_in_the_node(open_comfyui):
 
 def test_downloading_without_a_network(open_comfyui, server):
     page = open_comfyui()
-    comfyui.load(page, flow(model="classical-x4 (download)"))
+    comfyui.load(page, comfyui.flow(model="classical-x4 (download)"))
     part(page, 2, "button").first.wait_for()
     assert "66.2 MB" in part(page, 2, ".swin2sr-line").inner_text()
     part(page, 2, "button").first.click()
@@ -191,7 +143,7 @@ def test_downloading_without_a_network(open_comfyui, server):
 @pytest.mark.parametrize(("theme", "language"), [("light", "zh"), ("dark", "zh"), ("light", "en")])
 def test_themes_and_languages(theme, language, open_comfyui):
     page = open_comfyui(theme, language)
-    comfyui.load(page, flow())
+    comfyui.load(page, comfyui.flow())
     heads = part(page, 3, "th")
     heads.first.wait_for()
     assert heads.first.inner_text() == {"en": "Size", "zh": "尺寸"}[language]

@@ -40,12 +40,25 @@ def tensors() -> dict:
         "image4": torch.rand(1, 24, 37, 4, generator=random),
         "image_large": torch.rand(1, 540, 1030, 3, generator=random),
         "mask": torch.rand(2, 24, 37, generator=random),
+        "mask2": torch.rand(1, 30, 20, generator=random),
     }
 
 
 def given(inputs: dict) -> dict:
     known = {**tensors(), "model": TestModel()}
     return {name: known.get(v, v) if isinstance(v, str) else v for name, v in inputs.items()}
+
+
+def nested(inputs: dict) -> dict:
+    """{"a": key, "a.b": 1} -> {"a": {"a": key, "b": 1}}, as ComfyUI's executor does it."""
+    result = {name: value for name, value in inputs.items() if "." not in name}
+    for name, value in inputs.items():
+        if "." in name:
+            outer, inner = name.split(".")
+            if not isinstance(result.get(outer), dict):
+                result[outer] = {outer: result[outer]} if outer in result else {}
+            result[outer][inner] = value
+    return result
 
 
 def main(checkout: str, cases: str, output: str) -> None:
@@ -73,7 +86,7 @@ def main(checkout: str, cases: str, output: str) -> None:
             results.append(None)
         elif hasattr(node, "execute"):
             node.hidden = SimpleNamespace(unique_id=None)
-            results.append(tuple(node.EXECUTE_NORMALIZED(**given(inputs)).result))
+            results.append(tuple(node.EXECUTE_NORMALIZED(**nested(given(inputs))).result))
         else:
             results.append(tuple(getattr(node(), node.FUNCTION)(**given(inputs))))
     torch.save(results, output)

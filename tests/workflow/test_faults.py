@@ -154,7 +154,7 @@ def test_time_that_runs_out_while_the_connection_is_lost_and_a_run_that_is_resum
         proxy.drop()
 
     thread = when_it_works(server, lose)
-    report = run_workflow(server=proxy.address, timeout=3, **work(500, 3))
+    report = run_workflow(server=proxy.address, timeout=15, **work(500, 3))
     thread.join()
     assert (report.status, report.exit_code) == ("timeout", 124)
     assert report.prompt_id

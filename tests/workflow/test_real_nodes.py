@@ -10,12 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from swin2sr_headless.workflow.execution import core_nodes, image_nodes, model_nodes, value_nodes
+from swin2sr_headless.workflow.execution import (
+    core_nodes,
+    image_nodes,
+    model_nodes,
+    resizing_nodes,
+    value_nodes,
+)
+from swin2sr_headless.workflow.execution.dynamic_inputs import nested
 from swin2sr_headless.workflow.hosts.private_server import python_of
 
 from .real_nodes import given
 
-GROUPS = (core_nodes, image_nodes, model_nodes, value_nodes)
+GROUPS = (core_nodes, image_nodes, model_nodes, resizing_nodes, value_nodes)
 CLASSES = {node.__name__: node for group in GROUPS for node in group.NODES}
 
 EXACT = [
@@ -38,7 +45,33 @@ EXACT = [
     ("ComfySwitchNode", {"switch": True, "on_true": "image", "on_false": "mask"}),
     ("ComfySwitchNode", {"switch": False, "on_true": "image", "on_false": "mask"}),
 ]  # fmt: skip
+WAYS = [
+    {"resize_type": "scale dimensions", "width": 50, "height": 20, "crop": "center"},
+    {"resize_type": "scale dimensions", "width": 0, "height": 31, "crop": "disabled"},
+    {"resize_type": "scale dimensions", "width": 0, "height": 0, "crop": "disabled"},
+    {"resize_type": "scale by multiplier", "multiplier": 1.7},
+    {"resize_type": "scale longer dimension", "longer_size": 51},
+    {"resize_type": "scale shorter dimension", "shorter_size": 51},
+    {"resize_type": "scale width", "width": 19},
+    {"resize_type": "scale height", "height": 19},
+    {"resize_type": "scale total pixels", "megapixels": 0.01},
+    {"resize_type": "match size", "match": "image2", "crop": "center"},
+    {"resize_type": "match size", "match": "mask2", "crop": "disabled"},
+    *({"resize_type": "scale to multiple", "multiple": n} for n in (1, 5, 8, 12, 16, 99)),
+]
+"""Of ResizeImageMaskNode."""
 CLOSE = [
+    *(
+        ("ResizeImageMaskNode", {"input": what, "scale_method": method,
+                                 **{n if n == "resize_type" else f"resize_type.{n}": v
+                                    for n, v in way.items()}})
+        for what in ("image", "mask", "image4")
+        for method, ways in (("area", WAYS), ("lanczos", WAYS[::3]), ("bicubic", WAYS[1::4]))
+        for way in ways
+    ),
+    ("BatchImagesNode", {"images.image0": "image", "images.image1": "image2",
+                         "images.image2": "image4"}),
+    ("BatchImagesNode", {"images.image0": "image4", "images.image1": "image"}),
     *(
         ("ImageBlend", {"image1": "image", "image2": second, "blend_factor": 0.3,
                         "blend_mode": mode})
@@ -84,7 +117,8 @@ def test_a_node_gives_what_the_real_one_gives(number, theirs):
     class_type, inputs = CASES[number]
     if theirs[number] is None:
         pytest.skip("this ComfyUI does not have the class")
-    ours = CLASSES[class_type].EXECUTE_NORMALIZED(**given(inputs)).result
+    node = CLASSES[class_type]
+    ours = node.EXECUTE_NORMALIZED(**nested(node.GET_SCHEMA(), given(inputs))).result
     assert len(ours) == len(theirs[number])
     for our, their in zip(ours, theirs[number], strict=True):
         if not isinstance(their, torch.Tensor):

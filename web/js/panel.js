@@ -79,6 +79,12 @@ export class Panel {
     this.running[message.kind]?.(message)
   }
 
+  /** What ComfyUI keeps of the node's last run: its last message, also where the cache has answered a prompt. */
+  onOutput(output) {
+    const message = output.swin2sr?.at(-1)
+    if (message) this.onRun(message)
+  }
+
   /** The run is over without a report: cancelled, or failed with a sentence. */
   onStopped(sentence, failed = false) {
     if (!failed && !this.parts.run.firstChild) return

@@ -7,16 +7,18 @@ import { CompareView } from './compare_view.js'
 import { addStyles } from './dom.js'
 import { nodeOfExecution, pictureSize, source, widgetValue } from './graph.js'
 import { InputFiles } from './input_files.js'
+import { KeptOutputs } from './kept_outputs.js'
 import { Panel } from './panel.js'
 import { loadTexts, text } from './texts.js'
 
 const LOOK_MS = 400
-const HEIGHTS = { model: 100, plan: 176, faces: 110 }
+const HEIGHTS = { model: 100, plan: 176, faces: 72 }
 const COMPARE_HEIGHT = 220
-const WIDGETS = ['scale', 'longest_side', 'edge', 'strategy', 'tile_size', 'overlap', 'max_memory', 'max_input_side']
+const WIDGETS = ['scale', 'longest_side', 'edge', 'strategy', 'tile_size', 'overlap', 'max_memory', 'max_input_side', 'megapixels']
 const ENDS = ['execution_success', 'execution_error', 'execution_interrupted']
 
 const panels = new Map()
+const views = new Map() // of all our nodes: what is told of their outputs
 const placed = new WeakSet() // nodes that have been seen in a graph
 let looking = null
 let runningPrompt = null
@@ -25,6 +27,8 @@ const files = new InputFiles(
   (query) => api.apiURL(`/view?${query}`),
   () => look()
 )
+
+const kept = new KeptOutputs(app, api)
 
 const page = {
   async askPlan(query, signal) {
@@ -73,12 +77,18 @@ function addPanel(node, about, height, question) {
     getMinHeight: () => height
   }).serialize = false
   panels.set(node, panel)
+  watch(node, panel)
+}
+
+function watch(node, view) {
+  views.set(node, view)
   chain(node, 'onRemoved', () => drop(node))
   looking ??= setInterval(look, LOOK_MS)
 }
 
 function drop(node) {
-  panels.get(node)?.dispose()
+  views.get(node)?.dispose()
+  views.delete(node)
   panels.delete(node)
 }
 
@@ -90,11 +100,12 @@ function addCompare(node) {
     getMinHeight: () => COMPARE_HEIGHT
   }).serialize = false
   node.setSize([Math.max(node.size[0], 420), Math.max(node.size[1], 460)])
-  chain(node, 'onExecuted', (output) => {
-    const addresses = (list) => (list ?? []).map((file) => api.apiURL(`/view?${new URLSearchParams(file)}`))
-    view.show(addresses(output?.a_images), addresses(output?.b_images))
+  const addresses = (list) => (list ?? []).map((file) => api.apiURL(`/view?${new URLSearchParams(file)}`))
+  watch(node, {
+    onOutput: (output) => view.show(addresses(output.a_images), addresses(output.b_images)),
+    refresh() {},
+    dispose: () => view.dispose()
   })
-  chain(node, 'onRemoved', () => view.dispose())
 }
 
 function chain(node, name, more) {
@@ -106,18 +117,20 @@ function chain(node, name, more) {
   }
 }
 
-/** Ask anew where what is to be asked has changed: widgets, links, pictures. */
+/** Ask anew where what is to be asked has changed: widgets, links, pictures; and show what nodes have made. */
 function look() {
-  if (panels.size === 0) {
+  if (views.size === 0) {
     clearInterval(looking)
     looking = null
   }
   if (document.hidden) return
-  for (const [node, panel] of panels) {
-    if (node.graph) placed.add(node)
-    // Converting to a subgraph takes nodes away without telling them.
-    if (node.graph) panel.refresh()
-    else if (placed.has(node)) drop(node)
+  for (const [node, view] of views) {
+    if (node.graph) {
+      placed.add(node)
+      view.refresh()
+      const output = kept.news(node)
+      if (output) view.onOutput(output)
+    } else if (placed.has(node)) drop(node) // converting to a subgraph takes nodes away without telling them
   }
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
@@ -11,6 +11,14 @@ WIDGET_TYPES = frozenset(
     ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "MARKDOWN", "COLOR", "IMAGEUPLOAD")
 )
 """Types of inputs that take a value as well as a link, unless they say `forceInput`."""
+
+DYNAMIC_COMBO, AUTOGROW, MATCH_TYPE = (
+    "COMFY_DYNAMICCOMBO_V3",
+    "COMFY_AUTOGROW_V3",
+    "COMFY_MATCHTYPE_V3",
+)
+"""A choice that brings inputs along, a list that grows as it is linked, and any of several types,
+which the outputs of the same template are of, too."""
 
 _UPLOADS = ("image_upload", "video_upload", "animated_image_upload", "audio_upload")
 
@@ -34,6 +42,13 @@ class InputDefinition:
     def widget_type(self) -> str:
         """The type whose widget it has: a union of types may name one of them."""
         return str(self.info.get("widgetType") or self.type)
+
+    @property
+    def link_type(self) -> str:
+        """The type of what may be linked: one or several with commas between."""
+        if self.type != MATCH_TYPE:
+            return self.type
+        return str(_mapping(self.info.get("template")).get("allowed_types", "*"))
 
     @property
     def has_widget(self) -> bool:
@@ -129,8 +144,11 @@ def parse_definitions(object_info: Mapping[str, object]) -> dict[str, NodeDefini
 
 
 def fits(received: str, expected: str) -> bool:
-    """Whether an output of one type may feed an input of another: "*", or a type in common."""
-    if "*" in (received, expected):
+    """Whether an output of one type may feed an input of another: "*", or a type in common.
+
+    An output of the type of some input may be anything that this gets.
+    """
+    if "*" in (received, expected) or received == MATCH_TYPE:
         return True
     return bool({t.strip() for t in received.split(",")} & {t.strip() for t in expected.split(",")})
 
@@ -143,6 +161,23 @@ def nested_inputs(each: InputDefinition) -> dict[str, tuple[InputDefinition, ...
         str(entry.get("key")): _inputs(_mapping(entry.get("inputs")), {}, f"{each.name}.")
         for entry in entries
     }
+
+
+def asked(
+    inputs: Sequence[InputDefinition], given: Mapping[str, object]
+) -> Iterator[InputDefinition]:
+    """The inputs that a node has with these values: choices and lists in their full length."""
+    for each in inputs:
+        if each.type == AUTOGROW:
+            first, grown = each.grown(list(given))
+            yield from first
+            yield from grown
+        elif each.type == DYNAMIC_COMBO:
+            options = nested_inputs(each)
+            yield replace(each, type="COMBO", info={**each.info, "options": list(options)})
+            yield from asked(options.get(str(given.get(each.name)), ()), given)
+        else:
+            yield each
 
 
 def _inputs(

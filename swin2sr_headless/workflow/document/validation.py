@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..problems import Problem, WorkflowError
-from .definitions import Definitions, InputDefinition, fits
+from .definitions import Definitions, InputDefinition, asked, fits
 from .graph import Graph, Link, Node
 
 _MANY = 12
@@ -69,13 +69,14 @@ class _NodeCheck:
     def values(self) -> dict[str, object]:
         """The inputs that the class knows, converted."""
         result: dict[str, object] = {}
-        for each in self._definitions[self._node.class_type].inputs:
+        definition = self._definitions[self._node.class_type]
+        for each in asked(definition.inputs, self._node.inputs):
             if each.name in self._node.inputs:
                 result[each.name] = self._value(each, self._node.inputs[each.name])
             elif each.required:
                 hint = "connect it" if not each.has_widget else "give it a value"
                 self._wrong(
-                    f"the input {each.name} ({each.type}) is missing; {hint}", "missing_input"
+                    f"the input {each.name} ({each.link_type}) is missing; {hint}", "missing_input"
                 )
         return result
 
@@ -86,9 +87,9 @@ class _NodeCheck:
         if isinstance(value, dict) and "__value__" in value:
             value = value["__value__"]
         if not each.has_widget:
-            if each.type != "*":
+            if each.type != "*" and not each.info.get("socketless"):
                 self._wrong(
-                    f"the input {each.name} wants a link to a {each.type}, got {value!r:.60}",
+                    f"the input {each.name} wants a link to a {each.link_type}, got {value!r:.60}",
                     "wrong_type",
                 )
             return value
@@ -114,9 +115,9 @@ class _NodeCheck:
                 f"({source.class_type}), which has {len(given)}",
                 "bad_link",
             )
-        elif not fits(given[link.slot], each.type):
+        elif not fits(given[link.slot], each.link_type):
             self._wrong(
-                f"the input {each.name} wants {each.type}, and node {link.node} "
+                f"the input {each.name} wants {each.link_type}, and node {link.node} "
                 f"({source.class_type}) gives {given[link.slot]} there; connect another output",
                 "wrong_type",
             )

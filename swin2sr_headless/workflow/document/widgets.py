@@ -11,15 +11,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..problems import WorkflowError
-from .definitions import InputDefinition, NodeDefinition, nested_inputs
+from .definitions import (
+    AUTOGROW,
+    DYNAMIC_COMBO,
+    MATCH_TYPE,
+    InputDefinition,
+    NodeDefinition,
+    nested_inputs,
+)
 from .graph import Link
 from .ui_document import UiNode
-
-DYNAMIC_COMBO, AUTOGROW, MATCH_TYPE = (
-    "COMFY_DYNAMICCOMBO_V3",
-    "COMFY_AUTOGROW_V3",
-    "COMFY_MATCHTYPE_V3",
-)
 
 
 @dataclass(frozen=True)

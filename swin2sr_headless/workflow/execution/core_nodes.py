@@ -121,6 +121,40 @@ class PreviewImage(io.ComfyNode):
         return io.NodeOutput(ui=_save(images, prefix, folder, "temp", 1, cls.hidden))
 
 
+class ImageCompare(io.ComfyNode):
+    """Writes two batches into the folder for temporary files, for a page to lay them over."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        view = io.Custom("IMAGECOMPARE").Input("compare_view", extra_dict={"socketless": True})
+        return io.Schema(
+            node_id="ImageCompare",
+            display_name="Compare Images",
+            category="image",
+            inputs=[
+                io.Image.Input("image_a", optional=True),
+                io.Image.Input("image_b", optional=True),
+                view,
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        compare_view: object,
+        image_a: Tensor | None = None,
+        image_b: Tensor | None = None,
+    ) -> io.NodeOutput:
+        folder = folder_paths.get_temp_directory()
+        shown: dict[str, object] = {}
+        for side, images in (("a", image_a), ("b", image_b)):
+            prefix = f"comfy.compare.{side}_temp_{secrets.token_hex(3)}"
+            saved = {} if images is None else _save(images, prefix, folder, "temp", 1, cls.hidden)
+            shown[f"{side}_images"] = saved.get("images", [])
+        return io.NodeOutput(ui=shown)
+
+
 class ImageScale(io.ComfyNode):
     """Resizes to a size; a side of 0 follows from the other."""
 
@@ -267,6 +301,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     LoadImageMask,
     SaveImage,
     PreviewImage,
+    ImageCompare,
     ImageScale,
     ImageScaleBy,
     ImageInvert,

@@ -24,6 +24,7 @@ from ...failures import explain
 from ..document.graph import Graph, Link, Node, sources_of
 from ..problems import Problem
 from ..report import NodeRun
+from .dynamic_inputs import nested
 
 logger = logging.getLogger(__name__)
 
@@ -313,7 +314,7 @@ def _call(
     else:
         count = max((len(values) for values in inputs.values()), default=1)
         calls = [{n: v[min(i, len(v) - 1)] for n, v in inputs.items()} for i in range(count)]
-    results = [_output(locked.EXECUTE_NORMALIZED(**call)) for call in calls]
+    results = [_output(locked.EXECUTE_NORMALIZED(**nested(schema, call))) for call in calls]
     values = []
     for slot, output in enumerate(schema.outputs):
         given = [(result.result or ())[slot] for result in results]

@@ -114,9 +114,10 @@ def _cropped(planes: Tensor, aspect: float) -> Tensor:
 
 def _lanczos(planes: Tensor, width: int, height: int) -> Tensor:
     """C H W -> C height width, through 8 bits."""
-    values = np.clip(255.0 * planes.movedim(0, -1).cpu().numpy(), 0, 255).astype(np.uint8)
-    picture = Image.fromarray(values).resize((width, height), Image.Resampling.LANCZOS)
-    return _floats(picture).movedim(-1, 0)
+    pixels = planes[0] if len(planes) == 1 else planes.movedim(0, -1)
+    values = np.clip(255.0 * pixels.cpu().numpy(), 0, 255).astype(np.uint8)
+    resized = _floats(Image.fromarray(values).resize((width, height), Image.Resampling.LANCZOS))
+    return resized[None] if len(planes) == 1 else resized.movedim(-1, 0)
 
 
 @contextmanager

@@ -19,7 +19,14 @@ from ..document.graph import Graph, Node, to_api
 from ..document.known_classes import who_has
 from ..document.paths import check_names
 from ..document.validation import validate
-from ..execution import core_nodes, image_nodes, model_nodes, value_nodes, video_nodes
+from ..execution import (
+    core_nodes,
+    image_nodes,
+    model_nodes,
+    resizing_nodes,
+    value_nodes,
+    video_nodes,
+)
 from ..execution.execution import Classes, Executor, Run, constants, missing_files, overridden
 from ..problems import Problem, WorkflowError
 from ..report import OutputFile
@@ -111,7 +118,14 @@ class EmbeddedHost:
 
     @cached_property
     def _classes(self) -> Classes:
-        groups = (core_nodes, image_nodes, value_nodes, model_nodes, video_nodes)
+        groups = (
+            core_nodes,
+            image_nodes,
+            resizing_nodes,
+            value_nodes,
+            model_nodes,
+            video_nodes,
+        )
         ours = {node.GET_SCHEMA().node_id: node for group in groups for node in group.NODES}
         return ours | load_pack()
 

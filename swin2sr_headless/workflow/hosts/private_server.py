@@ -21,7 +21,7 @@ PACK = "swin2sr_private_pack"
 PYTHON = "SWIN2SR_COMFYUI_PYTHON"
 """The environment variable that names the Python which runs a checkout."""
 
-_FOLDERS = ("input", "output", "temp", "user", "custom_nodes")
+_FOLDERS = ("input", "output", "temp", "user", "custom_nodes", "page")
 _POLL = 0.1
 _TAIL = 400
 
@@ -91,18 +91,18 @@ class PrivateServer:
 
     def last_words(self) -> str:
         """The end of its log, in one line."""
-        try:
-            text = self.log.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return "it left no log"
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lines = [line.strip() for line in self._logged().splitlines() if line.strip()]
         return " ".join(lines[-1:])[-_TAIL:] or "its log is empty"
 
     def why_without(self, name: str) -> str:
         """What its log says about a pack that did not load."""
-        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
-        lines = [line.strip() for line in text.splitlines() if name in line or "Error" in line]
-        return " ".join(lines[-2:])[-_TAIL:] or "its log does not say why"
+        lines = [each.strip() for each in self._logged().splitlines()]
+        said = [each for each in lines if name in each or "Error" in each]
+        return " ".join(said[-2:])[-_TAIL:] or "its log does not say why"
+
+    def _logged(self) -> str:
+        self._words.seek(0)
+        return self._words.read().decode("utf-8", errors="replace")
 
     def close(self) -> None:
         """End it, and remove its folder; when this returns, both are gone."""
@@ -110,6 +110,7 @@ class PrivateServer:
         if stdin is not None:
             stdin.close()
         self._process.wait()
+        self._words.close()
         shutil.rmtree(self.base, ignore_errors=True)
 
     def _prepare(self) -> None:
@@ -134,10 +135,12 @@ class PrivateServer:
             *("--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK),
             *("--database-url", "sqlite:///:memory:"),
             *("--disable-auto-launch", "--disable-api-nodes"),
+            *("--front-end-root", str(base / "page")),  # nobody looks at it, nor has to install it
             *(() if _has_accelerator(self._python) else ("--cpu",)),
         ]
         guardian = Path(__file__).with_name("guardian.py")
         with self.log.open("wb") as log:
+            self._words = self.log.open("rb")  # the folder may be gone when we want to know why
             return subprocess.Popen(
                 [sys.executable, "-I", str(guardian), str(base), *command],
                 cwd=self._checkout,
