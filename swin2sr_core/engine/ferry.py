@@ -11,7 +11,7 @@ from ..network.window_grid import MapRegion
 
 HOST = torch.device("cpu")
 
-Take = Callable[[Tensor], None]
+Take = Callable[[Tensor], object]
 """Gets what has arrived; it is the ferry's own memory, used again afterwards."""
 
 

@@ -54,8 +54,10 @@ def cut(plan, strategy):
 
 def planned(model, strategy, resident=False):
     """For `SIZE`, in many pieces."""
-    tiles = {"tile": 24, "overlap": 8} if strategy == "tiled" else {}
-    plan = s2.make_plan(model, *SIZE, model.scale, strategy=strategy, resident=resident, **tiles)
+    tile = 24 if strategy == "tiled" else 0
+    plan = s2.make_plan(
+        model, *SIZE, model.scale, strategy=strategy, tile=tile, overlap=8, resident=resident
+    )
     return cut(plan, strategy)
 
 
@@ -108,7 +110,7 @@ def test_a_model_that_waits_on_the_host_is_folded_for_the_card(make_config, make
     with Card() as card, torch.inference_mode():
         model = build_model("tiny", config, state, "int8", CPU, CUDA)
         assert model.network.dtype == torch.bfloat16
-        model.network.to(CUDA)
+        model.folded.to(CUDA)
         assert model.prospect.request(*SIZE).native_bf16
         card.capability = (7, 5)
         assert build_model("tiny", config, state, "int8", CPU, CUDA).network.dtype == torch.float32
@@ -125,6 +127,8 @@ def test_a_picture_job_stays_on_the_card(built, make_config, make_image):
         model = built(make_config(), "fp32", CUDA)
         job = PictureJob(model, settings, lambda: room_on(CUDA, resident=True))
         made = job.run(Frame(image[:, :3].to(CUDA), image[:, 3:].to(CUDA)), PictureReport())
+        assert made.alpha is not None
+        assert wanted.alpha is not None
         assert made.color.device == made.alpha.device == CUDA
         color, alpha = made.color.to(CPU), made.alpha.to(CPU)
     assert torch.allclose(color, wanted.color, atol=1e-5)

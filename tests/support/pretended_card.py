@@ -17,7 +17,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_iter, tree_map
 
 CUDA = torch.device("cuda:0")
@@ -46,15 +46,15 @@ class CardTensor(torch.Tensor):
             strides=held.stride(),
             storage_offset=held.storage_offset(),
             dtype=held.dtype,
-            device="meta",
+            device=torch.device("meta"),
         )
         made.held = held
         return made
 
-    device = property(lambda self: CUDA)
-    is_cuda = property(lambda self: True)
-    is_meta = property(lambda self: False)
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    device = property(lambda self: CUDA)  # pyright: ignore[reportAssignmentType]
+    is_cuda = property(lambda self: True)  # pyright: ignore[reportAssignmentType]
+    is_meta = property(lambda self: False)  # pyright: ignore[reportAssignmentType]
+    __torch_function__ = torch._C._disabled_torch_function_impl  # pyright: ignore
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -101,7 +101,7 @@ class Card(TorchDispatchMode):
     def settle(self) -> None:
         """What was copied without waiting arrives."""
         pending, self._pending = self._pending, []
-        with torch.utils._python_dispatch._disable_current_modes():
+        with _disable_current_modes():
             for arrive in pending:
                 arrive()
 
@@ -187,7 +187,7 @@ class Card(TorchDispatchMode):
                 self.wait()
             into.copy_(source)
             return target
-        with torch.utils._python_dispatch._disable_current_modes():
+        with _disable_current_modes():
             kept = source.clone()
             if to_card:
                 into.copy_(source)
