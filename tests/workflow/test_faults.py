@@ -253,8 +253,9 @@ def test_a_server_that_restarts_does_not_know_the_run(comfyui, work):
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has ignored, where it runs the tests
 from swin2sr_headless.workflow.hosts.private_server import PrivateServer
 server = PrivateServer(Path(sys.argv[1]))
 server.wait()
