@@ -37,6 +37,7 @@ class OnnxSession:
     def __init__(self, content: bytes, contract: Contract, provider: str = "auto") -> None:
         """Raises DeviceError where the provider, or onnxruntime, is not there."""
         self.contract, self.config = contract, contract.network_config
+        self.weight_bytes = len(content)  # of a file of weights, about
         self.provider = chosen_provider(provider)
         self._session = _session(content, _NAMES[self.provider])
 

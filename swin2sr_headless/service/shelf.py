@@ -9,7 +9,7 @@ from threading import Lock
 
 from torch import nn
 
-from swin2sr_core.models.catalog import resolve_model
+from swin2sr_core.export.session import OnnxSession
 from swin2sr_core.models.model import Model
 
 
@@ -73,9 +73,9 @@ class Shelf:
 
 def weight_bytes(model: Model) -> int:
     """What it holds on its device and in host memory; of an exported file about its size."""
+    if isinstance(model.network, OnnxSession):
+        return model.network.weight_bytes
     networks = [model.network, model.source.network if model.source else None]
     modules = [each for each in networks if isinstance(each, nn.Module)]
-    if not modules:
-        return resolve_model(model.name).stat().st_size
     tensors = (t for module in modules for t in (*module.parameters(), *module.buffers()))
     return sum({t.data_ptr(): t.numel() * t.element_size() for t in tensors}.values())

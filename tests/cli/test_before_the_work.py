@@ -206,11 +206,11 @@ def test_upscaling_teaches_plan_how_long_it_takes(tmp_path, run, cache):
 
 
 def test_a_long_batch_tells_how_long_it_takes(tmp_path, run, cache, monkeypatch):
-    from swin2sr_headless.cli import batch
+    from swin2sr_headless.cli import one_by_one
 
     for name in "ab":
         picture(tmp_path / f"{name}.png", 96, 64)
-    monkeypatch.setattr(batch, "_LONG", 0)
+    monkeypatch.setattr(one_by_one, "_LONG", 0)
     assert "will take about" not in run("upscale", tmp_path)[2]
     assert "2 pictures will take about" in run("upscale", tmp_path, "-s", 2)[2]
 

@@ -9,6 +9,7 @@ import pytest
 from http_service import encoded, noise
 
 from swin2sr_core.models.model import load_model
+from swin2sr_headless.service import gate as gate_module
 from swin2sr_headless.service.gate import Gate, GateRefused
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc as on Linux")
@@ -75,8 +76,9 @@ def test_one_that_never_answers_is_replaced(tmp_path, message):
     run(gate, work)
 
 
-def test_a_file_that_takes_long_is_refused(tmp_path, message):
-    gate = Gate(patience=0.02)
+def test_a_file_that_takes_long_is_refused(tmp_path, message, monkeypatch):
+    monkeypatch.setattr(gate_module, "_LOOK_SECONDS", 0.002)  # a fast machine reads it in 0.1 s
+    gate = Gate(patience=0.01)
     frame = b"\x2c\0\0\0\0\1\0\1\0\0\2\2\x44\1\0"  # 1x1
     palette = bytes(6)
     slow = b"GIF89a\1\0\1\0\x80\0\0" + palette + frame * MANY_FRAMES + b"\x3b"
