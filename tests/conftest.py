@@ -77,11 +77,6 @@ TINY_HEADS = {
 }
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors, and at most four: many tests wait for processes."""
-    return min(4, (os.cpu_count() or 1) + 1)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def own_temporary_folder(tmp_path_factory):
     """Temporary files go there, also those of processes that tests kill, and nothing is left."""
