@@ -186,6 +186,8 @@ class Jobs:
         try:
             order = await desk.look(upload, desk.wanted(job.fields))
             ticket = self._tickets[job.id] = desk.ticket(order, picture.result)
+            if job.id in self._cancelled:  # while the gate looked at it
+                raise Cancelled
             self._tell(
                 job.id,
                 "planned",

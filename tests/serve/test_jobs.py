@@ -74,6 +74,15 @@ def test_a_job_is_cancelled_and_the_worker_is_free(server, png):
     assert server.client.post("/upscale", files={"image": png}).status_code == 200
 
 
+def test_a_job_that_is_cancelled_at_once_is_not_made(server):
+    """Also where nobody has looked at its picture yet."""
+    for _ in range(3):
+        job = server.client.post("/jobs", files=PATIENT).json()["id"]
+        server.client.delete(f"/jobs/{job}")
+        names = [name for _, name, *_ in events_of(server.client, job)]
+        assert names[-1] == "cancelled" and "picture-done" not in names
+
+
 def test_jobs_go_on_in_the_next_process(tmp_path, png):
     with serving(tmp_path) as server:
         files = [("file", PATIENT["image"]), ("file", png)]
