@@ -102,7 +102,9 @@ def test_an_interrupted_process_leaves_nothing(tmp_path):
     if os.name == "nt":
         pytest.skip("no SIGINT to another process on Windows")
     code = (
-        "import sys, time, pathlib\n"
+        "import signal, sys, time, pathlib\n"
+        # which a test run in the background has its children ignore
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from swin2sr_core.pictures.files.output_file import output_file\n"
         "with output_file(pathlib.Path(sys.argv[1])) as sink:\n"
         "    sink.write(b'x' * 5_000_000)\n"
