@@ -11,13 +11,14 @@ import argparse
 import json
 import os
 import shutil
+import sys
+from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-READY = (
-    "() => window.app?.graph && window.app.extensionManager?.workflow?.activeWorkflow"
-    " && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length > 50"
-)
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "web"))
+from comfyui import READY, node
+
 RUN = """async (colour) => {
   const { api } = await import('/scripts/api.js')
   app.graph.getNodeById(1).widgets.find((w) => w.name === 'color').value = colour
@@ -74,22 +75,6 @@ def measured(session) -> dict[str, float]:
 
 def flow() -> dict:
     """A plain picture upscaled, and compared with itself."""
-
-    def node(kind, identity, position, widgets=(), inputs=(), outputs=()):
-        return {
-            "id": identity,
-            "type": kind,
-            "pos": position,
-            "size": [320, 200],
-            "flags": {},
-            "order": identity,
-            "mode": 0,
-            "inputs": [{"name": n, "type": t, "link": link} for n, t, link in inputs],
-            "outputs": [{"name": n, "type": t, "links": links} for n, t, links in outputs],
-            "properties": {},
-            "widgets_values": list(widgets),
-        }
-
     picture, model = ("IMAGE", "IMAGE"), ("model", "UPSCALE_MODEL")
     settings = [4, 0, 0, "reflect", "auto", 0, 0, 0]
     nodes = [

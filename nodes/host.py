@@ -29,7 +29,6 @@ __all__ = [
     "compute_device",
     "download_folder",
     "free_bytes",
-    "free_without_unloading",
     "interrupted",
     "load",
     "make_room",
@@ -133,14 +132,14 @@ def room(taken: int = 0, kept: int = 0) -> Room:
     device = compute_device()
     if device.type == "cpu":
         return Room(free_bytes(device), None, taken + kept, str(device))
-    resident = output_device() == device
+    resident = _keeps_pictures(device)
     host = free_bytes(torch.device("cpu")) - (0 if resident else kept)
     taken += kept if resident else 0
-    free = free_without_unloading(device, taken)
+    free = _free_without_unloading(device, taken)
     return Room(free, available_bytes(device), taken, str(device), host, resident)
 
 
-def free_without_unloading(device: torch.device, taken: int) -> int:
+def _free_without_unloading(device: torch.device, taken: int) -> int:
     """What new tensors may take so that ComfyUI unloads no other model for them.
 
     It wants a reserve beside what is asked for, and never less than a minimum: where that is not
@@ -186,8 +185,12 @@ def output_tensor(*shape: int) -> Tensor:
 
 def bytes_beside(shape: tuple[int, ...]) -> int:
     """What such an output takes on the card that computes: nothing where it is kept elsewhere."""
-    device = compute_device()
-    return math.prod(shape) * 4 if output_device() == device and device.type != "cpu" else 0
+    return math.prod(shape) * 4 if _keeps_pictures(compute_device()) else 0
+
+
+def _keeps_pictures(device: torch.device) -> bool:
+    """Whether it is a card on which ComfyUI keeps pictures between nodes (--gpu-only)."""
+    return device.type != "cpu" and output_device() == device
 
 
 class ResidentMemory:

@@ -6,22 +6,13 @@ from dataclasses import replace
 
 import torch
 
+from swin2sr_core.models.catalog import find_entry
+from swin2sr_core.models.header import published_config
 from swin2sr_core.models.model import Model, build_model
 from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.network.network import Swin2SR
 
-CLASSICAL = Swin2SRConfig(
-    in_channels=3,
-    embed_dim=180,
-    depths=(6,) * 6,
-    num_heads=(6,) * 6,
-    window=8,
-    mlp_dim=360,
-    scale=4,
-    head="pixelshuffle",
-    residual="1conv",
-    img_range=1.0,
-)
+CLASSICAL = published_config(find_entry("classical-x4"))
 
 _SMALL = replace(
     CLASSICAL,

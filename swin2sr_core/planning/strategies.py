@@ -103,11 +103,16 @@ class Staged(PassPlan):
     @property
     def _beside(self) -> int:
         """Bytes on the host besides the maps."""
-        pixel = forecast.map_bytes(self) // self.bounds.area
+        pixel = self._pixel_bytes
         height, width = self.largest_region
         side = min(self.region_side, max(self.padded_height, self.padded_width))
         pinned = forecast.pinned_bytes(self, height * width * pixel, side**2 * pixel)
         return forecast.host_pictures(self) + pinned
+
+    @property
+    def _pixel_bytes(self) -> int:
+        """Of a map, in all images of the batch."""
+        return forecast.map_bytes(self) // self.bounds.area
 
     @property
     def _crossing_bytes(self) -> int:
@@ -116,9 +121,8 @@ class Staged(PassPlan):
             sum(size for _, size in self.spans(full))
             for full in (self.padded_height, self.padded_width)
         )
-        pixel = forecast.map_bytes(self) // self.bounds.area
         stages = len(self.config.depths)
-        return pixel * (stages * rows * columns + (stages + 2) * self.bounds.area)
+        return self._pixel_bytes * (stages * rows * columns + (stages + 2) * self.bounds.area)
 
     @property
     def pieces(self) -> str:
