@@ -15,6 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # ask for it. With SWIN2SR_KERNELS=auto all tests run with what is there.
 os.environ.setdefault("SWIN2SR_KERNELS", "reference")
 
+# Triton asks for this as it is imported: kernels for graphics cards are interpreted here.
+os.environ.setdefault("TRITON_INTERPRET", "1")
+
 import pytest
 import torch
 from hypothesis import settings

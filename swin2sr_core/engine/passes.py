@@ -29,7 +29,7 @@ from ..network.heads import HEADS
 from ..network.network import image_mean
 from ..network.padding import reflect_pad
 from ..network.window_grid import MapRegion
-from ..network.windows import window_groups
+from ..network.windows import Kinds, bands, merged, window_groups
 from ..planning.costs import block_work, conv_reach, conv_work, head_work
 from ..planning.pass_plan import PassPlan
 from ..planning.strategies import Staged
@@ -38,8 +38,8 @@ from ..prepared.folded import FoldedNetwork, FoldedStage
 from .canvas import Canvas
 from .ferry import HOST, Ferry
 
-WindowGroups = dict[bool, list[tuple[int, Tensor]]]
-"""For plain and for shifted blocks: (kind of mask, index of windows x tokens) pairs."""
+WindowGroups = dict[bool, list[tuple[Kinds, Tensor]]]
+"""For plain and for shifted blocks: (kinds of mask, index of windows x tokens) pairs."""
 
 Advance = Callable[[int], None]
 """Called after each piece of work with its size in floating-point operations; may raise."""
@@ -193,9 +193,9 @@ class _Work:
         source, target = x.flatten(0, 2), y.flatten(0, 2)
         kernel = self._kernel()
         for block in stage.blocks:
-            for kind, index in groups[block.shifted]:
-                for band in index.split(self.plan.band_windows):
-                    kernel.run(block, kind, source, target, band)
+            for group in groups[block.shifted]:
+                for kinds, band in bands(*group, self.plan.band_windows):
+                    kernel.run(block, kinds, source, target, band)
                     self.advance(block_work(self.config) * band.numel())
             source = target
 
@@ -234,16 +234,22 @@ class _Work:
         return self._groups
 
     def groups(self, region: MapRegion) -> WindowGroups:
-        """The windows of plain and of shifted blocks, as indices on the compute device."""
+        """The windows of plain and of shifted blocks, on the compute device."""
         window, shift, device = self.config.window, self.config.shift, self.network.device
         images = torch.arange(len(self.image), dtype=torch.int32) * region.height * region.width
-        return {
-            shifted: [
-                (kind, (images[:, None, None] + index).flatten(0, 1).to(device))
-                for kind, index in window_groups(region, window, shift if shifted else 0)
-            ]
-            for shifted in (False, True)
-        }
+
+        def of_all_images(kinds: Kinds, index: Tensor) -> tuple[Kinds, Tensor]:
+            index = (images[:, None, None] + index).flatten(0, 1)
+            if isinstance(kinds, Tensor):
+                kinds = kinds.repeat(len(images)).to(device)
+            return kinds, index.to(device)
+
+        def groups_of(shift: int) -> list[tuple[Kinds, Tensor]]:
+            groups = window_groups(region, window, shift)
+            together = groups if device.type == "cpu" else [merged(groups)]
+            return [of_all_images(*group) for group in together]
+
+        return {False: groups_of(0), True: groups_of(shift)}
 
     # -- both ends -----------------------------------------------------------------------------
 

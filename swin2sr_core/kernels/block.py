@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..network.config import Swin2SRConfig
 from ..network.network import COSINE_EPS, scaled_gelu
+from ..network.windows import Kinds
 from ..planning.workspace import WorkspaceSizes
 from ..prepared.folded import FoldedAttention, FoldedBlock
 from .kernel import REFERENCE
@@ -22,7 +23,7 @@ class Workspace:
     ) -> None:
         self.tokens = config.window**2
         self.band_windows = windows
-        self.bias = torch.empty(0)
+        self._bias, self._kinds = torch.empty(0), 0
         sizes = vars(WorkspaceSizes.of(config, windows))
         self._buffers = {
             name: torch.empty(size, dtype=dtype, device=device)
@@ -43,9 +44,16 @@ class Workspace:
         out = self.take("windows", index.numel(), source.shape[1])
         return torch.index_select(source, 0, index.flatten(), out=out)
 
-    def prepare_bias(self, attention: FoldedAttention, kind: int) -> None:
-        """Choose the bias of one kind of window, heads x tokens x tokens, for `attend`."""
-        self.bias = attention.bias[kind]
+    def prepare_bias(self, attention: FoldedAttention, kinds: Kinds) -> None:
+        """Choose the windows' biases of position, for `attend`."""
+        self._bias, self._kinds = attention.bias, kinds
+
+    def put_bias(self, logits: Tensor) -> None:
+        """Fill windows x heads x tokens x tokens with what was chosen."""
+        if isinstance(self._kinds, Tensor):
+            torch.index_select(self._bias, 0, self._kinds, out=logits)
+        else:
+            logits.copy_(self._bias[self._kinds])
 
 
 class ReferenceKernel:
@@ -60,10 +68,10 @@ class ReferenceKernel:
         self._memory = Workspace(config, windows, dtype, device)
 
     def run(
-        self, block: FoldedBlock, kind: int, source: Tensor, target: Tensor, band: Tensor
+        self, block: FoldedBlock, kinds: Kinds, source: Tensor, target: Tensor, band: Tensor
     ) -> None:
         """See `BlockKernel.run`."""
-        self._memory.prepare_bias(block.attention, kind)
+        self._memory.prepare_bias(block.attention, kinds)
         windows = run_block(block, self._memory.gather(source, band), self._memory)
         rows = band.flatten().long()
         if target.device.type == "mps":  # torch before 2.8 has no index_copy_ there
@@ -100,7 +108,7 @@ def attend(attention: FoldedAttention, x: Tensor, memory: Workspace) -> Tensor:
 
     q, k, v = qkv.view(3, batch, tokens, width)
     logits = memory.take("logits", batch, tokens, tokens, dtype=dtype)
-    logits.view(windows, heads, tokens, tokens).copy_(memory.bias)
+    memory.put_bias(logits.view(windows, heads, tokens, tokens))
     logits.baddbmm_(q, k.transpose(1, 2))
     if not attention.bounded:
         logits -= logits.amax(dim=-1, keepdim=True)

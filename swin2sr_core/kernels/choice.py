@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import copy
+import importlib.util
 import logging
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from ..machine.out_of_memory import is_out_of_memory
-from ..planning.tiles import Box
-from ..prepared.folded import FoldedBlock, FoldedNetwork, MapConv
+from ..prepared.folded import FoldedNetwork
+from . import verdicts
 from .block import ReferenceKernel
 from .convolution import AddConv, add_conv
 from .fused import FusedKernel
 from .kernel import REFERENCE, BlockKernel
 from .library import NativeKernel
 from .packing import can_convolve, reason_against
-from .setting import candidate, setting
+from .setting import VARIABLE, candidate, setting
+from .trial import Contender, blocks_of, convs_of, judge
 
 log = logging.getLogger(__name__)
 
-TOLERANCE = 1e-4
-"""How far a fused kernel may be from the reference in fp32, of the largest number there is.
-
-Two orders of rounding differ by less than a fifth of that, even where logits are the hottest. In
-bf16 twice what the reference is off by comes on top: how much that is depends on the weights.
-"""
-
-_CHECK_WINDOWS = 8
-_TURNS, _ROUNDS = 8, 3
 _SLOWER = 1.25
-"""A kernel that takes this many times the reference's time is not used: less may be chance."""
+"""A compiled kernel that takes this many times the reference's time is not used: less is chance."""
+
+_FASTER = 0.95
+"""On a card a kernel has to be faster, since others may be there, and compiling takes seconds."""
+
+_AMPERE = 8, 0
+"""The first cards on which Triton's products run on tensor cores that know bf16."""
 
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
@@ -77,36 +72,107 @@ def chosen(network: FoldedNetwork) -> Choice:
 
 
 def _choose(network: FoldedNetwork) -> Choice:
-    # Networks in int8 have maps in fp32, but their layers tell.
-    found = candidate(network.device.type, _PRECISIONS[network.dtype])
-    reason = found.reason or next(filter(None, map(reason_against, _blocks(network))), "")
+    on_card = network.device.type == "cuda"
+    contenders, reason = _for_card(network) if on_card else _compiled(network)
     if reason:
         log.info("blocks run in PyTorch: %s", reason)
         return _reference(network, reason)
-    faults = []
-    for native in found.natives:
-        fault = _fault(network, native)
-        if not fault:
-            return _fused(network, native, " and ".join(faults))
-        faults.append(f"the kernel {native.name} {fault}")
-        _forget_packed(network)
-    text = f"{' and '.join(faults)}; PyTorch is used instead"
-    log.warning("%s", text)
-    return _reference(network, " and ".join(faults), text)
-
-
-def _fused(network: FoldedNetwork, native: NativeKernel, faults: str) -> Choice:
-    """With `faults` of kernels that are likely faster, where they have some."""
-    kernel = FusedKernel(native)
-    for block in _blocks(network):
-        kernel.packed(block)
-    for conv in _convs(network):
-        last = conv is network.conv_after_body
-        kernel.packed_conv(conv, to_floats=last or network.dtype == torch.float32)
-    fault = f"{faults}; {kernel.name} is used instead" if faults else ""
+    best, faults = (_fastest if on_card else _first)(network, contenders)
+    if best is None:
+        text = f"{' and '.join(faults)}; PyTorch is used instead"
+        # that PyTorch is as fast on a card is no fault that its owner could mend
+        log.log(logging.INFO if on_card else logging.WARNING, "%s", text)
+        return _reference(network, " and ".join(faults), "" if on_card else text)
+    best.prepare(network)
+    fault = f"{' and '.join(faults)}; {best.name} is used instead" if faults and not on_card else ""
     if fault:
         log.warning("%s", fault)
-    return Choice(kernel.name, lambda windows: kernel, kernel.add_conv, fault=fault)
+    return Choice(best.name, best.make, best.add_conv, fault=fault)
+
+
+def _first(
+    network: FoldedNetwork, contenders: list[Contender]
+) -> tuple[Contender | None, list[str]]:
+    """The first that is good, and what the others' faults are."""
+    faults = []
+    for contender in contenders:
+        verdict = judge(network, contender)
+        if not verdict.fault:
+            return contender, faults
+        faults.append(f"the kernel {contender.name} {verdict.fault}")
+        _forget_packed(network)
+    return None, faults
+
+
+def _fastest(
+    network: FoldedNetwork, contenders: list[Contender]
+) -> tuple[Contender | None, list[str]]:
+    """The fastest of those that are right; found once for this card, and remembered."""
+    key = verdicts.key_of(network)
+    known = verdicts.known(key)
+    if not all(each.name in known for each in contenders):
+        log.info("trying kernels for %s, once: this takes some seconds", network.device)
+        known = {each.name: judge(network, each) for each in contenders}
+        verdicts.remember(key, known)
+    good = [each for each in contenders if not known[each.name].fault]
+    for best in sorted(good, key=lambda each: known[each.name].slowness):
+        known[best.name] = judge(network, best, timed=False)  # these weights were not tried
+        if not known[best.name].fault:
+            return best, []
+    return None, [f"the kernel {each.name} {known[each.name].fault}" for each in contenders]
+
+
+def _compiled(network: FoldedNetwork) -> tuple[list[Contender], str]:
+    """What the library has for a CPU, the likely fastest first; or why it has nothing."""
+    # Networks in int8 have maps in fp32, but their layers tell.
+    found = candidate(network.device.type, _PRECISIONS[network.dtype])
+    reason = found.reason or next(filter(None, map(reason_against, blocks_of(network))), "")
+    return [] if reason else [_of_library(native) for native in found.natives], reason
+
+
+def _of_library(native: NativeKernel) -> Contender:
+    kernel = FusedKernel(native)
+
+    def prepare(network: FoldedNetwork) -> None:
+        for block in blocks_of(network):
+            kernel.packed(block)
+        for conv in filter(can_convolve, convs_of(network)):
+            last = conv is network.conv_after_body
+            kernel.packed_conv(conv, to_floats=last or network.dtype == torch.float32)
+
+    return Contender(kernel.name, lambda windows: kernel, _SLOWER, kernel.add_conv, prepare)
+
+
+def _for_card(network: FoldedNetwork) -> tuple[list[Contender], str]:
+    """What Triton has for a graphics card; or why it has nothing."""
+    reason = _reason_against_triton(network)
+    if reason:
+        return [], reason
+    from .card import kernels
+
+    reasons = (kernels.reason_against(network.config, block) for block in blocks_of(network))
+    if reason := next(filter(None, reasons), ""):
+        return [], reason
+
+    def contender(kernel: BlockKernel) -> Contender:
+        return Contender(kernel.name, lambda windows: kernel, _FASTER)
+
+    made = kernels.CoreKernel(), kernels.BlockKernel(4), kernels.BlockKernel(8)
+    return [contender(each) for each in made], ""
+
+
+def _reason_against_triton(network: FoldedNetwork) -> str:
+    if setting() == REFERENCE:
+        return f"{VARIABLE}={REFERENCE}"
+    if network.dtype == torch.float32:
+        return "Triton's kernels are for bf16 and fp16"
+    if torch.version.hip is not None:
+        return "Triton's kernels were never tried on AMD's cards"
+    if torch.cuda.get_device_capability(network.device) < _AMPERE:
+        return "Triton's kernels need a card of compute capability 8.0 or later"
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed (pip install triton)"
+    return ""
 
 
 def _reference(network: FoldedNetwork, reason: str, fault: str = "") -> Choice:
@@ -121,117 +187,5 @@ def _reference(network: FoldedNetwork, reason: str, fault: str = "") -> Choice:
 
 def _forget_packed(network: FoldedNetwork) -> None:
     """Let go of weights in the layout of a kernel that is not used."""
-    for part in (*_blocks(network), *_convs(network)):
+    for part in (*blocks_of(network), *convs_of(network)):
         part.derived.clear()
-
-
-def _convs(network: FoldedNetwork) -> list[MapConv]:
-    """Those that a fused kernel can have."""
-    convs = [*(stage.conv for stage in network.stages), network.conv_after_body]
-    return [conv for conv in convs if can_convolve(conv)]
-
-
-def _blocks(network: FoldedNetwork) -> Iterator[FoldedBlock]:
-    for stage in network.stages:
-        yield from stage.blocks
-
-
-@torch.inference_mode()
-def _fault(network: FoldedNetwork, native: NativeKernel) -> str:
-    """What is wrong with the kernel on a band of this network; empty if nothing is."""
-    trial = _Trial(network, native)
-    try:
-        blocks = _representatives(network)
-        for part in (*blocks, *_convs(network)[:1]):
-            error, allowed = trial.error(part)
-            if not error <= allowed:  # NaN is no smaller
-                return f"is wrong on this computer, by {error:.2g} of the largest number"
-        slower = trial.slowness(blocks[0])
-        if slower > _SLOWER:
-            return f"is slower than PyTorch on this computer, {slower:.1f} times"
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        return f"fails on this computer ({type(error).__name__}: {error})"
-    return ""
-
-
-def _representatives(network: FoldedNetwork) -> list[FoldedBlock]:
-    """The first block of every kind that there is."""
-    kinds: dict[tuple[object, ...], FoldedBlock] = {}
-    for block in _blocks(network):
-        attention = block.attention
-        kinds.setdefault((attention.heads, attention.bounded, block.shifted), block)
-    return list(kinds.values())
-
-
-class _Trial:
-    """A fused kernel and the reference side by side, on one band of windows."""
-
-    def __init__(self, network: FoldedNetwork, native: NativeKernel) -> None:
-        tokens = network.config.window**2
-        rows, channels = _CHECK_WINDOWS * tokens, network.config.embed_dim
-        generator = torch.Generator().manual_seed(0)
-        self._band = torch.arange(rows, dtype=torch.int32).view(_CHECK_WINDOWS, tokens)
-        self._map = torch.randn(rows, channels, generator=generator).to(network.dtype)
-        self._config, self._dtype, self._device = network.config, network.dtype, network.device
-        self._fused = FusedKernel(native)
-
-    def error(self, part: FoldedBlock | MapConv) -> tuple[float, float]:
-        """The largest difference from fp32, relative to the largest number; and what is allowed."""
-        if isinstance(part, MapConv):
-            exact = self._convolved(add_conv, copy.deepcopy(part).float())
-            fused = self._convolved(self._fused.add_conv, part)
-            reference = self._convolved(add_conv, part)
-        else:
-            exact = self._run(self._reference(torch.float32), copy.deepcopy(part).float())
-            fused = self._run(self._fused, part)
-            reference = self._run(self._reference(self._dtype), part)
-
-        def off(found: Tensor) -> float:
-            return float((found - exact).abs().max() / exact.abs().max())
-
-        return off(fused), 2 * off(reference) + TOLERANCE
-
-    def _reference(self, dtype: torch.dtype) -> ReferenceKernel:
-        """One that nobody keeps: its memory is the trial's largest part."""
-        return ReferenceKernel(self._config, _CHECK_WINDOWS, dtype, self._device)
-
-    def slowness(self, block: FoldedBlock) -> float:
-        """The fused kernel's time relative to the reference's, the shortest of rounds in turns.
-
-        A turn has several rounds, since PyTorch's threads spin on for a while in the first of the
-        other's. There are more turns only where the computer is so busy that they are needed.
-        """
-        reference_kernel = self._reference(self._dtype)
-        reference = fused = math.inf
-        for _ in range(_TURNS):
-            reference = min(reference, *self._rounds(reference_kernel, block))
-            fused = min(fused, *self._rounds(self._fused, block))
-            if fused <= _SLOWER * reference:
-                break
-        return fused / reference
-
-    def _rounds(self, kernel: BlockKernel, block: FoldedBlock) -> list[float]:
-        """Seconds of each round."""
-        seconds = []
-        for _ in range(_ROUNDS):
-            started = time.perf_counter()
-            self._run(kernel, block)
-            seconds.append(time.perf_counter() - started)
-        return seconds
-
-    def _convolved(self, add: AddConv, conv: MapConv) -> Tensor:
-        """All but the last row of a map, which lies beyond the bounds."""
-        source = self._map.to(next(conv.parameters()).dtype).unflatten(0, (1, _CHECK_WINDOWS, -1))
-        bounds = Box(0, 0, source.shape[1] - 1, source.shape[2])
-        target = torch.zeros_like(source)
-        add(conv, source, target, bounds, bounds)
-        return target.float()
-
-    def _run(self, kernel: BlockKernel, block: FoldedBlock) -> Tensor:
-        source = self._map.to(block.norm1.weight.dtype)
-        target = torch.empty_like(source)
-        kind = len(block.attention.bias) - 1  # the one with most masks
-        kernel.run(block, kind, source, target, self._band)
-        return target.float()

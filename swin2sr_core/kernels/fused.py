@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Swin2SRError
+from ..network.windows import Kinds
 from ..planning.tiles import Box
 from ..prepared.folded import FoldedBlock, MapConv
 from .convolution import add_conv
@@ -24,14 +25,15 @@ class FusedKernel:
         return self.native.name
 
     def run(
-        self, block: FoldedBlock, kind: int, source: Tensor, target: Tensor, band: Tensor
+        self, block: FoldedBlock, kinds: Kinds, source: Tensor, target: Tensor, band: Tensor
     ) -> None:
         """See `BlockKernel.run`. Raises MemoryError."""
+        assert isinstance(kinds, int)
         assert source.is_contiguous() and target.is_contiguous() and band.dtype == torch.int32
         assert source.dtype == target.dtype == narrow_type(self.native)
         index = band.contiguous()
         self.native.run(
-            self.packed(block).arguments[kind],
+            self.packed(block).arguments[kinds],
             source.data_ptr(),
             target.data_ptr(),
             index.data_ptr(),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..network.windows import Kinds
     from ..prepared.folded import FoldedBlock
 
 REFERENCE = "reference"
@@ -23,11 +24,12 @@ class BlockKernel(Protocol):
     def name(self) -> str: ...
 
     def run(
-        self, block: FoldedBlock, kind: int, source: Tensor, target: Tensor, band: Tensor
+        self, block: FoldedBlock, kinds: Kinds, source: Tensor, target: Tensor, band: Tensor
     ) -> None:
-        """Apply `block` to the windows of `band`, which have masks of one kind.
+        """Apply `block` to the windows of `band`, each with the mask of its kind.
 
         `source` and `target` are maps, (B H W) x C, and may be the same; `band` is windows x tokens
-        of int32, rows of both. Rows that are not in it are left alone.
+        of int32, rows of both. Rows that are not in it are left alone. On a CPU the windows of a
+        band are all of one kind.
         """
         ...

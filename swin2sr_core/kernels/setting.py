@@ -45,6 +45,8 @@ def candidate(device_type: str, precision: str) -> Candidate:
         precision = "bf16"  # see `prepared.precision.prepare`
     if setting() == REFERENCE:
         return Candidate((), f"{VARIABLE}={REFERENCE}")
+    if device_type == "cuda":
+        return Candidate((), "a graphics card's kernel is chosen at the first run there")
     if device_type != "cpu":
         return Candidate((), f"there is no fused kernel for {device_type}")
     found = library.loaded()

@@ -8,6 +8,8 @@ and a region cut from it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from itertools import repeat
 
 import torch
 from einops import rearrange
@@ -17,6 +19,9 @@ from .window_grid import MapRegion, axis_count
 
 PLAIN, RIGHT, BOTTOM, CORNER = range(4)
 """Kinds of shifted windows: which of the map's borders runs through the window's middle."""
+
+Kinds = int | Tensor
+"""Of a group of windows: the kind of all, or int32 of each."""
 
 
 def partition(feature_map: Tensor, window: int) -> Tensor:
@@ -46,6 +51,23 @@ def window_groups(region: MapRegion, window: int, shift: int) -> list[tuple[int,
     kind = seam_row[:, None].int() * BOTTOM + seam_column[None, :].int() * RIGHT
     groups = [(k, index[kind == k]) for k in (PLAIN, RIGHT, BOTTOM, CORNER)]
     return [(k, group) for k, group in groups if len(group)]
+
+
+def merged(groups: list[tuple[int, Tensor]]) -> tuple[Kinds, Tensor]:
+    """The groups as one, so that a graphics card is not asked for each of them.
+
+    Three of a shifted block's four are no more than a row, a column and a corner of windows.
+    """
+    if len(groups) == 1:
+        return groups[0]
+    kinds = [torch.full((len(index),), kind, dtype=torch.int32) for kind, index in groups]
+    return torch.cat(kinds), torch.cat([index for _, index in groups])
+
+
+def bands(kinds: Kinds, index: Tensor, windows: int) -> Iterator[tuple[Kinds, Tensor]]:
+    """A group in parts of at most that many windows."""
+    parts = kinds.split(windows) if isinstance(kinds, Tensor) else repeat(kinds)
+    return zip(parts, index.split(windows), strict=False)
 
 
 def _axis_windows(

@@ -11,6 +11,7 @@ import swin2sr_core as s2
 from swin2sr_core.errors import InputError
 from swin2sr_core.kernels import choice, library, setting
 from swin2sr_core.kernels.choice import chosen
+from swin2sr_core.kernels.trial import Verdict, blocks_of
 from swin2sr_core.machine.devices import DTYPES
 from swin2sr_core.prepared import precision as precision_module
 from swin2sr_core.prepared.precision import prepare
@@ -153,7 +154,7 @@ def test_hot_heads_are_not_taken_for_a_wrong_kernel(
 
 def test_a_slow_kernel_is_not_used(automatic, model, monkeypatch):
     monkeypatch.setattr(choice, "_SLOWER", 0.0)
-    assert "slower" in chosen(model.network).fault
+    assert "as long as PyTorch" in chosen(model.network).fault
 
 
 def test_the_next_kernel_is_tried_before_the_reference(built, model, monkeypatch, caplog):
@@ -165,12 +166,12 @@ def test_the_next_kernel_is_tried_before_the_reference(built, model, monkeypatch
     monkeypatch.setenv(setting.VARIABLE, "auto")
     monkeypatch.setattr(library, "loaded", lambda: SimpleNamespace(kernels=tuple(kernels)))
     monkeypatch.setattr(choice, "_SLOWER", math.inf)
-    fault = choice._fault
-    monkeypatch.setattr(
-        choice,
-        "_fault",
-        lambda network, native: "fails" if native is kernels[0] else fault(network, native),
-    )
+    judge = choice.judge
+
+    def harsh(network, contender):
+        return Verdict("fails") if contender.name == kernels[0].name else judge(network, contender)
+
+    monkeypatch.setattr(choice, "judge", harsh)
     made = chosen(model.network)
     assert made.name == kernels[1].name
     assert made.fault == f"the kernel {kernels[0].name} fails; {kernels[1].name} is used instead"
@@ -189,7 +190,7 @@ def test_memory_that_has_run_out_is_no_fault_of_the_kernel(automatic, model, mon
         patch.setattr(choice.FusedKernel, "run", run)
         made = chosen(model.network)
         assert (made.name, made.fault) == ("reference", "") and "memory" in made.reason
-        assert not any(block.derived for block in choice._blocks(model.network))
+        assert not any(block.derived for block in blocks_of(model.network))
     assert chosen(model.network).name == automatic.name
 
 

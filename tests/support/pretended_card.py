@@ -10,7 +10,7 @@ import traceback
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -54,6 +54,18 @@ class CardTensor(torch.Tensor):
     device = property(lambda self: CUDA)  # pyright: ignore[reportAssignmentType]
     is_cuda = property(lambda self: True)  # pyright: ignore[reportAssignmentType]
     is_meta = property(lambda self: False)  # pyright: ignore[reportAssignmentType]
+
+    @property
+    def data(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.detach()
+
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        """As a module does with its parameters when it changes their type."""
+        assert isinstance(other, CardTensor)
+        self.held = other.held
+        vars(torch._C.TensorBase)["data"].__set__(self, other)
+
     __torch_function__ = torch._C._disabled_torch_function_impl  # pyright: ignore
 
     @classmethod
@@ -272,6 +284,7 @@ def _patched(card: Card) -> Iterator[None]:
         "is_initialized": lambda: True,
         "device_count": lambda: 1,
         "current_device": lambda: 0,
+        "device": lambda device=None: nullcontext(),
         "current_stream": lambda device=None: SimpleNamespace(synchronize=card.wait),
         "get_device_capability": lambda device=None: card.capability,
         "get_device_name": lambda device=None: "pretended",
