@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from swin2sr_core.engine.upscale import make_plan, upscale
 from swin2sr_core.errors import Swin2SRError
-from swin2sr_core.kernels.choice import chosen
+from swin2sr_core.kernels.choice import Choice, chosen, for_card
+from swin2sr_core.kernels.setting import setting
+from swin2sr_core.kernels.trial import judge
 from swin2sr_core.machine.devices import resolve_precision
 
 from .card import Card
@@ -41,6 +43,7 @@ def speed(card: Card, report: Report, sides: tuple[int, ...]) -> None:
             _ours(card, report, precision, image, seconds, precision == auto)
     if card.real:
         _kernels(card, report, auto)
+        _launches(card, report, auto)
 
 
 def _ours(
@@ -103,6 +106,31 @@ def _spandrel(plain: nn.Module) -> nn.Module | None:
 
 
 def _kernels(card: Card, report: Report, precision: str) -> None:
+    """Every fused kernel beside PyTorch's blocks: on a band, and in a picture of 512x512."""
+    model, image = model_of(CLASSICAL, precision, card.device), picture(CLASSICAL, 512, 512)
+    network, image = model.folded, image.to(card.device)
+    contenders, reason = for_card(network)
+    if reason:
+        report.add("kernels", "fused", refused=reason)
+    key, own = f"kernel {setting()}", chosen(network)
+    for each in contenders:
+        verdict = judge(network, each)
+        network.derived[key] = Choice(each.name, each.make)
+        seconds = card.seconds(lambda: upscale(model, image))
+        wrong = "wrong" in verdict.fault or "fails" in verdict.fault
+        report.add(
+            "kernels",
+            each.name,
+            not wrong,
+            of_reference=f"{verdict.slowness:.2f}",
+            fault=verdict.fault or "none",
+            seconds=f"{seconds:.3f}",
+            chosen=each.name == own.name,
+        )
+    network.derived[key] = own
+
+
+def _launches(card: Card, report: Report, precision: str) -> None:
     """Where a picture's time goes, and how many launches it takes."""
     from torch.profiler import ProfilerActivity, profile
 

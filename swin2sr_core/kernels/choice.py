@@ -73,7 +73,7 @@ def chosen(network: FoldedNetwork) -> Choice:
 
 def _choose(network: FoldedNetwork) -> Choice:
     on_card = network.device.type == "cuda"
-    contenders, reason = _for_card(network) if on_card else _compiled(network)
+    contenders, reason = for_card(network) if on_card else _compiled(network)
     if reason:
         log.info("blocks run in PyTorch: %s", reason)
         return _reference(network, reason)
@@ -143,8 +143,8 @@ def _of_library(native: NativeKernel) -> Contender:
     return Contender(kernel.name, lambda windows: kernel, _SLOWER, kernel.add_conv, prepare)
 
 
-def _for_card(network: FoldedNetwork) -> tuple[list[Contender], str]:
-    """What Triton has for a graphics card; or why it has nothing."""
+def for_card(network: FoldedNetwork) -> tuple[list[Contender], str]:
+    """What Triton has for the graphics card that `network` is on; or why it has nothing."""
     reason = _reason_against_triton(network)
     if reason:
         return [], reason
