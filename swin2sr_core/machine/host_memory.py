@@ -1,11 +1,16 @@
 """The computer's own memory: what is free, within every limit set on this process, and in use.
 
-Linux is read from /proc and the control groups; elsewhere psutil is asked, where it is installed.
+Linux is read from /proc and the control groups; elsewhere psutil is asked where it is installed,
+else the system itself.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +57,47 @@ def _available() -> int | None:
     except OSError:
         pass
     psutil = _psutil()
-    return None if psutil is None else int(psutil.virtual_memory().available)
+    if psutil is not None:
+        return int(psutil.virtual_memory().available)
+    asked = {"win32": _available_on_windows, "darwin": _available_on_macos}.get(sys.platform)
+    return None if asked is None else asked()
+
+
+class _MemoryStatus(ctypes.Structure):
+    """`MEMORYSTATUSEX` of Windows."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        ("total", ctypes.c_uint64),
+        ("available", ctypes.c_uint64),
+        *((f"other_{number}", ctypes.c_uint64) for number in range(5)),
+    )
+
+
+def _available_on_windows() -> int | None:
+    status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+    kernel = getattr(ctypes, "windll").kernel32  # noqa: B009 - elsewhere ctypes has none
+    if not kernel.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return None
+    return int(status.available)
+
+
+def _available_on_macos() -> int | None:
+    try:
+        told = subprocess.run(
+            ["/usr/bin/vm_stat"], capture_output=True, text=True, timeout=5, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return _of_vm_stat(told)
+
+
+def _of_vm_stat(told: str) -> int | None:
+    """What macOS can give at once: pages that are free, read ahead, or not used lately."""
+    size = re.search(r"page size of (\d+) bytes", told)
+    pages = dict(re.findall(r"^Pages (free|speculative|inactive): +(\d+)\.", told, re.MULTILINE))
+    return int(size[1]) * sum(map(int, pages.values())) if size and "free" in pages else None
 
 
 def _psutil():  # noqa: ANN202 - a module without types, or None
