@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from PIL import Image
 from torch import Tensor
 
-from . import host, pictures
+from . import events, host, pictures
 from .schema import CATEGORY, newer_fields
 
 _PNG_COMPRESSION = 1
@@ -44,6 +44,7 @@ class Swin2SRCompare(io.ComfyNode):
         )
 
     @classmethod
+    @events.failures_told()
     def execute(cls, before: Tensor, after: Tensor) -> io.NodeOutput:
         run = uuid.uuid4().hex[:12]
         return io.NodeOutput(

@@ -43,6 +43,7 @@ class Swin2SRFaceRefine(io.ComfyNode):
         )
 
     @classmethod
+    @events.failures_told()
     def execute(
         cls,
         image: Tensor,

@@ -14,7 +14,7 @@ from ..swin2sr_core.models.catalog import CatalogEntry
 from ..swin2sr_core.models.checkpoint import load_checkpoint
 from ..swin2sr_core.models.model import Model, build_model, load_model
 from ..swin2sr_core.planning.choices import PRECISIONS
-from . import downloads, host, model_choice
+from . import downloads, events, host, model_choice
 from .managed import UpscaleModel
 from .schema import CATEGORY, newer_fields
 
@@ -91,6 +91,7 @@ class Swin2SRLoad(io.ComfyNode):
             return ["missing"]
 
     @classmethod
+    @events.failures_told()
     def execute(cls, model: str, precision: str) -> io.NodeOutput:
         found = model_choice.find(model)
         path = found if isinstance(found, Path) else _downloaded(found)

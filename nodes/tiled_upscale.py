@@ -54,6 +54,7 @@ class Swin2SRTiledUpscale(io.ComfyNode):
         )
 
     @classmethod
+    @events.failures_told()
     def execute(
         cls,
         image: Tensor,

@@ -330,7 +330,8 @@ def test_over_http(address):
     assert (status, answer["rows"][0]["output"]) == (200, [256, 192])
     for query in ({"width": "x", "height": "1"}, {"model": "/etc/passwd"}, {"precision": "fp8"}):
         status, answer = get(address, **query)
-        assert (status, list(answer)) == (400, ["error"])
+        assert (status, list(answer)) == (400, ["error", "words"])
+        assert answer["error"] in answer["words"]
 
 
 def test_a_file_that_goes_away_meanwhile(address, put_model, pack, monkeypatch):

@@ -359,6 +359,33 @@ def test_every_view_is_readable_in_every_theme_and_language(theme, language, ope
         assert (back > 128) == (theme == "light")
 
 
+STEP = (
+    "out of memory with whole, bands of 8 windows (1.00 GB forecast); went on with the same again"
+)
+WORDS = {
+    STEP: {
+        "key": "stepped_down",
+        "values": {"reason": "out of memory", "failed": "whole (1 GB)", "now": "the same again"},
+    },
+    "out of memory": {"key": "out_of_memory", "values": {}},
+    "the same again": {"key": "same_again", "values": {}},
+    "  measured peak: 3.00 GB": {"key": "report_peak", "values": {"peak": "3.00 GB"}},
+}
+
+
+def test_what_the_server_says_is_worded_in_the_language_of_the_page(open_page):
+    """English where the page has no words for it, and sentences within sentences."""
+    page = open_page(language="zh")
+    panel = make_panel(page)
+    text = "no words for this\n  measured peak: 3.00 GB"
+    run(page, START, DONE | {"fallbacks": [STEP], "text": text, "words": WORDS})
+    assert panel.locator("li").inner_text() == "内存不足：whole (1 GB)；改为同样的方式重试"
+    assert panel.locator("pre").text_content() == "no words for this\n  实测峰值：3.00 GB"
+    run(page, {"kind": "failed", "words": {"it broke": {"key": "model_unreadable", "values": {}}}})
+    page.evaluate("panel.onStopped('it broke', true)")
+    assert panel.locator(".swin2sr-closable p").inner_text() == "模型文件已无法读取；请选择其他模型"
+
+
 def test_texts_are_the_same_in_all_languages_and_all_are_used():
     tables = {language: table["swin2sr"] for language, table in translations().items()}
     english = tables["en"]
