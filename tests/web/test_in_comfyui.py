@@ -96,7 +96,7 @@ def test_plan_run_report_and_divider(page, request):
 def test_the_page_cancels_a_run_from_the_node(open_comfyui):
     page = open_comfyui()
     comfyui.load(page, comfyui.flow("large.png"))
-    part(page, 3, "tbody tr").wait_for()
+    part(page, 3, "tbody tr").first.wait_for()
     queue(page)
     bar = part(page, 3, "[role=progressbar]")
     bar.wait_for(timeout=60_000)
@@ -114,7 +114,7 @@ def test_the_page_cancels_a_run_from_the_node(open_comfyui):
 def test_a_run_that_fails_says_why_in_the_node(open_comfyui):
     page = open_comfyui()
     comfyui.load(page, comfyui.flow())
-    part(page, 3, "tbody tr").wait_for()
+    part(page, 3, "tbody tr").first.wait_for()
     page.evaluate(
         "app.graph.getNodeById(3).widgets.find((w) => w.name === 'max_memory').value = 0.0001"
     )

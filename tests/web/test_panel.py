@@ -379,11 +379,13 @@ def test_what_the_server_says_is_worded_in_the_language_of_the_page(open_page):
     panel = make_panel(page)
     text = "no words for this\n  measured peak: 3.00 GB"
     run(page, START, DONE | {"fallbacks": [STEP], "text": text, "words": WORDS})
-    assert panel.locator("li").inner_text() == "内存不足：whole (1 GB)；改为同样的方式重试"
-    assert panel.locator("pre").text_content() == "no words for this\n  实测峰值：3.00 GB"
+    said = "内存不足：whole (1 GB)；改为同样的方式重试"  # noqa: RUF001
+    assert panel.locator("li").inner_text() == said
+    assert panel.locator("pre").text_content() == "no words for this\n  实测峰值：3.00 GB"  # noqa: RUF001
     run(page, {"kind": "failed", "words": {"it broke": {"key": "model_unreadable", "values": {}}}})
     page.evaluate("panel.onStopped('it broke', true)")
-    assert panel.locator(".swin2sr-closable p").inner_text() == "模型文件已无法读取；请选择其他模型"
+    said = "模型文件已无法读取；请选择其他模型"  # noqa: RUF001
+    assert panel.locator(".swin2sr-closable p").inner_text() == said
 
 
 def test_texts_are_the_same_in_all_languages_and_all_are_used():
