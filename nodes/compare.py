@@ -44,12 +44,11 @@ class Swin2SRCompare(io.ComfyNode):
         )
 
     @classmethod
-    @events.failures_told()
     def execute(cls, before: Tensor, after: Tensor) -> io.NodeOutput:
         run = uuid.uuid4().hex[:12]
-        return io.NodeOutput(
-            ui={"a_images": _saved(before, f"{run}_a"), "b_images": _saved(after, f"{run}_b")}
-        )
+        with events.failures_told():
+            names = {"a_images": _saved(before, f"{run}_a"), "b_images": _saved(after, f"{run}_b")}
+        return io.NodeOutput(ui=names)
 
 
 def _saved(images: Tensor, stem: str) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..swin2sr_core import BudgetError, InputError
@@ -55,7 +56,7 @@ def node_settings(
         strategy=strategy,
         tile=tile_size,
         overlap=overlap or None,
-        max_memory=int(max_memory * 2**30) or None,
+        max_memory=math.ceil(max_memory * 2**30) or None,  # 0 is meant, and no small number
         max_input_side=max_input_side,
         megapixels=megapixels,
     )

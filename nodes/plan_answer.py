@@ -16,7 +16,7 @@ from ..swin2sr_core.machine.devices import resolve_precision
 from ..swin2sr_core.models.catalog import CatalogEntry
 from ..swin2sr_core.models.header import published_config, read_config
 from ..swin2sr_core.models.model import exported_prospect, prospect_on
-from ..swin2sr_core.planning.choices import EDGES, PRECISIONS, STRATEGIES
+from ..swin2sr_core.planning.choices import EDGES, MAX_MEGAPIXELS, PRECISIONS, STRATEGIES
 from ..swin2sr_core.planning.forecast import ELEMENT_BYTES, FP32_BYTES
 from ..swin2sr_core.planning.picture_plan import PictureSettings
 from . import downloads, host, load, model_choice, timings
@@ -39,7 +39,7 @@ _COUNTS = {
 _NUMBERS = {
     "scale": (LEAST_SCALE, MOST_SCALE, 4.0),
     "max_memory": (0.0, 1024.0, 0.0),
-    "megapixels": (0.0, 1024.0, 0.0),
+    "megapixels": (0.0, MAX_MEGAPIXELS, 0.0),
 }
 _CHOICES = {"precision": PRECISIONS, "edge": EDGES, "strategy": STRATEGIES}
 

@@ -4,7 +4,7 @@ import { checkedText, downloadView } from './download_view.js'
 import { button, element } from './dom.js'
 import { modelView, planView } from './plan_view.js'
 import { RunView, facesView, reportView } from './run_view.js'
-import { learn, text, told } from './texts.js'
+import { currentLanguage, learn, text, told } from './texts.js'
 
 // What stands there where nothing can be asked yet.
 const NOTHING = { model: 'plan_connect', plan: 'plan_connect', faces: 'faces_before' }
@@ -34,7 +34,8 @@ export class Panel {
     this.running = new RunView(() => page.cancelRun())
     this.parts = { report: element('div', { class: 'swin2sr-closable' }), run: element('div'), plan: element('div') }
     this.inside = element('div', { class: 'swin2sr-inside' }, ...Object.values(this.parts))
-    this.root = element('div', { class: 'swin2sr swin2sr-panel', role: 'region', 'aria-label': 'Swin2SR' }, this.inside)
+    const named = { role: 'group', 'aria-label': 'Swin2SR', lang: currentLanguage() }
+    this.root = element('div', { class: 'swin2sr swin2sr-panel', ...named }, this.inside)
     // The wheel scrolls what is longer than the panel, and else is the canvas's.
     this.root.addEventListener('wheel', (event) => {
       if (this.root.scrollHeight > this.root.clientHeight + 1) event.stopPropagation()

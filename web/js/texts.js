@@ -53,7 +53,7 @@ export function told(sentence) {
   return filled(template, Object.fromEntries(Object.entries(said.values).map(([name, value]) => [name, told(value)])))
 }
 
-/** The language that texts are in now, for the `lang` of numbers and dates. */
+/** The language that texts are in now, for the `lang` of what holds them. */
 export function currentLanguage() {
   return language() ?? 'en'
 }
