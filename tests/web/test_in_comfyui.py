@@ -151,6 +151,18 @@ def test_themes_and_languages(theme, language, open_comfyui):
     assert (back > 128) == (theme == "light")
 
 
+NOTE = "() => app.graph.nodes.find((node) => node.type === 'MarkdownNote').widgets[0].value"
+
+
+def test_notes_of_examples_are_in_the_language_of_the_page_until_they_are_saved(open_comfyui):
+    for language, title in (("en", "## Upscale a picture x4"), ("zh", "## 将图像放大 4 倍")):
+        page = open_comfyui("dark", language)
+        comfyui.load(page, comfyui.example("upscale_picture"))
+        assert page.evaluate(NOTE).startswith(title)
+        saved = page.evaluate("() => app.graph.serialize()")
+        assert not any("swin2sr_note" in node["properties"] for node in saved["nodes"])
+
+
 def test_the_example_workflow(open_comfyui):
     page = open_comfyui()
     comfyui.load(page, comfyui.example("upscale_picture"))

@@ -46,11 +46,21 @@ export function learn(words = {}) {
 /** A sentence (or lines of them) from the server in the page's language; in English where that has no words for it. */
 export function told(sentence) {
   if (sentence.includes('\n')) return sentence.split('\n').map(told).join('\n')
-  const wanted = language() ?? 'en'
   const said = sentences.get(sentence)
-  const template = [wanted, wanted.split('-')[0]].map((each) => tables[each]?.swin2sr_sentences?.[said?.key]).find(Boolean)
+  const template = ownWords('swin2sr_sentences', said?.key)
   if (!template) return sentence
   return filled(template, Object.fromEntries(Object.entries(said.values).map(([name, value]) => [name, told(value)])))
+}
+
+/** The note of an example workflow in the page's language, undefined where it is the English one that stands there. */
+export function note(example) {
+  return ownWords('swin2sr_notes', example)
+}
+
+/** What a table of the page's own language has; English stands where it is needed already. */
+function ownWords(table, key) {
+  const wanted = currentLanguage()
+  return [wanted, wanted.split('-')[0]].map((each) => tables[each]?.[table]?.[key]).find(Boolean)
 }
 
 /** The language that texts are in now, for the `lang` of what holds them. */
