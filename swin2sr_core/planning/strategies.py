@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar
 
 from ..network.window_grid import MapRegion
@@ -219,9 +220,7 @@ class Tiled(_OnDevice):
     def forecast(self) -> Terms:
         plan = self.tile_plan
         terms = forecast.exported_terms(plan) if self.exported else plan.forecast
-        tile = tuple(
-            (sentence("term_of_tile", "tile: {name}", name=name), size) for name, size in terms
-        )
+        tile = tuple((_of_tile(name), size) for name, size in terms)
         return (*forecast.resident_terms(self), *tile)
 
     @property
@@ -239,6 +238,11 @@ class Tiled(_OnDevice):
     def summary(self) -> str:
         side = min(self.tile_side, max(self.height, self.width))
         return sentence("tiled_tiles", "tiled, tiles of {side} px", side=side)
+
+
+@cache
+def _of_tile(name: str) -> str:
+    return sentence("term_of_tile", "tile: {name}", name=name)
 
 
 _LAYOUT = tuple(each.name for each in fields(PassPlan))
