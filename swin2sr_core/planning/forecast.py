@@ -29,6 +29,8 @@ _INDICES = sentence("term_window_indices", "window indices")
 _BAND = sentence("term_band", "band")
 _LAYERS = sentence("term_layers_and_convolutions", "layers and convolutions")
 _HEAD = sentence("term_head", "head")
+_KERNEL = sentence("term_kernel", "kernel")
+_EMBEDDING = sentence("term_embedding", "embedding")
 _RUNTIME = sentence("term_runtime", "runtime")
 
 _INDEX_BYTES = 4
@@ -88,7 +90,7 @@ def kernel_terms(plan: PassPlan) -> Terms:
         return ()
     size = ELEMENT_BYTES[plan.computed_in]
     scratch = plan.kernel_threads * scratch_bytes(plan.config, size)
-    return (("kernel", packed_bytes(plan.config, size) + scratch),)
+    return ((_KERNEL, packed_bytes(plan.config, size) + scratch),)
 
 
 def embed_terms(plan: PassPlan, maps: int) -> Terms:
@@ -102,7 +104,7 @@ def embed_terms(plan: PassPlan, maps: int) -> Terms:
         *resident_terms(plan, before_head=True),
         *kernel_terms(plan),
         (_MAPS, maps),
-        ("embedding", plan.batch * (features + image)),
+        (_EMBEDDING, plan.batch * (features + image)),
     )
 
 

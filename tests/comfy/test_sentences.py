@@ -63,8 +63,11 @@ def test_words_are_found_in_what_is_told_and_in_one_another():
     assert set(words({"a": [outer], "b": ("plain", 3)})) == {inner, outer}
 
 
+@pytest.mark.parametrize("threads", [0, 2])
 @pytest.mark.parametrize("strategy", ["whole", "staged", "tiled"])
-def test_every_line_of_a_plan_is_a_sentence(strategy):
-    plan = plan_upscale(CONFIG, 96, 72, 2, strategy=strategy, tile=50, budget_bytes=1 << 30)
+def test_every_line_of_a_plan_is_a_sentence(strategy, threads):
+    asked = {"strategy": strategy, "tile": 50, "kernel_threads": threads}
+    plan = plan_upscale(CONFIG, 96, 72, 2, budget_bytes=1 << 30, precision="bf16", **asked)
     assert all(isinstance(line, Sentence) for line in plan.lines)
+    assert all(isinstance(term, Sentence) for term in plan.forecast)
     assert str(plan) == "\n".join(plan.lines)

@@ -24,6 +24,8 @@ def open_in(new_page, url: str, theme="dark", language="en", vue=False):
             "Comfy.ColorPalette": theme,
             "Comfy.Locale": language,
             "Comfy.VueNodes.Enabled": vue,
+            # A notice about versions would lie over nodes.
+            "Comfy.VersionCompatibility.DisableWarnings": True,
         }
         route.fulfill(response=reply, json=reply.json() | chosen)
 
