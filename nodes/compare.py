@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from PIL import Image
 from torch import Tensor
 
-from . import host, pictures
+from . import events, host, pictures
 from .schema import CATEGORY, newer_fields
 
 _PNG_COMPRESSION = 1
@@ -46,9 +46,9 @@ class Swin2SRCompare(io.ComfyNode):
     @classmethod
     def execute(cls, before: Tensor, after: Tensor) -> io.NodeOutput:
         run = uuid.uuid4().hex[:12]
-        return io.NodeOutput(
-            ui={"a_images": _saved(before, f"{run}_a"), "b_images": _saved(after, f"{run}_b")}
-        )
+        with events.failures_told():
+            names = {"a_images": _saved(before, f"{run}_a"), "b_images": _saved(after, f"{run}_b")}
+        return io.NodeOutput(ui=names)
 
 
 def _saved(images: Tensor, stem: str) -> list[dict[str, str]]:

@@ -131,4 +131,4 @@ class _Watch:
     def tell(self, phase: str, checked: str = "", message: str = "") -> None:
         state = replace(self._state, phase=phase, checked=checked, message=message)
         self._state = _states[state.model] = state
-        events.tell(events.DOWNLOAD_EVENT, asdict(state), everybody=True)
+        events.tell(events.DOWNLOAD_EVENT, events.worded(asdict(state)), everybody=True)

@@ -6,8 +6,12 @@ Without a server (the workflow runner, tests) there is no page to tell, and noth
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from ..swin2sr_core.errors import Swin2SRError
+from ..swin2sr_core.sentences import words
 
 RUN_EVENT = "swin2sr.run"
 DOWNLOAD_EVENT = "swin2sr.download"
@@ -27,6 +31,27 @@ def tell(event: str, data: Mapping[str, object], everybody: bool = False) -> Non
     client = getattr(found, "client_id", None)
     if found is not None and (everybody or client is not None):
         found.send_sync(event, dict(data), None if everybody else client)
+
+
+def worded(message: Mapping[str, object], *more: object) -> Message:
+    """The message with `words`: of each sentence in it, or in `more`, the key and the values.
+
+    They stand by the English text, which is all that who knows no words shows.
+    """
+    found = {each: {"key": each.key, "values": each.values} for each in words([message, more])}
+    return {**message, "words": found} if found else dict(message)
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """Tell the page in its own words what ComfyUI will tell it in English: why a node failed."""
+    try:
+        yield
+    except Swin2SRError as error:
+        prompt, node = executing_node()
+        failed = {"kind": "failed", "node": node, "prompt": prompt, "sentence": str(error)}
+        tell(RUN_EVENT, worded(failed))
+        raise
 
 
 def kept(last: Message) -> dict[str, list[Message]]:

@@ -38,5 +38,6 @@ class FaceEvents:
 
     def _send(self, kind: str, **values: object) -> events.Message:
         told = {"kind": kind, "node": self._node, "prompt": self._prompt, "frames": self._frames}
-        events.tell(events.RUN_EVENT, told | values)
-        return told | values
+        message = events.worded(told | values)
+        events.tell(events.RUN_EVENT, message)
+        return message

@@ -62,12 +62,13 @@ class Swin2SRFaceRefine(io.ComfyNode):
         mask: Tensor | None = None,
         restorer: object = None,
     ) -> io.NodeOutput:
-        choice = Choice(source, min_face, max_faces, score, regions, mask)
-        settings = RefineSettings(
-            crop_factor, strength, feather, match_color, ensemble, restore_strength
-        )
-        second = None if restorer is None else FaceRestorer(restorer)
-        made = run(as_swin2sr(model), image, upscaled, choice, settings, second)
+        with events.failures_told():
+            choice = Choice(source, min_face, max_faces, score, regions, mask)
+            settings = RefineSettings(
+                crop_factor, strength, feather, match_color, ensemble, restore_strength
+            )
+            second = None if restorer is None else FaceRestorer(restorer)
+            made = run(as_swin2sr(model), image, upscaled, choice, settings, second)
         outputs = (made.image, made.mask, made.faces, made.count, made.preview)
         return io.NodeOutput(*outputs, ui=events.kept(made.told))
 

@@ -13,12 +13,14 @@ from ..swin2sr_core.faces import Face, mask_blobs, touches_mask
 from ..swin2sr_core.faces.blobs import THRESHOLD
 from ..swin2sr_core.faces.compositing import Grid
 from ..swin2sr_core.pictures.masks import fitting_mask
+from ..swin2sr_core.sentences import sentence
 
 Size = tuple[int, int]
 """Height and width of the original pictures."""
 
-_EXPECTED = (
-    "boxes ({x, y, width, height}, a list of them, or one list per picture), SEGS, or a mask"
+_EXPECTED = sentence(
+    "regions_expected",
+    "boxes ({{x, y, width, height}}, a list of them, or one list per picture), SEGS, or a mask",
 )
 
 
@@ -44,7 +46,12 @@ def regions_of(value: object, frames: int, size: Size) -> list[list[Face]]:
         return [_segs(value, size)] * frames
     if isinstance(value, list | tuple):
         return _lists(value, frames)
-    raise InputError(f"regions is a {type(value).__name__}, expected {_EXPECTED}")
+    raise InputError.saying(
+        "regions_kind",
+        "regions is a {kind}, expected {expected}",
+        kind=type(value).__name__,
+        expected=_EXPECTED,
+    )
 
 
 def mask_regions(mask: Tensor, frames: int, size: Size) -> list[list[Face]]:
@@ -98,11 +105,19 @@ def _lists(value: Sequence[object], frames: int) -> list[list[Face]]:
         return [[_box(each) for each in value]] * frames
     if not all(isinstance(each, list | tuple) for each in value):
         kinds = ", ".join(sorted({type(each).__name__ for each in value}))
-        raise InputError(f"regions is a list of {kinds}, expected {_EXPECTED}")
+        raise InputError.saying(
+            "regions_list",
+            "regions is a list of {kinds}, expected {expected}",
+            kinds=kinds,
+            expected=_EXPECTED,
+        )
     if len(value) not in (1, frames):
-        raise InputError(
-            f"regions has boxes for {len(value)} pictures, and there are {frames}; find the boxes "
-            "on the same pictures"
+        raise InputError.saying(
+            "regions_frames",
+            "regions has boxes for {found} pictures, and there are {frames}; find the "
+            "boxes on the same pictures",
+            found=len(value),
+            frames=frames,
         )
     per_frame = [[_box(box) for box in each] for each in value if isinstance(each, list | tuple)]
     return per_frame * frames if len(value) == 1 else per_frame
@@ -110,12 +125,16 @@ def _lists(value: Sequence[object], frames: int) -> list[list[Face]]:
 
 def _box(value: object) -> Face:
     if not isinstance(value, Mapping) or not {"x", "y", "width", "height"} <= value.keys():
-        raise InputError(f"a box is {str(value)[:80]}, expected {{x, y, width, height}}")
+        raise InputError.saying(
+            "box_shape", "a box is {box}, expected {{x, y, width, height}}", box=str(value)[:80]
+        )
     try:
         x, y, width, height = (float(value[key]) for key in ("x", "y", "width", "height"))
         score = float(value.get("score", 1.0))
     except (TypeError, ValueError) as error:
-        raise InputError(f"a box is {str(value)[:120]}, expected numbers") from error
+        raise InputError.saying(
+            "box_numbers", "a box is {box}, expected numbers", box=str(value)[:120]
+        ) from error
     return Face(x, y, x + width, y + height, score)
 
 
@@ -133,9 +152,15 @@ def _segs(value: tuple[Sequence[int], Sequence[Seg]], size: Size) -> list[Face]:
     try:
         grid = Grid(*size, int(height), int(width))
     except (InputError, ZeroDivisionError) as error:
-        raise InputError(
-            f"the SEGS belong to a picture of {width}x{height}, which has another shape than the "
-            f"image of {size[1]}x{size[0]}; find them on the same picture"
+        raise InputError.saying(
+            "segs_shape",
+            "the SEGS belong to a picture of {width}x{height}, which has another shape "
+            "than the image of {picture_width}x{picture_height}; find them on the same "
+            "picture",
+            width=width,
+            height=height,
+            picture_width=size[1],
+            picture_height=size[0],
         ) from error
     return [_seg(seg).scaled(1 / grid.scale_x, 1 / grid.scale_y) for seg in segs]
 
@@ -145,8 +170,9 @@ def _seg(seg: Seg) -> Face:
         x0, y0, x1, y1 = (float(n) for n in seg.bbox)
         score = float(np.ravel(np.asarray(seg.confidence, dtype=np.float64))[0])
     except (AttributeError, TypeError, ValueError, IndexError) as error:
-        raise InputError(
-            f"an element of the SEGS is {str(seg)[:80]}, expected a bbox of four numbers and a "
-            "confidence"
+        raise InputError.saying(
+            "segs_element",
+            "an element of the SEGS is {element}, expected a bbox of four numbers and a confidence",
+            element=str(seg)[:80],
         ) from error
     return Face(x0, y0, x1, y1, score)

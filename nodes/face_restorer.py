@@ -43,9 +43,11 @@ class FaceRestorer:
     def __init__(self, model: object) -> None:
         module = getattr(model, "model", None)
         if not isinstance(module, nn.Module) or not callable(model):
-            raise InputError(
-                f"restorer is a {type(model).__name__}, expected a face model (GFPGAN, "
-                "RestoreFormer, ...) from Load Upscale Model"
+            raise InputError.saying(
+                "restorer_kind",
+                "restorer is a {kind}, expected a face model (GFPGAN, RestoreFormer, ...) from "
+                "Load Upscale Model",
+                kind=type(model).__name__,
             )
         architecture = getattr(getattr(model, "architecture", None), "id", "")
         call = partial(_gfpgan, module) if architecture == "GFPGAN" else model
@@ -87,9 +89,12 @@ class FaceRestorer:
             self._move(self._device)
             result = self._run(face, None)
         if tuple(result.shape) != (1, 3, SIDE, SIDE):
-            raise InputError(
-                f"the restorer makes {' x '.join(str(n) for n in result.shape)} of a face of 1 x 3 "
-                f"x {SIDE} x {SIDE}, expected the same size; wire a face model such as GFPGAN"
+            raise InputError.saying(
+                "restorer_size",
+                "the restorer makes {found} of a face of 1 x 3 x {side} x {side}, expected the "
+                "same size; wire a face model such as GFPGAN",
+                found=" x ".join(str(n) for n in result.shape),
+                side=SIDE,
             )
         return result.to(face.device, torch.float32)
 

@@ -82,9 +82,12 @@ def run(
         upscaled, *_ = upscale_all(model, image, None, wanted)
     base = pictures.take(upscaled, None)
     if len(base) != len(batch):
-        raise InputError(
-            f"there are {len(batch)} original and {len(base)} upscaled pictures, expected as many; "
-            "wire both from the same pictures"
+        raise InputError.saying(
+            "pictures_differ",
+            "there are {originals} original and {upscaled} upscaled pictures, expected as "
+            "many; wire both from the same pictures",
+            originals=len(batch),
+            upscaled=len(base),
         )
     worker = _Worker(model, batch, base, settings, restorer)
     worker.prepare(chosen)
@@ -207,8 +210,10 @@ class _Worker:
         try:
             return with_landmarks(faces, self.batch, index)
         except ModelNotFoundError as error:
-            raise ModelNotFoundError(
-                f"a restorer needs eyes, nose and mouth, which wired regions do not tell: {error}"
+            raise ModelNotFoundError.saying(
+                "restorer_landmarks",
+                "a restorer needs eyes, nose and mouth, which wired regions do not tell: {error}",
+                error=error,
             ) from error
 
     def _advance(self, done: int, total: int) -> None:

@@ -37,12 +37,22 @@ def find_regions(
     there is no detector; both say what to do.
     """
     if source not in SOURCES:
-        raise InputError(f"source must be one of {', '.join(SOURCES)}, got {source}")
+        raise InputError.saying(
+            "source_unknown",
+            "source must be one of {known}, got {source}",
+            known=", ".join(SOURCES),
+            source=source,
+        )
     frames, size = len(batch), batch.size
     if source == "regions" and regions is None:
-        raise InputError("source is regions, and nothing is wired there; wire boxes, SEGS or MASK")
+        raise InputError.saying(
+            "source_regions",
+            "source is regions, and nothing is wired there; wire boxes, SEGS or MASK",
+        )
     if source == "mask" and mask is None:
-        raise InputError("source is mask, and none is wired; wire one, or choose another source")
+        raise InputError.saying(
+            "source_mask", "source is mask, and none is wired; wire one, or choose another source"
+        )
     if source == "regions" or (source == "auto" and regions is not None):
         return regions_of(regions, frames, size), mask_filters(mask, frames, size)
     if source == "mask" and mask is not None:
@@ -52,9 +62,11 @@ def find_regions(
     except ModelNotFoundError as error:
         if source == "auto" and mask is not None:
             return mask_regions(mask, frames, size), [None] * frames
-        raise ModelNotFoundError(
-            f"there is nothing to tell where the faces are: {error}. Or wire regions (boxes, SEGS "
-            "or a mask of another node)"
+        raise ModelNotFoundError.saying(
+            "source_none",
+            "there is nothing to tell where the faces are: {error}. Or wire regions "
+            "(boxes, SEGS or a mask of another node)",
+            error=error,
         ) from error
     found = [_detected(detector, batch, index, score - NEARLY) for index in range(frames)]
     return found, mask_filters(mask, frames, size)

@@ -27,14 +27,18 @@ def as_swin2sr(model: object) -> UpscaleModel:
         return model
     module = getattr(model, "model", None)
     if not isinstance(module, nn.Module):
-        raise CheckpointError(
-            f"model is a {type(model).__name__}, expected a Swin2SR; connect Load Swin2SR"
+        raise CheckpointError.saying(
+            "model_kind",
+            "model is a {kind}, expected a Swin2SR; connect Load Swin2SR",
+            kind=type(model).__name__,
         )
     architecture = getattr(getattr(model, "architecture", None), "id", "Swin2SR")
     if architecture != "Swin2SR":
-        raise CheckpointError(
-            f"the model is of the architecture {architecture}, and only Swin2SR runs here; use "
-            "Load Swin2SR, or Upscale Image (using Model) for this one"
+        raise CheckpointError.saying(
+            "model_architecture",
+            "the model is of the architecture {architecture}, and only Swin2SR runs here; "
+            "use Load Swin2SR, or Upscale Image (using Model) for this one",
+            architecture=architecture,
         )
     if module not in _adopted:
         _adopted[module] = _built(module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..swin2sr_core import BudgetError, InputError
@@ -40,7 +41,13 @@ def node_settings(
 ) -> PictureSettings:
     """The node's widgets; 0 stands for: decided here. `max_memory` is in GB (2**30 bytes)."""
     if not (longest_side or megapixels) and not LEAST_SCALE <= scale <= MOST_SCALE:
-        raise InputError(f"scale must be from {LEAST_SCALE:g} to {MOST_SCALE:g}, got {scale:g}")
+        raise InputError.saying(
+            "scale_range",
+            "scale must be from {least:g} to {most:g}, got {scale:g}",
+            least=LEAST_SCALE,
+            most=MOST_SCALE,
+            scale=scale,
+        )
     return PictureSettings(
         scale=scale,
         longest_side=longest_side,
@@ -49,7 +56,7 @@ def node_settings(
         strategy=strategy,
         tile=tile_size,
         overlap=overlap or None,
-        max_memory=int(max_memory * 2**30) or None,
+        max_memory=math.ceil(max_memory * 2**30) or None,  # 0 is meant, and no small number
         max_input_side=max_input_side,
         megapixels=megapixels,
     )
@@ -95,8 +102,14 @@ def _finished_bytes(
     height, width = picture_output_size(model.prospect, height, width, settings)
     size = frames * height * width * 4 * 4
     if size > (free := host.free_bytes(host.output_device())):
-        raise BudgetError(
-            f"{frames} finished picture(s) of {width}x{height} take {format_bytes(size)}, and "
-            f"{format_bytes(free)} is free; upscale fewer at a time, or to a smaller size"
+        raise BudgetError.saying(
+            "finished_bytes",
+            "{frames} finished picture(s) of {width}x{height} take {size}, and {free} is "
+            "free; upscale fewer at a time, or to a smaller size",
+            frames=frames,
+            width=width,
+            height=height,
+            size=format_bytes(size),
+            free=format_bytes(free),
         )
     return size

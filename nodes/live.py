@@ -86,6 +86,7 @@ class Live:
             fallbacks=list(done.fallbacks),
             notes=[*self.picture_plan.notices, *plan.notes],
             text=str(summary),
+            said=summary.lines,
         )
 
     # -- the picture -----------------------------------------------------------------------------
@@ -132,8 +133,10 @@ class Live:
             return self._most - self._base
         return self._memory.growth
 
-    def _send(self, kind: str, **values: object) -> events.Message:
-        message = {"kind": kind, "node": self._node, "prompt": self._prompt, **values}
+    def _send(self, kind: str, said: object = None, **values: object) -> events.Message:
+        """`said` has the sentences of which texts among the values consist."""
+        named = {"kind": kind, "node": self._node, "prompt": self._prompt}
+        message = events.worded(named | values, said)
         events.tell(events.RUN_EVENT, message)
         return message
 

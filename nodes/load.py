@@ -14,7 +14,7 @@ from ..swin2sr_core.models.catalog import CatalogEntry
 from ..swin2sr_core.models.checkpoint import load_checkpoint
 from ..swin2sr_core.models.model import Model, build_model, load_model
 from ..swin2sr_core.planning.choices import PRECISIONS
-from . import downloads, host, model_choice
+from . import downloads, events, host, model_choice
 from .managed import UpscaleModel
 from .schema import CATEGORY, newer_fields
 
@@ -92,19 +92,24 @@ class Swin2SRLoad(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: str, precision: str) -> io.NodeOutput:
-        found = model_choice.find(model)
-        path = found if isinstance(found, Path) else _downloaded(found)
-        exported = path.suffix.lower() == ONNX
-        if not exported:
-            precision = resolve_precision(precision, host.compute_device())
-        version = file_version(path)
-        upscaler = loaded(path, version, precision)
-        if upscaler is None:
-            upscaler = UpscaleModel(
-                load_model(path, precision) if exported else _built(path, precision)
-            )
-            _alive[(str(path), *version, precision)] = upscaler
-        return io.NodeOutput(upscaler)
+        with events.failures_told():
+            return io.NodeOutput(_upscaler(model, precision))
+
+
+def _upscaler(model: str, precision: str) -> UpscaleModel:
+    found = model_choice.find(model)
+    path = found if isinstance(found, Path) else _downloaded(found)
+    exported = path.suffix.lower() == ONNX
+    if not exported:
+        precision = resolve_precision(precision, host.compute_device())
+    version = file_version(path)
+    upscaler = loaded(path, version, precision)
+    if upscaler is None:
+        upscaler = UpscaleModel(
+            load_model(path, precision) if exported else _built(path, precision)
+        )
+        _alive[(str(path), *version, precision)] = upscaler
+    return upscaler
 
 
 def _built(path: Path, precision: str) -> Model:

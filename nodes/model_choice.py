@@ -53,14 +53,21 @@ def find(choice: str) -> Path | CatalogEntry:
         return path
     entry = next((e for e in _UPSCALERS if name in (e.name, e.file_name)), None)
     if entry is None:
-        raise ModelNotFoundError(
-            f"there is no model file {name} in {_folders()}; put it there, or choose another model"
+        raise ModelNotFoundError.saying(
+            "model_missing",
+            "there is no model file {name} in {folders}; put it there, or choose another model",
+            name=name,
+            folders=_folders(),
         )
     path = _on_disk(entry)
     if path is None and not choice.endswith(DOWNLOAD):
-        raise ModelNotFoundError(
-            f"{name} is not on this machine: choose {entry.name}{DOWNLOAD}, or, offline, "
-            f"{by_hand(entry, host.download_folder())}"
+        raise ModelNotFoundError.saying(
+            "model_absent",
+            "{name} is not on this machine: choose {choice}{download}, or, offline, {by_hand}",
+            name=name,
+            choice=entry.name,
+            download=DOWNLOAD,
+            by_hand=by_hand(entry, host.download_folder()),
         )
     return path or entry
 

@@ -64,24 +64,30 @@ def take(image: Tensor, mask: Tensor | None) -> Pictures:
 
 def _check_is_picture(image: object) -> None:
     if not isinstance(image, Tensor):
-        raise InputError(
-            f"an image is a batch of B x H x W x C, got {type(image).__name__}: the node before "
-            "this one gives something else; connect an IMAGE output"
+        raise InputError.saying(
+            "image_kind",
+            "an image is a batch of B x H x W x C, got {kind}: the node before this one "
+            "gives something else; connect an IMAGE output",
+            kind=type(image).__name__,
         )
     if image.dim() == 4 and len(image) == 0:
-        raise InputError(
-            "an image is a batch of one picture or more, got an empty one; check the node before "
-            "this one"
+        raise InputError.saying(
+            "image_empty",
+            "an image is a batch of one picture or more, got an empty one; check the node "
+            "before this one",
         )
     if image.dim() != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
-        raise InputError(
-            "an image is a batch of B x H x W x C with C = 1, 3 or 4 channels, got "
-            f"{' x '.join(str(n) for n in image.shape)}"
+        raise InputError.saying(
+            "image_shape",
+            "an image is a batch of B x H x W x C with C = 1, 3 or 4 channels, got {shape}",
+            shape=" x ".join(str(n) for n in image.shape),
         )
     if not image.is_floating_point():
-        raise InputError(
-            f"the image holds whole numbers ({image.dtype}), expected floats from 0 to 1; divide "
-            "it by its largest value (255 for 8 bits) in the node that makes it"
+        raise InputError.saying(
+            "image_integers",
+            "the image holds whole numbers ({dtype}), expected floats from 0 to 1; divide "
+            "it by its largest value (255 for 8 bits) in the node that makes it",
+            dtype=image.dtype,
         )
 
 
@@ -117,7 +123,11 @@ def _check_finite(values: Tensor, name: str) -> None:
             where = f"x={x}, y={y} of picture {number + 1}" + (
                 f", channel {channel[0]}," if channel else ""
             )
-            raise InputError(
-                f"the {name} has a pixel that is no number: {where} is "
-                f"{frame[(y, x, *channel)].item()}; find the node before this one that makes it"
+            raise InputError.saying(
+                "pixel_not_finite",
+                "the {name} has a pixel that is no number: {where} is {value}; find the node "
+                "before this one that makes it",
+                name=name,
+                where=where,
+                value=frame[(y, x, *channel)].item(),
             )

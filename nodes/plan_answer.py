@@ -16,7 +16,7 @@ from ..swin2sr_core.machine.devices import resolve_precision
 from ..swin2sr_core.models.catalog import CatalogEntry
 from ..swin2sr_core.models.header import published_config, read_config
 from ..swin2sr_core.models.model import exported_prospect, prospect_on
-from ..swin2sr_core.planning.choices import EDGES, PRECISIONS, STRATEGIES
+from ..swin2sr_core.planning.choices import EDGES, MAX_MEGAPIXELS, PRECISIONS, STRATEGIES
 from ..swin2sr_core.planning.forecast import ELEMENT_BYTES, FP32_BYTES
 from ..swin2sr_core.planning.picture_plan import PictureSettings
 from . import downloads, host, load, model_choice, timings
@@ -39,7 +39,7 @@ _COUNTS = {
 _NUMBERS = {
     "scale": (LEAST_SCALE, MOST_SCALE, 4.0),
     "max_memory": (0.0, 1024.0, 0.0),
-    "megapixels": (0.0, 1024.0, 0.0),
+    "megapixels": (0.0, MAX_MEGAPIXELS, 0.0),
 }
 _CHOICES = {"precision": PRECISIONS, "edge": EDGES, "strategy": STRATEGIES}
 
@@ -181,7 +181,10 @@ def _about(found: Path | CatalogEntry, choice: str) -> dict[str, object]:
 def _model(name: str) -> str:
     """The name, if Load Swin2SR would take it: a file of its list, or a model of the catalog."""
     if not model_choice.is_offered(name):
-        raise InputError("the model is none of those that Load Swin2SR lists; choose one of them")
+        raise InputError.saying(
+            "model_not_listed",
+            "the model is none of those that Load Swin2SR lists; choose one of them",
+        )
     return name
 
 
@@ -192,8 +195,13 @@ def _count(query: Mapping[str, str], name: str) -> int:
     text = query[name]
     value = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else -1
     if not least <= value <= most:
-        raise InputError(
-            f"{name} must be a whole number from {least} to {most}, got {_shown(text)}"
+        raise InputError.saying(
+            "whole_number_range",
+            "{name} must be a whole number from {least} to {most}, got {text}",
+            name=name,
+            least=least,
+            most=most,
+            text=_shown(text),
         )
     return value
 
@@ -207,8 +215,13 @@ def _number(query: Mapping[str, str], name: str) -> float:
     except ValueError:
         value = math.nan
     if not least <= value <= most:
-        raise InputError(
-            f"{name} must be a number from {least:g} to {most:g}, got {_shown(query[name])}"
+        raise InputError.saying(
+            "number_range",
+            "{name} must be a number from {least:g} to {most:g}, got {text}",
+            name=name,
+            least=least,
+            most=most,
+            text=_shown(query[name]),
         )
     return value
 
@@ -216,7 +229,13 @@ def _number(query: Mapping[str, str], name: str) -> float:
 def _word(query: Mapping[str, str], name: str) -> str:
     value = query.get(name, _CHOICES[name][0])
     if value not in _CHOICES[name]:
-        raise InputError(f"{name} must be one of {', '.join(_CHOICES[name])}, got {_shown(value)}")
+        raise InputError.saying(
+            "choice_range",
+            "{name} must be one of {known}, got {value}",
+            name=name,
+            known=", ".join(_CHOICES[name]),
+            value=_shown(value),
+        )
     return value
 
 

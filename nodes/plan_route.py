@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ..swin2sr_core.errors import Swin2SRError
+from ..swin2sr_core.sentences import sentence
 from . import events
 from .plan_answer import Question, answer
 
@@ -41,12 +42,14 @@ async def respond(request: web.Request) -> web.Response:
         query = dict(request.query)
         plans = await asyncio.get_running_loop().run_in_executor(_planner, _answered, query)
     except Swin2SRError as error:
-        return web.json_response({"error": str(error)}, status=400)
+        return web.json_response(events.worded({"error": str(error)}), status=400)
     except (OSError, ValueError):  # ValueError: a name that no file can have, bad UTF-8
         logger.info("a model's file went away while it was looked at")
-        sentence = "the model's file cannot be read any more; choose another model"
-        return web.json_response({"error": sentence}, status=400)
-    return web.json_response(plans)
+        gone = sentence(
+            "model_unreadable", "the model's file cannot be read any more; choose another model"
+        )
+        return web.json_response(events.worded({"error": gone}), status=400)
+    return web.json_response(events.worded(plans))
 
 
 def _answered(query: dict[str, str]) -> dict[str, object]:

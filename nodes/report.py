@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 from ..swin2sr_core.picture_job import PictureReport
 from ..swin2sr_core.planning.picture_plan import PicturePlan
+from ..swin2sr_core.sentences import sentence
 from ..swin2sr_core.units import format_bytes
 
 
@@ -31,22 +33,50 @@ class Summary:
         )
 
     def __str__(self) -> str:
-        first = self.done.reports[0]
-        pictures = "1 picture" if self.frames == 1 else f"{self.frames} pictures"
-        lines = [
-            f"{first.model} on {first.device}: {pictures} to {self.plan.width}x{self.plan.height} "
-            f"in {self.seconds:.2f} s",
-            str(self.plan.plan),
-            *(f"  notice: {each}" for each in self.plan.notices),
-            f"  measured peak: {self._peak()}",
-            f"  fallbacks: {'; '.join(self.done.fallbacks) or 'none'}",
+        return "\n".join(self.lines)
+
+    @property
+    def lines(self) -> list[str]:
+        """The report, line by line."""
+        fallbacks = self.done.fallbacks or (sentence("none", "none"),)
+        return [
+            self._first_line,
+            *self.plan.plan.lines,
+            *(
+                sentence("report_notice", "  notice: {text}", text=each)
+                for each in self.plan.notices
+            ),
+            sentence("report_peak", "  measured peak: {peak}", peak=self._peak()),
+            sentence("report_fallbacks", "  fallbacks: {all}", all=reduce(_both, fallbacks)),
         ]
-        return "\n".join(lines)
+
+    @property
+    def _first_line(self) -> str:
+        first, one = self.done.reports[0], sentence("one_picture", "1 picture")
+        many = sentence("many_pictures", "{count} pictures", count=self.frames)
+        return sentence(
+            "report_first",
+            "{model} on {device}: {pictures} to {width}x{height} in {seconds:.2f} s",
+            model=first.model,
+            device=first.device,
+            pictures=one if self.frames == 1 else many,
+            width=self.plan.width,
+            height=self.plan.height,
+            seconds=self.seconds,
+        )
 
     def _peak(self) -> str:
-        peak = self.done.peak_bytes
+        peak, grown = self.done.peak_bytes, self.grown_bytes
         if peak is not None and self.done.reports[0].device != "cpu":
-            return f"{format_bytes(peak)} on the device"
-        if self.grown_bytes is None:
-            return "unknown"
-        return f"{format_bytes(self.grown_bytes)} more for the process, its output included"
+            return sentence("peak_device", "{size} on the device", size=format_bytes(peak))
+        if grown is None:
+            return sentence("peak_unknown", "unknown")
+        return sentence(
+            "peak_process",
+            "{size} more for the process, its output included",
+            size=format_bytes(grown),
+        )
+
+
+def _both(one: str, other: str) -> str:
+    return sentence("both", "{one}; {other}", one=one, other=other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..swin2sr_core.planning.choices import EDGES, MAX_SHARPEN, STRATEGIES
+from ..swin2sr_core.planning.choices import EDGES, MAX_MEGAPIXELS, MAX_SHARPEN, STRATEGIES
 from . import events
 from .foreign_model import as_swin2sr
 from .job import LEAST_SCALE, MOST_SCALE, node_settings
@@ -70,19 +70,20 @@ class Swin2SRTiledUpscale(io.ComfyNode):
         max_input_side: int = 0,
         megapixels: float = 0.0,
     ) -> io.NodeOutput:
-        settings = node_settings(
-            scale,
-            longest_side,
-            sharpen,
-            edge,
-            strategy,
-            tile_size,
-            overlap,
-            max_memory,
-            max_input_side,
-            megapixels,
-        )
-        upscaled, summary, told = run(as_swin2sr(model), image, mask, settings)
+        with events.failures_told():
+            settings = node_settings(
+                scale,
+                longest_side,
+                sharpen,
+                edge,
+                strategy,
+                tile_size,
+                overlap,
+                max_memory,
+                max_input_side,
+                megapixels,
+            )
+            upscaled, summary, told = run(as_swin2sr(model), image, mask, settings)
         return io.NodeOutput(upscaled, str(summary), ui=events.kept(told))
 
 
@@ -178,7 +179,8 @@ def _memory_widgets() -> list[io.Input]:
             default=0.0,
             min=0.0,
             max=1024.0,
-            step=0.01,
+            step=0.001,
+            round=1e-6,  # else the page makes 0 of what is smaller: all that is free
             tooltip=(
                 "Memory that upscaling may take, in GB, besides the model and the finished "
                 "pictures. 0: what is free."
@@ -219,7 +221,7 @@ def _later_widgets() -> list[io.Input]:
             optional=True,
             default=0.0,
             min=0.0,
-            max=1024.0,
+            max=MAX_MEGAPIXELS,
             step=0.1,
             tooltip=(
                 "Size of the result in megapixels (1024x1024 each), instead of scale. 0: use scale."

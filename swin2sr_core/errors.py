@@ -5,11 +5,25 @@ line ends with: 1 failed while running, 2 bad arguments or input, 3 could not st
 130 interrupted.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .sentences import sentence
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class Swin2SRError(Exception):
     """Something went wrong that the text explains to a user; the base of all errors raised here."""
 
     exit_code = 1
+
+    @classmethod
+    def saying(cls, key: str, template: str, /, **values: object) -> Self:
+        """The error whose text is that sentence (see `sentences.sentence`)."""
+        return cls(sentence(key, template, **values))
 
 
 class InputError(Swin2SRError):

@@ -16,9 +16,10 @@ PACKAGES = ("swin2sr_core", "swin2sr_headless", "nodes", "training")
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 CORE_FILES = [path for path in FILES if path.is_relative_to(CORE)]
 
-BASE = {"errors", "units", "progress", "temporary"}
+BASE = {"errors", "units", "progress", "sentences", "temporary"}
 LAYERS = {
-    "errors": set(),
+    "sentences": set(),
+    "errors": {"sentences"},
     "temporary": set(),
     "units": set(),
     "progress": {"errors"},

@@ -27,6 +27,7 @@ from ..planning.request import PlanRequest
 from ..planning.strategies import Staged, Tiled, Whole
 from ..planning.tiles import Tiling
 from ..prepared.folded import FoldedNetwork
+from ..sentences import sentence
 from ..units import format_bytes
 from .canvas import Canvas
 from .passes import Finished, Pass
@@ -121,7 +122,7 @@ class Ladder:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            return _Failure("out of memory", real=True)
+            return _Failure(sentence("out_of_memory", "out of memory"), real=True)
         return None
 
     def _wait(self, failure: _Failure) -> None:
@@ -174,18 +175,31 @@ class Ladder:
         return self.request.strategy in ("auto", "tiled")
 
     def _tell(self, failed: PassPlan, below: PassPlan, reason: str) -> None:
-        now = "the same again" if below == failed else _describe(below)
-        text = f"{reason} with {_describe(failed)}; went on with {now}"
+        again = sentence("same_again", "the same again")
+        text = sentence(
+            "stepped_down",
+            "{reason} with {failed}; went on with {now}",
+            reason=reason,
+            failed=_describe(failed),
+            now=again if below == failed else _describe(below),
+        )
         log.warning("%s", text)
         self.tell(text)
 
     def _nothing_left(self, plan: PassPlan) -> OutOfMemoryError:
         free = free_bytes(self.watch.device)
-        known = "" if free is None else f", {format_bytes(free)} is free"
-        tiles = "" if self._tiles_allowed else ", or allow strategy auto"
-        return OutOfMemoryError(
-            f"out of memory: the smallest plan ({_describe(plan)}) did not fit on "
-            f"{self.watch.device}{known}; close other programs, take a smaller picture{tiles}"
+        known = (
+            "" if free is None else sentence("is_free", ", {free} is free", free=format_bytes(free))
+        )
+        tiles = "" if self._tiles_allowed else sentence("allow_auto", ", or allow strategy auto")
+        return OutOfMemoryError.saying(
+            "nothing_smaller",
+            "out of memory: the smallest plan ({plan}) did not fit on {device}{known}; "
+            "close other programs, take a smaller picture{tiles}",
+            plan=_describe(plan),
+            device=self.watch.device,
+            known=known,
+            tiles=tiles,
         )
 
 
@@ -216,7 +230,8 @@ def _work(
 
 
 def _describe(plan: PassPlan) -> str:
-    return f"{plan.summary} ({format_bytes(plan.charged_bytes)} forecast)"
+    size = format_bytes(plan.charged_bytes)
+    return sentence("forecast_of", "{plan} ({size} forecast)", plan=plan.summary, size=size)
 
 
 def retrying(make: Callable[[], T], device: torch.device, purpose: str) -> T:
@@ -231,7 +246,10 @@ def retrying(make: Callable[[], T], device: torch.device, purpose: str) -> T:
             if not is_out_of_memory(error):
                 raise
         release_memory(device, thorough=attempt > 0)
-    raise OutOfMemoryError(
-        f"out of memory: there is no room on {device} for {purpose}; close other programs, or "
-        "upscale fewer or smaller pictures at a time"
+    raise OutOfMemoryError.saying(
+        "no_room_for",
+        "out of memory: there is no room on {device} for {purpose}; close other "
+        "programs, or upscale fewer or smaller pictures at a time",
+        device=device,
+        purpose=purpose,
     )

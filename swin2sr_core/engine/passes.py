@@ -306,7 +306,9 @@ class _Work:
 def check_finite(out: Tensor) -> None:
     """Raises NonFiniteError: one NaN or infinity among the values makes their sum one."""
     if not math.isfinite(out.sum()):
-        raise NonFiniteError("the network gives NaN or infinite values for this picture")
+        raise NonFiniteError.saying(
+            "not_finite", "the network gives NaN or infinite values for this picture"
+        )
 
 
 def _cut(boxes: list[Box], side: int) -> None:

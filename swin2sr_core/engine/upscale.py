@@ -23,6 +23,7 @@ from ..planning.tiles import Box
 from ..prepared.folded import FoldedNetwork
 from ..prepared.precision import notes
 from ..progress import Progress, ShouldStop, WorkCounter
+from ..sentences import sentence
 from .canvas import Canvas, RowCanvas, WholeCanvas
 from .ladder import Ladder, retrying
 from .passes import Finished
@@ -335,7 +336,8 @@ class _Run:
 
     def _between(self, number: int, device: torch.device) -> Tensor:
         shape = self._made(number)
-        purpose = f"a picture of {shape[3]}x{shape[2]} between two passes"
+        size = f"{shape[3]}x{shape[2]}"
+        purpose = sentence("between_passes", "a picture of {size} between two passes", size=size)
         return retrying(lambda: torch.empty(shape, device=device), device, purpose)
 
     def _run_pass(
@@ -369,7 +371,9 @@ class _Run:
     def _reduce(self, image: Tensor, output: Tensor) -> None:
         size = self.plan.output_height, self.plan.output_width
         reduced = retrying(
-            lambda: resize(image, *size).clamp_(0, 1), image.device, "reducing the picture"
+            lambda: resize(image, *size).clamp_(0, 1),
+            image.device,
+            sentence("reducing", "reducing the picture"),
         )
         output.copy_(reduced)
 

@@ -8,6 +8,7 @@ import torch
 
 from ..machine.devices import free_bytes, used_bytes
 from ..planning.pass_plan import PassPlan
+from ..sentences import sentence
 from ..units import format_bytes
 
 _SECONDS = 0.1
@@ -66,13 +67,23 @@ class MemoryWatch:
             return
         if self.budget is not None and used > self.budget * _TOLERANCE + _TOLERANCE_BYTES:
             raise OverBudget(
-                f"{format_bytes(used)} taken, of a budget of {format_bytes(self.budget)},"
+                sentence(
+                    "budget_taken",
+                    "{used} taken, of a budget of {budget},",
+                    used=format_bytes(used),
+                    budget=format_bytes(self.budget),
+                )
             )
         missing = self._expected - used
         free = free_bytes(self.device)
         if free is not None and missing > free:
             raise OverBudget(
-                f"{format_bytes(missing)} more to come and only {format_bytes(free)} free"
+                sentence(
+                    "more_than_free",
+                    "{missing} more to come and only {free} free",
+                    missing=format_bytes(missing),
+                    free=format_bytes(free),
+                )
             )
 
     @property

@@ -109,9 +109,13 @@ class Contract:
     def precision_for(self, name: str, asked: str) -> str:
         """The file's precision. Raises InputError where `asked` is neither auto nor that."""
         if asked not in ("auto", self.precision):
-            raise InputError(
-                f"{name} was exported in {self.precision}, and {asked} is asked for; leave "
-                f"--precision out, or export the model with --precision {asked}"
+            raise InputError.saying(
+                "exported_precision",
+                "{name} was exported in {precision}, and {asked} is asked for; leave "
+                "--precision out, or export the model with --precision {asked}",
+                name=name,
+                precision=self.precision,
+                asked=asked,
             )
         return self.precision
 
@@ -124,8 +128,9 @@ class Contract:
             config = Swin2SRConfig(**{**told, **lists})
             _check_config(config)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise CheckpointError(
-                "the contract of this exported file names no Swin2SR network; export it again"
+            raise CheckpointError.saying(
+                "contract_network",
+                "the contract of this exported file names no Swin2SR network; export it again",
             ) from error
         return config
 
@@ -137,23 +142,29 @@ def contract_from(metadata: Mapping[str, str]) -> Contract:
     """
     found = {k.removeprefix(PREFIX): v for k, v in metadata.items() if k.startswith(PREFIX)}
     if "contract" not in found:
-        raise CheckpointError(
-            "this .onnx file has no contract of ours, so it is not known what it takes; make one "
-            "with `swin2sr export`"
+        raise CheckpointError.saying(
+            "contract_absent",
+            "this .onnx file has no contract of ours, so it is not known what it takes; "
+            "make one with `swin2sr export`",
         )
     version = found["contract"]
     if version.isdecimal() and len(version) < 5 and int(version) > VERSION:
-        raise CheckpointError(
-            f"this file follows version {version} of the contract, and {VERSION} is the newest "
-            "known here; update swin2sr, or export it again"
+        raise CheckpointError.saying(
+            "contract_version",
+            "this file follows version {version} of the contract, and {newest} is the "
+            "newest known here; update swin2sr, or export it again",
+            version=version,
+            newest=VERSION,
         )
     try:
         told: dict[str, Any] = {f.name: _value(f.type, found[f.name]) for f in fields(Contract)}
         made = Contract(**told)
         _check(made)
     except (ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(
-            f"the contract of this exported file is damaged ({error}); export it again"
+        raise CheckpointError.saying(
+            "contract_damaged",
+            "the contract of this exported file is damaged ({error}); export it again",
+            error=error,
         ) from error
     return made
 

@@ -68,9 +68,11 @@ def read_onnx(path: Path) -> OnnxFile:
         contract = contract_from(_metadata(data))
         graph = _graph(data)
         if hashlib.sha256(graph).hexdigest() != contract.graph_sha256:
-            raise CheckpointError(
-                f"{path.name} is not as it was exported: its graph has another sha256 than its "
-                "contract says; copy it again, or export it again"
+            raise CheckpointError.saying(
+                "onnx_changed",
+                "{name} is not as it was exported: its graph has another sha256 than its "
+                "contract says; copy it again, or export it again",
+                name=path.name,
             )
         _check_graph(graph)
         return OnnxFile(contract, bytes(data))
@@ -83,22 +85,32 @@ def _opened(path: Path) -> Iterator[memoryview]:
     try:
         descriptor = os.open(path, flags)
     except (FileNotFoundError, ValueError) as error:
-        raise ModelNotFoundError(f"no such file: {path.name}") from error
+        raise ModelNotFoundError.saying(
+            "model_gone", "no such file: {name}", name=path.name
+        ) from error
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise CheckpointError(f"{path.name} is no regular file; a model is one")
+            raise CheckpointError.saying(
+                "model_irregular", "{name} is no regular file; a model is one", name=path.name
+            )
         if not 0 < found.st_size <= _MOST_BYTES:
-            raise CheckpointError(
-                f"{path.name} has {found.st_size:,} bytes; an exported network has some, and at "
-                f"most {_MOST_BYTES:,}"
+            raise CheckpointError.saying(
+                "onnx_bytes",
+                "{name} has {size:,} bytes; an exported network has some, and at most {most:,}",
+                name=path.name,
+                size=found.st_size,
+                most=_MOST_BYTES,
             )
         try:
             yield memoryview(file.read())
         except _Damaged as error:
-            raise CheckpointError(
-                f"{path.name} is no whole ONNX file of `swin2sr export` ({error}); copy or export "
-                "it again"
+            raise CheckpointError.saying(
+                "onnx_broken",
+                "{name} is no whole ONNX file of `swin2sr export` ({error}); copy or export it "
+                "again",
+                name=path.name,
+                error=error,
             ) from error
 
 

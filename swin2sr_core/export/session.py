@@ -56,7 +56,12 @@ class OnnxSession:
         except Exception as error:  # its errors are of many kinds, none of them documented
             if is_out_of_memory(error) or "llocat" in str(error):
                 raise OutOfMemoryError(f"out of memory in {self.name}") from error
-            raise Swin2SRError(f"{self.name} fails with this file: {_first_line(error)}") from error
+            raise Swin2SRError.saying(
+                "session_fails",
+                "{name} fails with this file: {error}",
+                name=self.name,
+                error=_first_line(error),
+            ) from error
         return torch.from_numpy(out)
 
 
@@ -93,7 +98,11 @@ def _session(content: bytes, provider: str) -> Any:
     try:
         return runtime.InferenceSession(content, options, providers=chain)
     except Exception as error:
-        raise CheckpointError(f"onnxruntime cannot load this file: {_first_line(error)}") from error
+        raise CheckpointError.saying(
+            "session_refuses",
+            "onnxruntime cannot load this file: {error}",
+            error=_first_line(error),
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -38,10 +38,17 @@ class Grid:
     def __post_init__(self) -> None:
         enlarged = self.output_height, self.output_width
         if not same_shape((self.height, self.width), enlarged):
-            raise InputError(
-                f"the upscaled picture of {self.output_width}x{self.output_height} is not the "
-                f"original of {self.width}x{self.height}: that is x{self.scale_x:.3g} in width and "
-                f"x{self.scale_y:.3g} in height, expected the same; wire both from the same picture"
+            raise InputError.saying(
+                "upscaled_shape",
+                "the upscaled picture of {output_width}x{output_height} is not the original of "
+                "{width}x{height}: that is x{scale_x:.3g} in width and x{scale_y:.3g} in "
+                "height, expected the same; wire both from the same picture",
+                output_width=self.output_width,
+                output_height=self.output_height,
+                width=self.width,
+                height=self.height,
+                scale_x=self.scale_x,
+                scale_y=self.scale_y,
             )
 
     @property
@@ -136,9 +143,18 @@ class Compositor:
 
     def __post_init__(self) -> None:
         if not 0 <= self.feather <= MAX_FEATHER:
-            raise InputError(f"feather must be from 0 to {MAX_FEATHER:g}, got {self.feather:g}")
+            raise InputError.saying(
+                "feather_range",
+                "feather must be from 0 to {most:g}, got {feather:g}",
+                most=MAX_FEATHER,
+                feather=self.feather,
+            )
         if not 0 <= self.strength <= 1:
-            raise InputError(f"strength must be from 0 to 1, got {self.strength:g}")
+            raise InputError.saying(
+                "strength_range",
+                "strength must be from 0 to 1, got {strength:g}",
+                strength=self.strength,
+            )
         self.output = self.base.clone()
         size = self.base.shape[-2:]
         self.mask = torch.zeros(size, dtype=torch.float32, device=self.base.device)

@@ -16,6 +16,7 @@ from ..models.model import Model
 from ..planning.plan import Plan
 from ..planning.request import pass_count
 from ..planning.tiles import Box
+from ..sentences import sentence
 from .planning import Region
 from .widening import in_fp32
 
@@ -114,10 +115,21 @@ class CropRunner:
             return result
         self._wider = self._wider or in_fp32(self.model)
         if self._wider is not None:
-            self._tell(f"a face was not finite in {self.model.precision} and was redone in fp32")
+            self._tell(
+                sentence(
+                    "face_redone",
+                    "a face was not finite in {precision} and was redone in fp32",
+                    precision=self.model.precision,
+                )
+            )
             if (result := self._attempt(self._wider, crop)) is not None:
                 return result
-        self._tell("a face was not finite even in fp32 and stays as it was; try another model")
+        self._tell(
+            sentence(
+                "face_stays",
+                "a face was not finite even in fp32 and stays as it was; try another model",
+            )
+        )
         return None
 
     def _attempt(self, model: Model, crop: Tensor) -> Tensor | None:

@@ -62,9 +62,11 @@ class YuNet:
                     "onnx", model, np.empty(0, np.uint8), (320, 320), _LEAST_SCORE, 0.3, _MOST
                 )
         except cv2.error as error:
-            raise CheckpointError(
-                f"{path} is no face detector that OpenCV can read; reinstall swin2sr, which brings "
-                "its own"
+            raise CheckpointError.saying(
+                "detector_file",
+                "{path} is no face detector that OpenCV can read; reinstall swin2sr, which "
+                "brings its own",
+                path=path,
             ) from error
 
     def detect(self, image: Tensor) -> list[Face]:
@@ -138,14 +140,17 @@ def opencv() -> ModuleType:
     try:
         import cv2
     except ImportError as error:
-        raise ModelNotFoundError(
+        raise ModelNotFoundError.saying(
+            "opencv_missing",
             "finding faces needs OpenCV, which is not installed: run `pip install "
-            "opencv-python-headless`"
+            "opencv-python-headless`",
         ) from error
     if not hasattr(cv2, "FaceDetectorYN"):
-        raise ModelNotFoundError(
-            f"finding faces needs OpenCV 4.8 or newer, and this is {cv2.__version__}: run `pip "
-            "install --upgrade opencv-python-headless`"
+        raise ModelNotFoundError.saying(
+            "opencv_old",
+            "finding faces needs OpenCV 4.8 or newer, and this is {version}: run `pip "
+            "install --upgrade opencv-python-headless`",
+            version=cv2.__version__,
         )
     return cv2
 

@@ -135,7 +135,13 @@ def _largest_first(face: Face) -> tuple[float, ...]:
 
 def _check_finite(face: Face) -> None:
     if not all(map(math.isfinite, (face.x0, face.y0, face.x1, face.y1, face.score))):
-        raise InputError(
-            f"a region is x {face.x0:g} to {face.x1:g}, y {face.y0:g} to {face.y1:g} with score "
-            f"{face.score:g}, expected finite numbers; look at what makes the regions"
+        raise InputError.saying(
+            "region_not_finite",
+            "a region is x {x0:g} to {x1:g}, y {y0:g} to {y1:g} with score {score:g}, "
+            "expected finite numbers; look at what makes the regions",
+            x0=face.x0,
+            x1=face.x1,
+            y0=face.y0,
+            y1=face.y1,
+            score=face.score,
         )

@@ -109,8 +109,12 @@ def resolve_precision(name: str, device: torch.device) -> str:
             return "bf16"
         return "fp16" if has_fp16_tensor_cores(device) else "fp32"
     if not _computes(DTYPES[name], device):
-        raise DeviceError(
-            f"torch {torch.__version__} has no {name} on {device.type}; use --precision fp32"
+        raise DeviceError.saying(
+            "precision_missing",
+            "torch {version} has no {name} on {device}; use --precision fp32",
+            version=torch.__version__,
+            name=name,
+            device=device.type,
         )
     return name
 

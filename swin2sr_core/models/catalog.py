@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import ModelNotFoundError
+from ..sentences import sentence
 from .checksums import recorded_sha256, sha256_of
 
 MODEL_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".onnx")
@@ -279,16 +280,30 @@ def program() -> str:
 
 def by_hand(entry: CatalogEntry, folder: Path) -> str:
     """The half-sentence that tells how to get an entry's file into `folder` by hand."""
-    return f"fetch {entry.url} in any other way and put {entry.file_name} into {folder}"
+    return sentence(
+        "by_hand",
+        "fetch {url} in any other way and put {file} into {folder}",
+        url=entry.url,
+        file=entry.file_name,
+        folder=folder,
+    )
 
 
 def _absent(entry: CatalogEntry, folder: Path | None) -> str:
     if entry.bundled:
-        return f"{entry.file_name}, which belongs to the package, is gone: reinstall swin2sr"
+        return sentence(
+            "bundled_gone",
+            "{file}, which belongs to the package, is gone: reinstall swin2sr",
+            file=entry.file_name,
+        )
     where = models_dir() if folder is None else folder
-    return (
-        f"{entry.name} is not on this machine: run `{program()} models download {entry.name}`, "
-        f"or, offline, {by_hand(entry, where)}"
+    return sentence(
+        "model_to_download",
+        "{name} is not on this machine: run `{program} models download {name}`, or, offline, "
+        "{by_hand}",
+        name=entry.name,
+        program=program(),
+        by_hand=by_hand(entry, where),
     )
 
 

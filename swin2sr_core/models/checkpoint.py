@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import CheckpointError, ModelNotFoundError
 from ..network.config import Swin2SRConfig, infer_config
 from ..network.network import Swin2SR
+from ..sentences import sentence
 from . import names
 from .header import joined, shapes_of
 from .int8_files import checked_entries, expanded, is_int8
@@ -43,7 +44,9 @@ def load_checkpoint(path: Path | str) -> tuple[Swin2SRConfig, StateDict]:
     """
     path = Path(path)
     if path.is_dir() or not path.exists():
-        raise ModelNotFoundError(f"there is no model file {path}; check the path")
+        raise ModelNotFoundError.saying(
+            "model_file_missing", "there is no model file {path}; check the path", path=path
+        )
     with opened(path) as contents:
         wanted = _parameters(contents)
         entries = names.official_names(_float_entries(contents, wanted), joined)
@@ -89,8 +92,17 @@ def _config(path: Path, entries: Mapping[str, Entry]) -> Swin2SRConfig:
         return infer_config(shapes_of(entries))
     except CheckpointError as error:
         foreign = _foreign_architecture(entries)
-        hint = f"it looks like {foreign}, and only Swin2SR is supported here" if foreign else error
-        raise CheckpointError(f"{path.name} is not a usable Swin2SR checkpoint: {hint}") from error
+        looks = sentence(
+            "looks_like",
+            "it looks like {foreign}, and only Swin2SR is supported here",
+            foreign=foreign,
+        )
+        raise CheckpointError.saying(
+            "not_a_checkpoint",
+            "{name} is not a usable Swin2SR checkpoint: {hint}",
+            name=path.name,
+            hint=looks if foreign else error,
+        ) from error
 
 
 def _check_entries(path: Path, config: Swin2SRConfig, entries: Mapping[str, Entry]) -> None:
@@ -100,11 +112,16 @@ def _check_entries(path: Path, config: Swin2SRConfig, entries: Mapping[str, Entr
     missing = sorted(expected.keys() - entries.keys())
     unknown = sorted(entries.keys() - expected.keys())
     if missing or unknown:
-        what = f"lacks `{missing[0]}`" if missing else f"has the unknown `{unknown[0]}`"
+        lacks = sentence("lacks", "lacks `{name}`", name="".join(missing[:1]))
+        has = sentence("has_unknown", "has the unknown `{name}`", name="".join(unknown[:1]))
         count = len(missing) or len(unknown)
-        others = f" and {count - 1} more" if count > 1 else ""
-        raise CheckpointError(
-            f"{path.name} {what}{others}; it is incomplete or another architecture"
+        others = sentence("and_more", " and {count} more", count=count - 1) if count > 1 else ""
+        raise CheckpointError.saying(
+            "checkpoint_incomplete",
+            "{name} {what}{others}; it is incomplete or another architecture",
+            name=path.name,
+            what=lacks if missing else has,
+            others=others,
         )
     for name, parameter in expected.items():
         _check_entry(path, name, entries[name], tuple(parameter.shape))
@@ -112,14 +129,23 @@ def _check_entries(path: Path, config: Swin2SRConfig, entries: Mapping[str, Entr
 
 def _check_entry(path: Path, name: str, entry: Entry, shape: tuple[int, ...]) -> None:
     if entry.shape != shape:
-        raise CheckpointError(
-            f"`{name}` in {path.name} has shape {entry.shape}, expected {shape}; the file is "
-            "damaged or another architecture"
+        raise CheckpointError.saying(
+            "tensor_shape",
+            "`{name}` in {file} has shape {found}, expected {expected}; the file is "
+            "damaged or another architecture",
+            name=name,
+            file=path.name,
+            found=entry.shape,
+            expected=shape,
         )
     if not entry.dtype.startswith(("float", "bfloat")):
-        raise CheckpointError(
-            f"`{name}` in {path.name} holds {entry.dtype}, expected float numbers; save the "
-            "network's state dict with ordinary float tensors"
+        raise CheckpointError.saying(
+            "tensor_type",
+            "`{name}` in {file} holds {found}, expected float numbers; save the network's "
+            "state dict with ordinary float tensors",
+            name=name,
+            file=path.name,
+            found=entry.dtype,
         )
 
 
@@ -130,9 +156,13 @@ def _check_bytes(path: Path, wanted: Mapping[str, Entry]) -> None:
     """
     needed, there = sum(entry.size for entry in wanted.values()), bytes_behind(wanted)
     if path.suffix.lower() != ".safetensors" and needed > there:
-        raise CheckpointError(
-            f"the weights in {path.name} would need {needed:,} bytes and have {there:,}; the file "
-            "is damaged, or made to exhaust memory"
+        raise CheckpointError.saying(
+            "tensor_bytes",
+            "the weights in {name} would need {needed:,} bytes and have {there:,}; the "
+            "file is damaged, or made to exhaust memory",
+            name=path.name,
+            needed=needed,
+            there=there,
         )
 
 
@@ -141,9 +171,12 @@ def _finite(path: Path, state: StateDict) -> StateDict:
     parameters = {name: value.float() for name, value in state.items()}
     for name, value in parameters.items():
         if not bool(torch.isfinite(value).all()):
-            raise CheckpointError(
-                f"`{name}` in {path.name} holds NaN or infinite values; the file is damaged, "
-                "download or export it again"
+            raise CheckpointError.saying(
+                "tensor_not_finite",
+                "`{name}` in {file} holds NaN or infinite values; the file is damaged, "
+                "download or export it again",
+                name=name,
+                file=path.name,
             )
     return parameters
 

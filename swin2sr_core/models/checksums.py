@@ -49,7 +49,16 @@ def _read(record: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise InputError(f"{record} is not JSON ({error}): delete or repair it") from error
+        raise InputError.saying(
+            "record_broken",
+            "{record} is not JSON ({error}): delete or repair it",
+            record=record,
+            error=error,
+        ) from error
     if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
-        raise InputError(f"{record} should map file names to sha256 sums: delete or repair it")
+        raise InputError.saying(
+            "record_shape",
+            "{record} should map file names to sha256 sums: delete or repair it",
+            record=record,
+        )
     return content

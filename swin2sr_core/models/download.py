@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..errors import DownloadError, Interrupted, ModelNotFoundError
-from ..transport.client import ConnectionBroken, RedirectRefused, Reply
+from ..errors import DownloadError, Interrupted, ModelNotFoundError, harmless
+from ..sentences import sentence
+from ..transport.client import ConnectionBroken, RedirectRefused, Reply, ended_at
 from .catalog import CatalogEntry, by_hand, locate, models_dir
 from .checksums import RECORD_NAME, record_sha256, recorded_sha256, sha256_of
 from .limits import MOST_DOWNLOAD_BYTES
@@ -112,7 +113,11 @@ def download(
 def _bundled(entry: CatalogEntry) -> Path:
     if path := locate(entry):
         return path
-    raise ModelNotFoundError(f"{entry.file_name} belongs to the package: reinstall swin2sr")
+    raise ModelNotFoundError.saying(
+        "belongs_to_package",
+        "{file_name} belongs to the package: reinstall swin2sr",
+        file_name=entry.file_name,
+    )
 
 
 def _run(job: _Job) -> None:
@@ -175,7 +180,7 @@ def _attempt(job: _Job, part: PartFile) -> None:
             file.flush()
             os.fsync(file.fileno())
     if done < total:
-        raise ConnectionBroken(f"the connection ended at byte {done} of {total}", connected=True)
+        raise ConnectionBroken(ended_at(done, total), connected=True)
 
 
 def _accept(job: _Job, part: PartFile, reply: Reply) -> None:
@@ -187,15 +192,29 @@ def _accept(job: _Job, part: PartFile, reply: Reply) -> None:
         return
     if reply.status in (206, 416):
         part.discard()
-        raise ConnectionBroken("the server has no rest to what is here", connected=True)
+        raise ConnectionBroken(
+            sentence("no_rest", "the server has no rest to what is here"), connected=True
+        )
     if reply.status in _RETRY_LATER:
-        raise ConnectionBroken(f"it answered {reply.status} {reply.reason}", connected=True)
+        raise ConnectionBroken(
+            sentence(
+                "it_answered",
+                "it answered {status} {reason}",
+                status=reply.status,
+                reason=harmless(reply.reason, 100),
+            ),
+            connected=True,
+        )
     if reply.status != 200:
         raise _refused(job, reply)
     if reply.headers.get("content-type", "").startswith("text/html"):
-        raise DownloadError(
-            f"{job.url} answered with a web page instead of {job.entry.file_name} "
-            f"(this network's log-in page?): {by_hand(job.entry, job.target.parent)}"
+        raise DownloadError.saying(
+            "download_web_page",
+            "{url} answered with a web page instead of {file} (this network's log-in "
+            "page?): {by_hand}",
+            url=job.url,
+            file=job.entry.file_name,
+            by_hand=by_hand(job.entry, job.target.parent),
         )
     _check_total(job, part, reply)
     part.begin(reply.headers, reply.total())
@@ -207,17 +226,25 @@ def _check_total(job: _Job, part: PartFile, reply: Reply) -> None:
         part.discard()
         raise _wrong_size(job, total or 0)
     if job.expected is None and size is None and not reply.marks_its_end():
-        raise DownloadError(
-            f"{job.url} does not say how long {job.entry.file_name} is, so nobody could tell "
-            f"whether it arrived whole: {by_hand(job.entry, job.target.parent)}"
+        raise DownloadError.saying(
+            "download_no_length",
+            "{url} does not say how long {file} is, so nobody could tell whether it "
+            "arrived whole: {by_hand}",
+            url=job.url,
+            file=job.entry.file_name,
+            by_hand=by_hand(job.entry, job.target.parent),
         )
 
 
 def _check_room(job: _Job, needed: int) -> None:
     if needed > (free := shutil.disk_usage(job.target.parent).free):
-        raise DownloadError(
-            f"disk full: {job.entry.file_name} needs {needed:,} more bytes in "
-            f"{job.target.parent}, which has {free:,} free"
+        raise DownloadError.saying(
+            "download_no_room",
+            "disk full: {file} needs {needed:,} more bytes in {folder}, which has {free:,} free",
+            file=job.entry.file_name,
+            needed=needed,
+            folder=job.target.parent,
+            free=free,
         )
 
 
@@ -245,58 +272,112 @@ def _check_and_place(job: _Job, part: PartFile) -> None:
 
 
 def _wrong_size(job: _Job, size: int) -> DownloadError:
-    return DownloadError(
-        f"{job.url} holds {size:,} bytes, expected {job.entry.size:,}: it is not the file that "
-        f"this version knows as {job.entry.name}; nothing was kept"
+    return DownloadError.saying(
+        "download_other_size",
+        "{url} holds {size:,} bytes, expected {expected:,}: it is not the file that "
+        "this version knows as {name}; nothing was kept",
+        url=job.url,
+        size=size,
+        expected=job.entry.size,
+        name=job.entry.name,
     )
 
 
 def _too_long(job: _Job, most: int) -> DownloadError:
-    return DownloadError(
-        f"{job.url} sends more than the {most:,} bytes that {job.entry.file_name} may have; it was "
-        "stopped, and nothing was kept"
+    return DownloadError.saying(
+        "download_too_long",
+        "{url} sends more than the {most:,} bytes that {file} may have; it was "
+        "stopped, and nothing was kept",
+        url=job.url,
+        most=most,
+        file=job.entry.file_name,
     )
 
 
 def _wrong_hash(job: _Job, sha256: str) -> DownloadError:
     source = "the catalog" if job.entry.sha256 else f"{job.target.parent / RECORD_NAME}"
-    return DownloadError(
-        f"{job.entry.file_name} arrived with sha256 {sha256}, but {source} expects {job.expected}: "
-        "it was damaged on the way or replaced at its source; it was deleted, download it again"
+    return DownloadError.saying(
+        "download_other_hash",
+        "{file} arrived with sha256 {sha256}, but {source} expects {expected}: it was "
+        "damaged on the way or replaced at its source; it was deleted, download it "
+        "again",
+        file=job.entry.file_name,
+        sha256=sha256,
+        source=source,
+        expected=job.expected,
     )
 
 
 def _refused(job: _Job, reply: Reply) -> DownloadError:
     host = urlsplit(job.url).netloc
     if reply.status in (404, 410):
-        what = f"{host} has no such file any more ({reply.status}): {job.url}"
+        what = sentence(
+            "server_lacks",
+            "{host} has no such file any more ({status}): {url}",
+            host=host,
+            status=reply.status,
+            url=job.url,
+        )
     else:
-        what = f"{host} answered {reply.status} {reply.reason} for {job.url}"
-    return DownloadError(
-        f"{what}; if you have {job.entry.file_name} from elsewhere, put it into {job.target.parent}"
+        what = sentence(
+            "server_answered",
+            "{host} answered {status} {reason} for {url}",
+            host=host,
+            status=reply.status,
+            reason=reply.reason,
+            url=job.url,
+        )
+    return DownloadError.saying(
+        "download_refused",
+        "{what}; if you have {file} from elsewhere, put it into {folder}",
+        what=what,
+        file=job.entry.file_name,
+        folder=job.target.parent,
     )
 
 
 def _led_away(job: _Job, error: RedirectRefused) -> DownloadError:
-    return DownloadError(
-        f"{job.url} cannot be had: {error}; {by_hand(job.entry, job.target.parent)}"
+    return DownloadError.saying(
+        "download_led_away",
+        "{url} cannot be had: {error}; {by_hand}",
+        url=job.url,
+        error=error,
+        by_hand=by_hand(job.entry, job.target.parent),
     )
 
 
 def _broken(job: _Job, part: PartFile, error: ConnectionBroken) -> DownloadError:
     host = urlsplit(job.url).netloc
-    what = "broke off" if error.connected else "could not be made"
-    kept = f" ({part.size():,} bytes are kept, the next download goes on from there)"
-    return DownloadError(
-        f"the connection to {host} {what}: {error}{kept if part.size() else ''}; "
-        f"without a network, {by_hand(job.entry, job.target.parent)}"
+    broke, failed = sentence("broke_off", "broke off"), sentence("not_made", "could not be made")
+    kept = sentence(
+        "bytes_kept",
+        " ({size:,} bytes are kept, the next download goes on from there)",
+        size=part.size(),
+    )
+    return DownloadError.saying(
+        "download_broken",
+        "the connection to {host} {what}: {error}{kept}; without a network, {by_hand}",
+        host=host,
+        what=broke if error.connected else failed,
+        error=error,
+        kept=kept if part.size() else "",
+        by_hand=by_hand(job.entry, job.target.parent),
     )
 
 
 def _disk_error(entry: CatalogEntry, folder: Path, error: OSError) -> DownloadError:
     if error.errno in _DISK_FULL:
-        return DownloadError(
-            f"disk full: {entry.file_name} does not fit into {folder}; free some space, and the "
-            "next download goes on from there"
+        return DownloadError.saying(
+            "download_disk_full",
+            "disk full: {file} does not fit into {folder}; free some space, and the next "
+            "download goes on from there",
+            file=entry.file_name,
+            folder=folder,
         )
-    return DownloadError(f"{entry.file_name} cannot be written into {folder}: {error}")
+    return DownloadError.saying(
+        "download_not_written",
+        "{file} cannot be written into {folder}: {error}",
+        file=entry.file_name,
+        folder=folder,
+        error=error,
+    )

@@ -44,7 +44,11 @@ _PUBLISHED = {
 def published_config(entry: CatalogEntry) -> Swin2SRConfig:
     """The network of a catalog entry whose file is not here. Raises CheckpointError if unknown."""
     if entry.name not in _PUBLISHED:
-        raise CheckpointError(f"what network {entry.name} is shows only when its file is here")
+        raise CheckpointError.saying(
+            "network_unknown",
+            "what network {name} is shows only when its file is here",
+            name=entry.name,
+        )
     return _PUBLISHED[entry.name]
 
 
@@ -64,8 +68,10 @@ def read_config(path: Path) -> Swin2SRConfig:
 def _read(path: Path, _mtime: int, _size: int) -> Swin2SRConfig:
     contents = read_contents(path)
     if contents.old:
-        raise CheckpointError(
-            f"{path.name} is in torch's old format, which is only read to be loaded"
+        raise CheckpointError.saying(
+            "old_torch_format",
+            "{name} is in torch's old format, which is only read to be loaded",
+            name=path.name,
         )
     return infer_config(shapes_of(official_names(unwrap(contents.tensors, Entry), joined)))
 

@@ -97,22 +97,32 @@ def is_int8(contents: Contents) -> bool:
     if contents.metadata.get("format") != FORMAT:
         return False
     if (version := contents.metadata.get("format_version")) != VERSION:
-        raise CheckpointError(
-            f"{contents.path.name} is an int8 file of version {harmless(version, 40)}, and only "
-            f"version {VERSION} is known here; update swin2sr, or quantise the original again"
+        raise CheckpointError.saying(
+            "int8_version",
+            "{file} is an int8 file of version {version}, and only version {known} is "
+            "known here; update swin2sr, or quantise the original again",
+            file=contents.path.name,
+            version=harmless(version, 40),
+            known=VERSION,
         )
     return True
 
 
 def _without_scale(name: str, file_name: str) -> CheckpointError:
-    return CheckpointError(
-        f"`{name}` in {file_name} is int8 without one scale for each of its rows; the file "
-        "is damaged, quantise the original again"
+    return CheckpointError.saying(
+        "int8_scales",
+        "`{name}` in {file} is int8 without one scale for each of its rows; the file "
+        "is damaged, quantise the original again",
+        name=name,
+        file=file_name,
     )
 
 
 def _bad_scale(name: str, file_name: str) -> CheckpointError:
-    return CheckpointError(
-        f"the scales of `{name}` in {file_name} are not finite float32 above zero; the file is "
-        "damaged, quantise the original again"
+    return CheckpointError.saying(
+        "int8_scales_broken",
+        "the scales of `{name}` in {file} are not finite float32 above zero; the file "
+        "is damaged, quantise the original again",
+        name=name,
+        file=file_name,
     )

@@ -87,7 +87,11 @@ def _from_transformers(state: Mapping[str, T], join: Callable[[list[T]], T]) -> 
     for name in [n for n in renamed if n.startswith("upsample.convolution_")]:
         found = re.fullmatch(r"upsample\.convolution_(\d{1,3})\.(weight|bias)", name, re.ASCII)
         if found is None:
-            raise CheckpointError(f"`{name}` is no tensor of a Swin2SR; the file is damaged")
+            raise CheckpointError.saying(
+                "tensor_foreign",
+                "`{name}` is no tensor of a Swin2SR; the file is damaged",
+                name=name,
+            )
         step, kind = found.groups()
         # A convolution and a pixel shuffle alternate in the official Sequential.
         renamed[f"upsample.{2 * int(step)}.{kind}"] = renamed.pop(name)
@@ -105,7 +109,9 @@ def _join_attention(state: dict[str, T], prefix: str, join: Callable[[list[T]], 
     needed = ("query.weight", "key.weight", "value.weight", "query.bias", "value.bias")
     lacking = [f"{prefix}{part}" for part in needed if f"{prefix}{part}" not in state]
     if lacking:
-        raise CheckpointError(f"`{lacking[0]}` is missing, so this is no whole checkpoint")
+        raise CheckpointError.saying(
+            "tensor_missing", "`{name}` is missing, so this is no whole checkpoint", name=lacking[0]
+        )
     *weights, q_bias, v_bias = (state.pop(f"{prefix}{part}") for part in needed)
     state[f"{prefix}qkv.weight"] = join(weights)
     state[f"{prefix}q_bias"] = q_bias

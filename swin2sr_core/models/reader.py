@@ -90,9 +90,12 @@ def opened(path: Path) -> Iterator[Contents]:
     holds more than tensors or claims more than it has, FileNotFoundError where it just went.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise CheckpointError(
-            f"{path.name} ends in {path.suffix or 'nothing'}; a model file ends in one of "
-            f"{', '.join(SUFFIXES)}"
+        raise CheckpointError.saying(
+            "model_suffix",
+            "{name} ends in {suffix}; a model file ends in one of {known}",
+            name=path.name,
+            suffix=path.suffix or "nothing",
+            known=", ".join(SUFFIXES),
         )
     with _regular(path) as file:
         safe = path.suffix.lower() == ".safetensors"
@@ -113,14 +116,21 @@ def _regular(path: Path) -> Iterator[BinaryIO]:
     try:
         descriptor = os.open(path, flags)
     except ValueError as error:  # a NUL in the name
-        raise ModelNotFoundError("there is no model file of that name; check the path") from error
+        raise ModelNotFoundError.saying(
+            "model_not_there", "there is no model file of that name; check the path"
+        ) from error
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise CheckpointError(f"{path.name} is no regular file; a model is one")
+            raise CheckpointError.saying(
+                "model_irregular", "{name} is no regular file; a model is one", name=path.name
+            )
         if found.st_size > MOST_MODEL_BYTES:
-            raise CheckpointError(
-                f"{path.name} has {found.st_size:,} bytes, more than any Swin2SR; choose another"
+            raise CheckpointError.saying(
+                "model_too_large",
+                "{name} has {size:,} bytes, more than any Swin2SR; choose another",
+                name=path.name,
+                size=found.st_size,
             )
         yield file
 
@@ -188,8 +198,11 @@ def _end(offsets: list[list[int]]) -> int:
 
 
 def _no_safetensors(path: Path, reason: str) -> CheckpointError:
-    return CheckpointError(
-        f"{path.name} is no whole safetensors file ({reason}); download or copy it again"
+    return CheckpointError.saying(
+        "safetensors_broken",
+        "{name} is no whole safetensors file ({reason}); download or copy it again",
+        name=path.name,
+        reason=reason,
     )
 
 
@@ -205,9 +218,11 @@ def _torch(path: Path, file: BinaryIO) -> Contents:
     except _BAD as error:
         raise _no_torch(path, error) from error
     if not isinstance(content, dict):
-        raise CheckpointError(
-            f"{path.name} holds no dict of tensors but a {type(content).__name__}; save the "
-            "network's state dict"
+        raise CheckpointError.saying(
+            "no_tensors",
+            "{name} holds no dict of tensors but a {kind}; save the network's state dict",
+            name=path.name,
+            kind=type(content).__name__,
         )
     return Contents(path, content, fetch=_telling(path, fetch), old=old)
 
@@ -225,12 +240,18 @@ def _telling(path: Path, fetch: Fetch) -> Fetch:
 def _no_torch(path: Path, error: BaseException) -> CheckpointError:
     if not isinstance(error, Refused) or isinstance(error, CutShort):
         reason = str(error).strip() or "it ends too early"
-        return CheckpointError(
-            f"{path.name} is truncated or no torch file ({reason}); download or copy it again"
+        return CheckpointError.saying(
+            "torch_file_broken",
+            "{name} is truncated or no torch file ({reason}); download or copy it again",
+            name=path.name,
+            reason=reason,
         )
-    return CheckpointError(
-        f"{path.name} holds more than tensors, or is damaged ({error}): loading it could run code, "
-        "so it is refused; use a .safetensors file or download it again"
+    return CheckpointError.saying(
+        "torch_file_unsafe",
+        "{name} holds more than tensors, or is damaged ({error}): loading it could run "
+        "code, so it is refused; use a .safetensors file or download it again",
+        name=path.name,
+        error=error,
     )
 
 

@@ -60,6 +60,9 @@ def _mapped(contents: Contents, wanted: Mapping[str, Entry]) -> dict[str, Tensor
         return {name: tensors[name] for name in wanted}
     except (SafetensorError, OSError, ValueError, LookupError) as error:
         reason = harmless(error, 200)
-        raise CheckpointError(
-            f"{path.name} is no whole safetensors file ({reason}); download or copy it again"
+        raise CheckpointError.saying(
+            "safetensors_broken",
+            "{name} is no whole safetensors file ({reason}); download or copy it again",
+            name=path.name,
+            reason=reason,
         ) from error

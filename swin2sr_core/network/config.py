@@ -66,8 +66,9 @@ def infer_config(shapes: Shapes) -> Swin2SRConfig:
     blocks = _blocks(shapes)
     stages = len(blocks)
     if stages == 0:
-        raise CheckpointError(
-            "this checkpoint has no `layers.*`, so it is no Swin2SR; choose a Swin2SR file"
+        raise CheckpointError.saying(
+            "config_no_layers",
+            "this checkpoint has no `layers.*`, so it is no Swin2SR; choose a Swin2SR file",
         )
     depths = tuple(_length(blocks[i], f"blocks of stage {i}") for i in range(stages))
     block = "residual_group.blocks.0"
@@ -75,9 +76,12 @@ def infer_config(shapes: Shapes) -> Swin2SRConfig:
         _shape(shapes, f"layers.{i}.{block}.attn.logit_scale", 3)[0] for i in range(stages)
     )
     if any(embed_dim % h for h in num_heads):
-        raise CheckpointError(
-            f"the embedding has {embed_dim} channels, which {num_heads} heads do not divide; "
-            "the checkpoint is damaged or no Swin2SR"
+        raise CheckpointError.saying(
+            "config_heads",
+            "the embedding has {embed_dim} channels, which {num_heads} heads do not "
+            "divide; the checkpoint is damaged or no Swin2SR",
+            embed_dim=embed_dim,
+            num_heads=num_heads,
         )
     head, scale = _infer_head(shapes, in_channels)
     # The 7x7-window checkpoints are the JPEG ones, which work on 0..255. The window leaves no trace
@@ -100,9 +104,10 @@ def infer_config(shapes: Shapes) -> Swin2SRConfig:
 def _infer_head(shapes: Shapes, in_channels: int) -> tuple[str, int]:
     """Name of the head and its scale, from which of the heads' parameters are there."""
     if "conv_after_body_hf.weight" in shapes:
-        raise CheckpointError(
-            "this is a Swin2SR with the two-branch pixelshuffle_hf head, which is not supported; "
-            "use a classical, lightweight, real-world or compressed checkpoint"
+        raise CheckpointError.saying(
+            "config_two_branches",
+            "this is a Swin2SR with the two-branch pixelshuffle_hf head, which is not "
+            "supported; use a classical, lightweight, real-world or compressed checkpoint",
         )
     if "conv_up1.weight" in shapes:
         return "nearest+conv", 4
@@ -113,16 +118,19 @@ def _infer_head(shapes: Shapes, in_channels: int) -> tuple[str, int]:
     if "upsample.0.weight" in shapes:
         factor = _shape(shapes, "upsample.0.weight", 4)[0] / in_channels
         if not math.sqrt(factor).is_integer():
-            raise CheckpointError(
-                f"`upsample.0.weight` makes {factor:g} values per pixel and channel, which is no "
-                "square; the checkpoint is damaged"
+            raise CheckpointError.saying(
+                "config_upsample",
+                "`upsample.0.weight` makes {factor:g} values per pixel and channel, which is "
+                "no square; the checkpoint is damaged",
+                factor=factor,
             )
         return "pixelshuffledirect", math.isqrt(int(factor))
     if "conv_last.weight" in shapes:
         return "none", 1
-    raise CheckpointError(
-        "no known head (`upsample`, `conv_up1`, `conv_last`) is in this checkpoint; "
-        "it is incomplete or no Swin2SR"
+    raise CheckpointError.saying(
+        "config_no_head",
+        "no known head (`upsample`, `conv_up1`, `conv_last`) is in this checkpoint; it "
+        "is incomplete or no Swin2SR",
     )
 
 
@@ -153,22 +161,31 @@ def _blocks(shapes: Shapes) -> list[set[int]]:
 
 def _index(text: str) -> int:
     if len(text) > 4:
-        raise CheckpointError("a layer has a number of more than four digits; the file is damaged")
+        raise CheckpointError.saying(
+            "config_number", "a layer has a number of more than four digits; the file is damaged"
+        )
     return int(text)
 
 
 def _length(found: set[int], what: str) -> int:
     """How many there are. Raises CheckpointError for gaps, and for more than any network has."""
     if len(found) > MOST_LAYERS:
-        raise CheckpointError(
-            f"the checkpoint has {len(found):,} {what}, expected at most {MOST_LAYERS}; it is "
-            "damaged or no Swin2SR"
+        raise CheckpointError.saying(
+            "config_many",
+            "the checkpoint has {count:,} {what}, expected at most {most}; it is damaged "
+            "or no Swin2SR",
+            count=len(found),
+            what=what,
+            most=MOST_LAYERS,
         )
     if found != set(range(len(found))):
         missing = min(set(range(len(found))) - found)
-        raise CheckpointError(
-            f"the checkpoint has gaps: there is no number {missing} among its {what}; it is "
-            "incomplete"
+        raise CheckpointError.saying(
+            "config_gaps",
+            "the checkpoint has gaps: there is no number {missing} among its {what}; it is "
+            "incomplete",
+            missing=missing,
+            what=what,
         )
     return len(found)
 
@@ -176,11 +193,26 @@ def _length(found: set[int], what: str) -> int:
 def _shape(shapes: Shapes, name: str, dims: int) -> tuple[int, ...]:
     shape = shapes.get(name)
     if shape is None:
-        raise CheckpointError(f"`{name}` is missing, so this is no whole Swin2SR checkpoint")
+        raise CheckpointError.saying(
+            "config_missing",
+            "`{name}` is missing, so this is no whole Swin2SR checkpoint",
+            name=name,
+        )
     if len(shape) != dims:
-        raise CheckpointError(f"`{name}` should have {dims} dimensions, got shape {shape}")
+        raise CheckpointError.saying(
+            "config_dims",
+            "`{name}` should have {dims} dimensions, got shape {shape}",
+            name=name,
+            dims=dims,
+            shape=shape,
+        )
     if min(shape) < 1:
-        raise CheckpointError(f"`{name}` is empty, its shape is {shape}; the file is damaged")
+        raise CheckpointError.saying(
+            "config_empty",
+            "`{name}` is empty, its shape is {shape}; the file is damaged",
+            name=name,
+            shape=shape,
+        )
     return tuple(shape)
 
 

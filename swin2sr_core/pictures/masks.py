@@ -26,14 +26,25 @@ def fitting_mask(mask: Tensor, frames: int, size: Size) -> Tensor:
     """
     mask = mask[None] if mask.dim() == 2 else mask
     if mask.dim() != 3 or mask.shape[0] not in (1, frames) or 0 in mask.shape:
-        raise InputError(
-            f"the mask is {' x '.join(str(n) for n in mask.shape)}, expected {frames} (or 1) x "
-            f"{size[0]} x {size[1]} like the image; resize the mask first"
+        raise InputError.saying(
+            "mask_size",
+            "the mask is {found}, expected {frames} (or 1) x {height} x {width} like the "
+            "image; resize the mask first",
+            found=" x ".join(str(n) for n in mask.shape),
+            frames=frames,
+            height=size[0],
+            width=size[1],
         )
     height, width = mask.shape[1:]
     if not same_shape(size, (height, width)):
-        raise InputError(
-            f"the mask of {width}x{height} has another shape than the image of "
-            f"{size[1]}x{size[0]}; make it from the same picture, or resize it first"
+        raise InputError.saying(
+            "mask_shape",
+            "the mask of {width}x{height} has another shape than the image of "
+            "{picture_width}x{picture_height}; make it from the same picture, or resize it "
+            "first",
+            width=width,
+            height=height,
+            picture_width=size[1],
+            picture_height=size[0],
         )
     return mask

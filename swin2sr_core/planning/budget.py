@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..errors import BudgetError
+from ..sentences import sentence
 from ..units import format_bytes
 from .plan import Plan, fitted
 from .request import PlanRequest
@@ -70,7 +71,12 @@ def plan_within(
         if request.unified or error.least_bytes is None:
             raise
         smallest = fitted(request, error.least_bytes, host)
-        note = f"only {format_bytes(room.free or 0)} is free on {room.where}: the smallest plan"
+        note = sentence(
+            "smallest_plan",
+            "only {free} is free on {where}: the smallest plan",
+            free=format_bytes(room.free or 0),
+            where=room.where,
+        )
         return replace(smallest, budget_bytes=None, notes=(*smallest.notes, note))
 
 

@@ -21,6 +21,7 @@ PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 MAX_SCALE = 64
+MAX_MEGAPIXELS = 1024
 """Of a whole enlargement; what lies beyond is a slip of the finger."""
 
 MAX_SHARPEN = 0.5

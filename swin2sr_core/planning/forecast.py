@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from ..network.head_costs import HEAD_COSTS
+from ..sentences import sentence
 from .costs import conv_reach
 from .pass_plan import PassPlan, Terms
 from .tiles import longest_piece
@@ -22,6 +23,16 @@ _EXPORTED_LOGITS, _EXPORTED_MAPS = 1.5, 21
 """Per pixel that another runtime keeps: logits, and maps of the network's channels."""
 
 FP32_BYTES = 4
+_PICTURES = sentence("term_pictures", "pictures")
+_MAPS = sentence("term_feature_maps", "feature maps")
+_INDICES = sentence("term_window_indices", "window indices")
+_BAND = sentence("term_band", "band")
+_LAYERS = sentence("term_layers_and_convolutions", "layers and convolutions")
+_HEAD = sentence("term_head", "head")
+_KERNEL = sentence("term_kernel", "kernel")
+_EMBEDDING = sentence("term_embedding", "embedding")
+_RUNTIME = sentence("term_runtime", "runtime")
+
 _INDEX_BYTES = 4
 
 
@@ -46,7 +57,7 @@ def picture_terms(plan: PassPlan, *, before_head: bool = False) -> Terms:
     output = rows * plan.width * channels * scale**2 * FP32_BYTES
     # of tiles, only those are padded that are at work
     padded = plan.bounds.area * channels * FP32_BYTES if plan.exact else 0
-    return (("pictures", plan.batch * (output + padded) + plan.other_bytes),)
+    return ((_PICTURES, plan.batch * (output + padded) + plan.other_bytes),)
 
 
 def resident_terms(plan: PassPlan, *, before_head: bool = False) -> Terms:
@@ -79,7 +90,7 @@ def kernel_terms(plan: PassPlan) -> Terms:
         return ()
     size = ELEMENT_BYTES[plan.computed_in]
     scratch = plan.kernel_threads * scratch_bytes(plan.config, size)
-    return (("kernel", packed_bytes(plan.config, size) + scratch),)
+    return ((_KERNEL, packed_bytes(plan.config, size) + scratch),)
 
 
 def embed_terms(plan: PassPlan, maps: int) -> Terms:
@@ -92,8 +103,8 @@ def embed_terms(plan: PassPlan, maps: int) -> Terms:
     return (
         *resident_terms(plan, before_head=True),
         *kernel_terms(plan),
-        ("feature maps", maps),
-        ("embedding", plan.batch * (features + image)),
+        (_MAPS, maps),
+        (_EMBEDDING, plan.batch * (features + image)),
     )
 
 
@@ -107,10 +118,10 @@ def body_terms(plan: PassPlan) -> Terms:
     return (
         *resident_terms(plan, before_head=True),
         *kernel_terms(plan),
-        ("feature maps", 2 * pixels * channels * size),
-        ("window indices", 2 * pixels * _INDEX_BYTES),
-        ("band", band * size),
-        ("layers and convolutions", max(conv * channels, layers) * size),
+        (_MAPS, 2 * pixels * channels * size),
+        (_INDICES, 2 * pixels * _INDEX_BYTES),
+        (_BAND, band * size),
+        (_LAYERS, max(conv * channels, layers) * size),
     )
 
 
@@ -139,8 +150,8 @@ def head_terms(plan: PassPlan, maps: int) -> Terms:
     return (
         *resident_terms(plan),
         *kernel_terms(plan),
-        ("feature maps", maps),
-        ("head", context * (features + image + peak)),
+        (_MAPS, maps),
+        (_HEAD, context * (features + image + peak)),
     )
 
 
@@ -164,7 +175,7 @@ def exported_terms(plan: PassPlan) -> Terms:
     pixel = (attention + config.embed_dim * _EXPORTED_MAPS) * FP32_BYTES
     made = config.in_channels * config.scale**2 * FP32_BYTES
     area = plan.batch * plan.bounds.area
-    return (("runtime", int(area * pixel)), ("pictures", 2 * area * made))
+    return ((_RUNTIME, int(area * pixel)), (_PICTURES, 2 * area * made))
 
 
 def _conv_piece(plan: PassPlan, height: int, width: int, margin: int) -> int:

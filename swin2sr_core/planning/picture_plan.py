@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..errors import BudgetError, InputError
 from ..network.config import Swin2SRConfig
 from ..network.window_grid import round_up
+from ..sentences import sentence
 from ..units import format_bytes
 from .budget import Room, plan_within
 from .choices import EDGES, MAX_SHARPEN
@@ -55,17 +56,31 @@ class PictureSettings:
         if self.edge not in EDGES:
             raise InputError(f"edge must be one of {', '.join(EDGES)}, got {self.edge}")
         if not (math.isfinite(self.sharpen) and 0 <= self.sharpen <= MAX_SHARPEN):
-            raise InputError(
-                f"sharpen must be from 0 (off) to {MAX_SHARPEN:g}, got {self.sharpen:g}"
+            raise InputError.saying(
+                "sharpen_range",
+                "sharpen must be from 0 (off) to {most:g}, got {sharpen:g}",
+                most=MAX_SHARPEN,
+                sharpen=self.sharpen,
             )
         if self.longest_side < 0:
-            raise InputError(f"longest_side must be 0 (use scale) or more, got {self.longest_side}")
+            raise InputError.saying(
+                "longest_side_range",
+                "longest_side must be 0 (use scale) or more, got {longest_side}",
+                longest_side=self.longest_side,
+            )
         if not (math.isfinite(self.megapixels) and self.megapixels >= 0):
-            raise InputError(f"megapixels must be 0 (use scale) or more, got {self.megapixels:g}")
+            raise InputError.saying(
+                "megapixels_range",
+                "megapixels must be 0 (use scale) or more, got {megapixels:g}",
+                megapixels=self.megapixels,
+            )
         if self.longest_side and self.megapixels:
-            raise InputError(
-                f"longest_side is {self.longest_side} and megapixels {self.megapixels:g}, and only "
-                "one can tell the size; set the other to 0"
+            raise InputError.saying(
+                "two_sizes",
+                "longest_side is {longest_side} and megapixels {megapixels:g}, and only one "
+                "can tell the size; set the other to 0",
+                longest_side=self.longest_side,
+                megapixels=self.megapixels,
             )
 
     def scale_of(self, height: int, width: int) -> float | None:
@@ -181,12 +196,25 @@ def _planned(request: PlanRequest, room: Room, settings: PictureSettings, slower
     except BudgetError as error:
         least = program + (error.least_bytes or 0)
         raise BudgetError(
-            f"{request.width}x{request.height} in {request.precision} does not fit into "
-            f"{format_bytes(limit)} with the program itself ({format_bytes(program)}); the "
-            f"smallest budget that works is {format_bytes(least, up=True)}",
+            sentence(
+                "no_plan_with_program",
+                "{width}x{height} in {precision} does not fit into {budget} with the program "
+                "itself ({program}); the smallest budget that works is {least}",
+                width=request.width,
+                height=request.height,
+                precision=request.precision,
+                budget=format_bytes(limit),
+                program=format_bytes(program),
+                least=format_bytes(least, up=True),
+            ),
             least,
         ) from error
-    note = f"of {format_bytes(limit)}, {format_bytes(program)} are the program's own"
+    note = sentence(
+        "program_own",
+        "of {budget}, {program} are the program's own",
+        budget=format_bytes(limit),
+        program=format_bytes(program),
+    )
     return replace(plan, notes=(*plan.notes, note))
 
 
@@ -222,7 +250,11 @@ def can_stream(config: Swin2SRConfig, channels: int, settings: PictureSettings) 
 def gated_size(height: int, width: int, max_side: int) -> tuple[int, int]:
     """Height and width with no side over `max_side` pixels (0: no limit), in proportion."""
     if max_side < 0:
-        raise InputError(f"max_input_side must be 0 (no limit) or more, got {max_side}")
+        raise InputError.saying(
+            "max_input_side_range",
+            "max_input_side must be 0 (no limit) or more, got {max_side}",
+            max_side=max_side,
+        )
     longest = max(height, width)
     if max_side == 0 or longest <= max_side:
         return height, width
@@ -232,9 +264,12 @@ def gated_size(height: int, width: int, max_side: int) -> tuple[int, int]:
 
 def notice(before: tuple[int, int], after: tuple[int, int], max_side: int) -> str:
     """What users are told; sizes are (height, width)."""
-    return (
-        f"{before[1]}x{before[0]} was reduced to {after[1]}x{after[0]} first, as max_input_side "
-        f"is {max_side}"
+    return sentence(
+        "reduced_first",
+        "{before} was reduced to {after} first, as max_input_side is {most}",
+        before=f"{before[1]}x{before[0]}",
+        after=f"{after[1]}x{after[0]}",
+        most=max_side,
     )
 
 

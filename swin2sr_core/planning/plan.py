@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import BudgetError
 from ..network.config import Swin2SRConfig
+from ..sentences import sentence
 from ..units import format_bytes
 from .candidates import fastest_pass, fastest_that_fits, pass_candidates
 from .forecast import FP32_BYTES
@@ -17,7 +18,9 @@ from .pass_plan import PassPlan
 from .request import PlanRequest
 from .strategies import Staged, Tiled, Whole
 
-_TILED_FILE = "an exported file runs in tiles: near the whole network's result, not exactly it"
+_TILED_FILE = sentence(
+    "tiled_file", "an exported file runs in tiles: near the whole network's result, not exactly it"
+)
 
 
 @dataclass(frozen=True)
@@ -130,31 +133,67 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.passes[0].width}x{self.passes[0].height} -> "
-            f"{self.output_width}x{self.output_height} in {len(self.passes)} pass(es), "
-            f"{self.precision}, {self.work / 1e12:.2f} TFLOP"
-        ]
-        for number, each in enumerate(self.passes, 1):
-            cut = f", {_cut(each)}" if each.pieces else ""
-            lines.append(
-                f"  pass {number}: {each.strategy}, bands of {each.band_windows} windows, "
-                f"pieces of {each.conv_side} px, head pieces of {each.head_side} px{cut}"
-            )
-        lines.append("  memory at the fullest moment:")
-        lines += [f"    {name:<16}{format_bytes(size):>10}" for name, size in self.forecast.items()]
-        lines.append(f"    {'all':<16}{format_bytes(self.forecast_bytes):>10}")
+        return "\n".join(self.lines)
+
+    @property
+    def lines(self) -> list[str]:
+        """The table that people read, line by line."""
+        passes = (_pass_line(number, each) for number, each in enumerate(self.passes, 1))
+        terms = {**self.forecast, sentence("term_all", "all"): self.forecast_bytes}
+        lines = [self._first_line, *passes]
+        lines.append(sentence("plan_fullest", "  memory at the fullest moment:"))
+        lines += [_term_line(name, size) for name, size in terms.items()]
         if self.host_bytes:
-            lines.append(f"  and in host memory{format_bytes(self.host_bytes):>12}")
+            size = format_bytes(self.host_bytes)
+            lines.append(sentence("plan_host", "  and in host memory{size:>12}", size=size))
         if self.budget_bytes is not None:
-            lines.append(f"  budget            {format_bytes(self.budget_bytes):>12}")
-        lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join(lines)
+            size = format_bytes(self.budget_bytes)
+            lines.append(sentence("plan_budget", "  budget            {size:>12}", size=size))
+        return lines + [sentence("plan_note", "  note: {note}", note=note) for note in self.notes]
+
+    @property
+    def _first_line(self) -> str:
+        return sentence(
+            "plan_sizes",
+            "{width}x{height} -> {output_width}x{output_height} in {passes} pass(es), "
+            "{precision}, {work:.2f} TFLOP",
+            width=self.passes[0].width,
+            height=self.passes[0].height,
+            output_width=self.output_width,
+            output_height=self.output_height,
+            passes=len(self.passes),
+            precision=self.precision,
+            work=self.work / 1e12,
+        )
+
+
+def _pass_line(number: int, plan: PassPlan) -> str:
+    cut = sentence("plan_cut", ", {pieces}", pieces=_cut(plan)) if plan.pieces else ""
+    return sentence(
+        "plan_pass",
+        "  pass {number}: {strategy}, bands of {windows} windows, pieces of {conv_side} px, head "
+        "pieces of {head_side} px{cut}",
+        number=number,
+        strategy=plan.strategy,
+        windows=plan.band_windows,
+        conv_side=plan.conv_side,
+        head_side=plan.head_side,
+        cut=cut,
+    )
+
+
+def _term_line(name: str, size: int) -> str:
+    return sentence("plan_term", "    {name:<16}{size:>10}", name=name, size=format_bytes(size))
 
 
 def _cut(plan: PassPlan) -> str:
     if isinstance(plan, Tiled):
-        return f"tiles of {plan.tile_side} px that overlap by {plan.overlap}"
+        return sentence(
+            "tiles_overlapping",
+            "tiles of {side} px that overlap by {overlap}",
+            side=plan.tile_side,
+            overlap=plan.overlap,
+        )
     return plan.pieces
 
 
@@ -274,14 +313,25 @@ def _no_plan(
         charged = (e.charged_bytes for e in candidates if host is None or e.host_bytes <= allowed)
         least = max(least, min(charged))
     if host is not None and on_host > host:
-        return BudgetError(
-            f"the pictures of {request.width}x{request.height} take {format_bytes(on_host)} in the "
-            f"computer's memory, and {format_bytes(host)} may be taken there; close other "
-            "programs, or upscale a smaller picture"
+        return BudgetError.saying(
+            "pictures_on_host",
+            "the pictures of {width}x{height} take {size} in the computer's memory, and "
+            "{room} may be taken there; close other programs, or upscale a smaller picture",
+            width=request.width,
+            height=request.height,
+            size=format_bytes(on_host),
+            room=format_bytes(host),
         )
     return BudgetError(
-        f"{request.width}x{request.height} in {request.precision} does not fit into "
-        f"{format_bytes(budget or 0)}; the smallest budget that works is "
-        f"{format_bytes(least, up=True)}",
+        sentence(
+            "no_plan",
+            "{width}x{height} in {precision} does not fit into {budget}; the smallest "
+            "budget that works is {least}",
+            width=request.width,
+            height=request.height,
+            precision=request.precision,
+            budget=format_bytes(budget or 0),
+            least=format_bytes(least, up=True),
+        ),
         least,
     )

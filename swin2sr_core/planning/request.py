@@ -55,9 +55,11 @@ class PlanRequest:
                 here = " here" if name == "precision" else ""
                 raise InputError(f"{name} must be one of {', '.join(known)}{here}, got {value}")
         if self.exported and self.strategy in ("whole", "staged"):
-            raise InputError(
-                f"an exported file runs in tiles alone, not {self.strategy}; use --strategy tiled, "
-                "or the checkpoint that it came from"
+            raise InputError.saying(
+                "exported_strategy",
+                "an exported file runs in tiles alone, not {strategy}; use --strategy tiled, "
+                "or the checkpoint that it came from",
+                strategy=self.strategy,
             )
         pass_count(self.config, self.whole_scale)
         _ = self.tiling
@@ -96,12 +98,19 @@ def usual_scale(network_scale: int) -> float:
 def pass_count(config: Swin2SRConfig, scale: float) -> int:
     """How often the network is applied: until its scale to that power reaches `scale`."""
     if not 0 < scale <= MAX_SCALE:
-        raise InputError(f"scale must be over 0 and at most {MAX_SCALE}, got {scale:g}")
+        raise InputError.saying(
+            "scale_limit",
+            "scale must be over 0 and at most {most}, got {scale:g}",
+            most=MAX_SCALE,
+            scale=scale,
+        )
     if config.scale == 1:
         if scale > 1:
-            raise InputError(
-                f"this checkpoint restores at x1 and can't enlarge to x{scale:g}; use --scale 1 or "
-                "another model"
+            raise InputError.saying(
+                "restores_only",
+                "this checkpoint restores at x1 and can't enlarge to x{scale:g}; use --scale 1 "
+                "or another model",
+                scale=scale,
             )
         return 1
     return max(1, math.ceil(math.log(scale, config.scale) - 1e-9))

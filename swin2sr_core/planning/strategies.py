@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar
 
 from ..network.window_grid import MapRegion
+from ..sentences import sentence
 from . import forecast
 from .costs import stage_margin
 from .pass_plan import PassPlan, Span, Terms, region_spans, with_margin
@@ -48,7 +50,9 @@ class Whole(_OnDevice):
 
     @property
     def summary(self) -> str:
-        return f"whole, bands of {self.band_windows} windows"
+        return sentence(
+            "whole_bands", "whole, bands of {windows} windows", windows=self.band_windows
+        )
 
     @property
     def _phases(self) -> tuple[Terms, ...]:
@@ -126,11 +130,11 @@ class Staged(PassPlan):
 
     @property
     def pieces(self) -> str:
-        return f"regions of {self.region_side} px"
+        return sentence("regions_of", "regions of {side} px", side=self.region_side)
 
     @property
     def summary(self) -> str:
-        return f"staged, {self.pieces}"
+        return sentence("staged_regions", "staged, {pieces}", pieces=self.pieces)
 
     @property
     def _phases(self) -> tuple[tuple[Terms, int], ...]:
@@ -216,17 +220,29 @@ class Tiled(_OnDevice):
     def forecast(self) -> Terms:
         plan = self.tile_plan
         terms = forecast.exported_terms(plan) if self.exported else plan.forecast
-        tile = tuple((f"tile: {name}", size) for name, size in terms)
+        tile = tuple((_of_tile(name), size) for name, size in terms)
         return (*forecast.resident_terms(self), *tile)
 
     @property
     def pieces(self) -> str:
         rows, columns = self.tile_rows, self.tile_columns
-        return f"{self.tile_count} tiles of {columns.size}x{rows.size} px"
+        return sentence(
+            "tiles_count",
+            "{count} tiles of {width}x{height} px",
+            count=self.tile_count,
+            width=columns.size,
+            height=rows.size,
+        )
 
     @property
     def summary(self) -> str:
-        return f"tiled, tiles of {min(self.tile_side, max(self.height, self.width))} px"
+        side = min(self.tile_side, max(self.height, self.width))
+        return sentence("tiled_tiles", "tiled, tiles of {side} px", side=side)
+
+
+@cache
+def _of_tile(name: str) -> str:
+    return sentence("term_of_tile", "tile: {name}", name=name)
 
 
 _LAYOUT = tuple(each.name for each in fields(PassPlan))

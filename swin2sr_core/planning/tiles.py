@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from ..network.window_grid import round_up
+from ..sentences import sentence
 
 _OVERLAP = 32
 """LR pixels: with the outer quarter thrown away, 0.1/255 off the whole picture at 384-px tiles."""
@@ -128,17 +129,37 @@ class Tiling:
         An `overlap` of None is 32. Raises InputError for negative numbers.
         """
         if side < 0 or (overlap or 0) < 0:
-            raise InputError(f"tile and overlap can't be negative, got {side} and {overlap}")
+            raise InputError.saying(
+                "negative_tiles",
+                "tile and overlap can't be negative, got {tile} and {overlap}",
+                tile=side,
+                overlap=overlap,
+            )
         notes = []
         rounded = round_up(_OVERLAP if overlap is None else overlap, window)
         if overlap not in (None, rounded):
-            notes.append(f"overlap {overlap} became {rounded}, a multiple of the window ({window})")
+            notes.append(
+                sentence(
+                    "overlap_rounded",
+                    "overlap {asked} became {overlap}, a multiple of the window ({window})",
+                    asked=overlap,
+                    overlap=rounded,
+                    window=window,
+                )
+            )
         if side == 0:
             return cls(0, rounded, blend), tuple(notes)
         tile = max(round_up(side, window), rounded + 2 * window)
         if tile != side:
             notes.append(
-                f"tile {side} became {tile}: a multiple of the window ({window}) that leaves room "
-                f"beside an overlap of {rounded}"
+                sentence(
+                    "tile_rounded",
+                    "tile {asked} became {tile}: a multiple of the window ({window}) that leaves "
+                    "room beside an overlap of {overlap}",
+                    asked=side,
+                    tile=tile,
+                    window=window,
+                    overlap=rounded,
+                )
             )
         return cls(tile, rounded, blend), tuple(notes)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ..machine.devices import DTYPES, has_int8_products, has_native_bf16
 from ..network.network import Stage, Swin2SR, SwinBlock, WindowAttention
+from ..sentences import sentence
 from .fold import fold
 from .folded import FoldedNetwork
 from .quantization import GELU_MINIMUM, dequantize_rows, quantize_rows, signal_to_noise
@@ -80,8 +81,12 @@ def notes(precision: str, device: torch.device) -> tuple[str, ...]:
     """What a user should know about `precision` on `device`, a sentence each."""
     if precision == "int8" and not has_int8_products(device):
         return (
-            f"int8: this {device.type} has no int8 matrix products that torch could use, so the "
-            "weights are brought back to float band by band; fp32 or bf16 is as fast",
+            sentence(
+                "int8_without_products",
+                "int8: this {device} has no int8 matrix products that torch could use, so the "
+                "weights are brought back to float band by band; fp32 or bf16 is as fast",
+                device=device.type,
+            ),
         )
     return ()
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import harmless
+from ..sentences import Sentence, sentence
 from .limits import LEAST_PACE, MOST_REDIRECTS
 from .wire import Clock, Connections
 
@@ -32,7 +33,8 @@ class ConnectionBroken(Exception):
     """The network failed; `connected` is False where not even a connection came about."""
 
     def __init__(self, reason: object, connected: bool) -> None:
-        super().__init__(harmless(str(reason) or type(reason).__name__, 300))
+        known = isinstance(reason, Sentence)
+        super().__init__(reason if known else harmless(str(reason) or type(reason).__name__, 300))
         self.connected = connected
 
 
@@ -44,7 +46,14 @@ class RedirectRefused(Exception):
     """A server redirects to where nobody is sent from here; the text says where."""
 
     def __init__(self, place: str, why: str) -> None:
-        super().__init__(f"it redirects to {harmless(place, 200)}, which is not followed: {why}")
+        super().__init__(
+            sentence(
+                "redirected",
+                "it redirects to {place}, which is not followed: {why}",
+                place=harmless(place, 200),
+                why=why,
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,10 @@ class Response:
                 break
             if waited > self._clock.timeout and received < LEAST_PACE * waited:
                 raise ConnectionBroken(
-                    f"it sends fewer than {LEAST_PACE} bytes a second", connected=True
+                    sentence(
+                        "too_slow", "it sends fewer than {pace} bytes a second", pace=LEAST_PACE
+                    ),
+                    connected=True,
                 )
             yield block
         self._check_end(received)
@@ -129,9 +141,7 @@ class Response:
     def _check_end(self, received: int) -> None:
         expected = self.reply.length()
         if expected is not None and received < expected:
-            raise ConnectionBroken(
-                f"the connection ended at byte {received} of {expected}", connected=True
-            )
+            raise ConnectionBroken(ended_at(received, expected), connected=True)
 
 
 @contextmanager
@@ -220,9 +230,16 @@ def _sent(body: bytes | Iterable[bytes], clock: Clock) -> Iterator[bytes]:
     clock.restart()
 
 
+def ended_at(done: int, total: int) -> str:
+    """Where a connection that ends too early did."""
+    return sentence(
+        "ended_at", "the connection ended at byte {done} of {total}", done=done, total=total
+    )
+
+
 def _reason(error: object, clock: Clock) -> object:
     if isinstance(error, TimeoutError):
-        return f"it was silent for {clock.timeout:g} s"
+        return sentence("silent", "it was silent for {seconds:g} s", seconds=clock.timeout)
     return getattr(error, "strerror", None) or error
 
 

@@ -19,6 +19,7 @@ from swin2sr_core.kernels.setting import SETTINGS, VARIABLE
 from swin2sr_core.planning.choices import (
     EDGES,
     ENGINES,
+    MAX_MEGAPIXELS,
     MAX_SCALE,
     PRECISIONS,
     PROVIDERS,
@@ -180,12 +181,23 @@ def _add_size(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="enlargement, over 0 and at most 64 (default: 4; 1 for restoration models)",
     )
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--longest-side",
         type=whole_number(1, 1 << 17),
         default=0,
         metavar="N",
         help="longest side of the result in pixels, instead of --scale",
+    )
+    instead.add_argument(
+        "--megapixels",
+        type=number(
+            lambda value: 0 < value <= MAX_MEGAPIXELS,
+            f"a number over 0 and at most {MAX_MEGAPIXELS}",
+        ),
+        default=0.0,
+        metavar="N",
+        help="size of the result in megapixels (1024x1024 each), instead of --scale",
     )
     parser.add_argument(
         "--edge",
@@ -297,6 +309,7 @@ def picture_settings(args: argparse.Namespace, network_scale: int) -> PictureSet
     return PictureSettings(
         scale=usual_scale(network_scale) if args.scale is None else args.scale,
         longest_side=args.longest_side,
+        megapixels=args.megapixels,
         sharpen=getattr(args, "sharpen", 0.0),
         edge=args.edge,
         strategy=args.strategy,

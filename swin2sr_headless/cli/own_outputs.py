@@ -12,7 +12,7 @@ from swin2sr_core.pictures.input_paths import InputPicture
 from .records import Records
 from .targets import COMPARISON, Target
 
-_LABELS = re.compile(rf"(_x\d+(\.\d+)?|_\d+px)?({re.escape(COMPARISON)})?$")
+_LABELS = re.compile(rf"(_x\d+(\.\d+)?|_\d+px|_\d+(\.\d+)?MP)?({re.escape(COMPARISON)})?$")
 """What this command puts behind stems, whatever the scale was."""
 
 

@@ -229,6 +229,8 @@ def label_of(settings: PictureSettings) -> str:
     """What is put behind a picture's name."""
     if settings.longest_side:
         return f"_{settings.longest_side}px"
+    if settings.megapixels:
+        return f"_{settings.megapixels:g}MP"
     return f"_x{settings.scale:g}"
 
 

@@ -145,6 +145,27 @@ class _NumberInput(Input):
         return super().as_dict() | _known(own)
 
 
+class _FloatInput(_NumberInput):
+    def __init__(
+        self,
+        id: str,
+        display_name: str | None = None,
+        optional: bool = False,
+        tooltip: str | None = None,
+        lazy: bool | None = None,
+        default: float | None = None,
+        min: float | None = None,
+        max: float | None = None,
+        step: float | None = None,
+        round: float | None = None,
+    ) -> None:
+        super().__init__(id, display_name, optional, tooltip, lazy, default, min, max, step)
+        self.round = round
+
+    def as_dict(self) -> Options:
+        return super().as_dict() | _known({"round": self.round})
+
+
 class _TextInput(Input):
     def __init__(
         self,
@@ -237,7 +258,7 @@ AnyType = _type("*")
 Audio = _type("AUDIO")
 Boolean = _type("BOOLEAN", _SwitchInput)
 Combo = _type("COMBO", _ChoiceInput)
-Float = _type("FLOAT", _NumberInput)
+Float = _type("FLOAT", _FloatInput)
 Image = _type("IMAGE")
 Int = _type("INT", _NumberInput)
 Mask = _type("MASK")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from swin2sr_core.planning.choices import MAX_SCALE, MAX_SHARPEN, Edge, Strategy
+from swin2sr_core.planning.choices import MAX_MEGAPIXELS, MAX_SCALE, MAX_SHARPEN, Edge, Strategy
 
 from .options import Answer, Format
 
@@ -27,6 +27,12 @@ class Fields(BaseModel):
     scale: float | None = Field(None, gt=0, le=MAX_SCALE, description="enlargement (4)")
     longest_side: int | None = Field(
         None, ge=1, le=MAX_SIDE, description="of the result in pixels, instead of scale"
+    )
+    megapixels: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_MEGAPIXELS,
+        description="of the result (1024x1024 each), instead of scale",
     )
     model: str | None = Field(None, description="one of /models (the first)")
     strategy: Strategy | None = Field(None, description="how the picture is cut up (auto)")

@@ -18,6 +18,7 @@ Answer = Literal["picture", "json"]
 _VALUED = (
     "scale",
     "longest_side",
+    "megapixels",
     "strategy",
     "tile",
     "overlap",

@@ -326,6 +326,18 @@ def test_a_longest_side_gives_the_size_and_the_name(tmp_path, run):
     assert "24x16 -> 60x40" in out
 
 
+def test_megapixels_give_the_size_and_the_name(tmp_path, run):
+    source = picture(tmp_path / "a.png")
+    assert run("upscale", source, "--megapixels", 0.0025)[0] == 0
+    with Image.open(tmp_path / "a_0.0025MP.png") as made:
+        assert made.size == (63, 42)
+        assert abs(made.width * made.height / 1024**2 - 0.0025) < 0.0025 / 40
+    code, out, _ = run("upscale", tmp_path)  # its own outputs are no inputs
+    assert code == 0 and "a_0.0025MP" not in out
+    code, _, err = run("upscale", source, "--megapixels", 1, "--longest-side", 60)
+    assert code == 2 and "not allowed with" in err
+
+
 @pytest.mark.parametrize("channels", [3, 4])
 def test_edges_that_wrap_and_sharpening_are_the_jobs(tmp_path, run, channels):
     from swin2sr_core.picture_job import PictureJob, PictureReport
@@ -346,6 +358,7 @@ def test_edges_that_wrap_and_sharpening_are_the_jobs(tmp_path, run, channels):
         (["--sharpen", "0.6"], "expected a number from 0 (off) to 0.5, got '0.6'"),
         (["--edge", "mirror"], "invalid choice: 'mirror'"),
         (["--longest-side", "0"], "expected a whole number from 1 to"),
+        (["--megapixels", "0"], "expected a number over 0 and at most 1024, got '0'"),
     ],
 )
 def test_options_of_the_picture_job_out_of_range(tmp_path, run, options, sentence):

@@ -112,8 +112,10 @@ def test_a_model_that_is_not_here_says_how_to_get_it(plan, pack):
     assert model["download"]["state"]["phase"] == "absent"
 
 
-def test_what_does_not_fit_is_a_right_answer(plan):
-    (row,) = plan(width=512, height=512, max_memory=0.001)["rows"]
+@pytest.mark.parametrize("max_memory", [0.001, 1e-12])
+def test_what_does_not_fit_is_a_right_answer(max_memory, plan):
+    """However small it is, it is never taken for 0, which is all that is free."""
+    (row,) = plan(width=512, height=512, max_memory=max_memory)["rows"]
     assert "smallest budget that works" in row["problem"]
     (row,) = plan(width=16384, height=16384, frames=100000)["rows"]
     assert "finished picture(s)" in row["problem"]
@@ -330,7 +332,8 @@ def test_over_http(address):
     assert (status, answer["rows"][0]["output"]) == (200, [256, 192])
     for query in ({"width": "x", "height": "1"}, {"model": "/etc/passwd"}, {"precision": "fp8"}):
         status, answer = get(address, **query)
-        assert (status, list(answer)) == (400, ["error"])
+        assert (status, list(answer)) == (400, ["error", "words"])
+        assert answer["error"] in answer["words"]
 
 
 def test_a_file_that_goes_away_meanwhile(address, put_model, pack, monkeypatch):

@@ -56,6 +56,18 @@ def test_categories_are_named(language, node_list):
     assert set(names) == own
 
 
+def test_every_example_has_a_note_in_chinese():
+    path = ROOT / "locales" / "zh" / "main.json"
+    notes = json.loads(path.read_text(encoding="utf-8"))["swin2sr_notes"]
+    named = set()
+    for example in (ROOT / "example_workflows").glob("*.json"):
+        for node in json.loads(example.read_text(encoding="utf-8"))["nodes"]:
+            if node["type"] == "MarkdownNote":
+                assert node["properties"]["swin2sr_note"] == example.stem
+                named.add(example.stem)
+    assert set(notes) == named
+
+
 @pytest.mark.parametrize("page", ["{}.md", "{}/zh.md"])
 def test_help_pages_name_every_input_output_and_choice(page, node_list):
     for node in node_list:

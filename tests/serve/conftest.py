@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from browser import opened_browser
+from browser import opened_browser, quiet_pages
 from http_service import encoded, noise, serving
 
 DROP = """([names, data]) => {
@@ -38,32 +38,20 @@ def open_page(browser):
 
     Browsers log every answer of an error themselves: `refused` says that one is meant.
     """
-    complaints, contexts = [], []
+    with quiet_pages(browser) as new_page:
 
-    def open_(server, language="en", width=800, refused=False, path="/"):
-        context = browser.new_context(
-            locale=language, viewport={"width": width, "height": 700}, accept_downloads=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: (
-                None
-                if refused and said.text.startswith("Failed to load")
-                else complaints.append(said.text)
-            ),
-        )
-        ours = (server.address, f"blob:{server.address}")
-        page.on("request", lambda r: None if r.url.startswith(ours) else complaints.append(r.url))
-        page.goto(server.address + path)
-        return page
+        def open_(server, language="en", width=800, refused=False, path="/"):
+            page = new_page(
+                (server.address, f"blob:{server.address}"),
+                lambda said: refused and said.startswith("Failed to load"),
+                locale=language,
+                viewport={"width": width, "height": 700},
+                accept_downloads=True,
+            )
+            page.goto(server.address + path)
+            return page
 
-    yield open_
-    for context in contexts:
-        context.close()
-    assert not complaints
+        yield open_
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import comfyui_server
 import numpy as np
 import pytest
-from browser import opened_browser
+from browser import opened_browser, quiet_pages
 from PIL import Image
 
 from . import comfyui
@@ -110,26 +110,15 @@ def browser():
 @pytest.fixture
 def open_page(browser, site):
     """(theme, language) -> a page with an element `place`; it may not complain nor call out."""
-    contexts, complaints = [], []
+    with quiet_pages(browser) as new_page:
 
-    def open_(theme="dark", language="en", **options):
-        context = browser.new_context(viewport={"width": 800, "height": 600}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda m: complaints.append(m.text) if m.type != "log" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "request",
-            lambda r: None if r.url.startswith((site.url, "data:")) else complaints.append(r.url),
-        )
-        page.goto(f"{site.url}/page-{theme}-{language}")
-        page.wait_for_function("window.ready")
-        return page
+        def open_(theme="dark", language="en", **options):
+            page = new_page((site.url, "data:"), viewport={"width": 800, "height": 600}, **options)
+            page.goto(f"{site.url}/page-{theme}-{language}")
+            page.wait_for_function("window.ready")
+            return page
 
-    yield open_
-    for context in contexts:
-        context.close()
-    assert not complaints
+        yield open_
 
 
 @pytest.fixture
@@ -185,14 +174,5 @@ def server(tmp_path_factory, browser):
 @pytest.fixture
 def open_comfyui(server, browser):
     """(theme, language, vue) -> ComfyUI's page; at the end it may not have complained of us."""
-    opened = []
-
-    def open_(*settings):
-        page, complaints = comfyui.open_in(browser, server[0], *settings)
-        opened.append((page, complaints))
-        return page
-
-    yield open_
-    for page, complaints in opened:
-        page.context.close()
-        assert complaints == []
+    with quiet_pages(browser, about="swin2sr") as new_page:
+        yield partial(comfyui.open_in, new_page, server[0])

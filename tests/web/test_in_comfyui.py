@@ -96,7 +96,7 @@ def test_plan_run_report_and_divider(page, request):
 def test_the_page_cancels_a_run_from_the_node(open_comfyui):
     page = open_comfyui()
     comfyui.load(page, comfyui.flow("large.png"))
-    part(page, 3, "tbody tr").wait_for()
+    part(page, 3, "tbody tr").first.wait_for()
     queue(page)
     bar = part(page, 3, "[role=progressbar]")
     bar.wait_for(timeout=60_000)
@@ -114,7 +114,7 @@ def test_the_page_cancels_a_run_from_the_node(open_comfyui):
 def test_a_run_that_fails_says_why_in_the_node(open_comfyui):
     page = open_comfyui()
     comfyui.load(page, comfyui.flow())
-    part(page, 3, "tbody tr").wait_for()
+    part(page, 3, "tbody tr").first.wait_for()
     page.evaluate(
         "app.graph.getNodeById(3).widgets.find((w) => w.name === 'max_memory').value = 0.0001"
     )
@@ -149,6 +149,18 @@ def test_themes_and_languages(theme, language, open_comfyui):
     assert heads.first.inner_text() == {"en": "Size", "zh": "尺寸"}[language]
     back = np.median(pixels(part(page, 3, ".swin2sr-inside")))
     assert (back > 128) == (theme == "light")
+
+
+NOTE = "() => app.graph.nodes.find((node) => node.type === 'MarkdownNote').widgets[0].value"
+
+
+def test_notes_of_examples_are_in_the_language_of_the_page_until_they_are_saved(open_comfyui):
+    for language, title in (("en", "## Upscale a picture x4"), ("zh", "## 将图像放大 4 倍")):
+        page = open_comfyui("dark", language)
+        comfyui.load(page, comfyui.example("upscale_picture"))
+        assert page.evaluate(NOTE).startswith(title)
+        saved = page.evaluate("() => app.graph.serialize()")
+        assert not any("swin2sr_note" in node["properties"] for node in saved["nodes"])
 
 
 def test_the_example_workflow(open_comfyui):

@@ -42,12 +42,18 @@ def test_a_prompt_that_the_cache_answers(open_flow):
     )
     run(again)
     assert again.evaluate("told") == 0, "it ran: this has tested nothing"
+    leave_and_return(again)
 
 
 def test_a_workflow_that_is_opened_again(open_flow):
     page = open_flow()
     page.evaluate("app.graph.getNodeById(3).widgets.find((w) => w.name === 'scale').value = 3")
     run(page)
+    leave_and_return(page)
+
+
+def leave_and_return(page):
+    """Another tab and back: the nodes are new ones, and show what was shown."""
     page.evaluate("() => { window.first = app.graph.getNodeById(3) }")
     page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
     page.wait_for_function("app.graph.nodes.length === 0")

@@ -359,6 +359,85 @@ def test_every_view_is_readable_in_every_theme_and_language(theme, language, ope
         assert (back > 128) == (theme == "light")
 
 
+STEP = (
+    "out of memory with whole, bands of 8 windows (1.00 GB forecast); went on with the same again"
+)
+WORDS = {
+    STEP: {
+        "key": "stepped_down",
+        "values": {"reason": "out of memory", "failed": "whole (1 GB)", "now": "the same again"},
+    },
+    "out of memory": {"key": "out_of_memory", "values": {}},
+    "the same again": {"key": "same_again", "values": {}},
+    "  measured peak: 3.00 GB": {"key": "report_peak", "values": {"peak": "3.00 GB"}},
+}
+
+
+def test_what_the_server_says_is_worded_in_the_language_of_the_page(open_page):
+    """English where the page has no words for it, and sentences within sentences."""
+    page = open_page(language="zh")
+    panel = make_panel(page)
+    text = "no words for this\n  measured peak: 3.00 GB"
+    run(page, START, DONE | {"fallbacks": [STEP], "text": text, "words": WORDS})
+    said = "内存不足：whole (1 GB)；改为同样的方式重试"  # noqa: RUF001
+    assert panel.locator("li").inner_text() == said
+    assert panel.locator("pre").text_content() == "no words for this\n  实测峰值：3.00 GB"  # noqa: RUF001
+    run(page, {"kind": "failed", "words": {"it broke": {"key": "model_unreadable", "values": {}}}})
+    page.evaluate("panel.onStopped('it broke', true)")
+    said = "模型文件已无法读取；请选择其他模型"  # noqa: RUF001
+    assert panel.locator(".swin2sr-closable p").inner_text() == said
+
+
+# ComfyUI's own themes: comfy-input-bg, input-text, descrip-text, error-text, fg-color.
+PALETTES = {
+    "dark": ("#222", "#ddd", "#999", "#ff4444", "#fff"),
+    "light": ("#C9C9C9", "#222", "#444", "#F44336", "#222"),
+    "arc": ("#2b2f38", "#ddd", "#b2b7bd", "#ff4444", "#fff"),
+    "github": ("#161b22", "#bcc2c8", "#999", "#ff4444", "#e5eaf0"),
+    "nord": ("#2e3440", "#bcc2c8", "#999", "#ff4444", "#e5eaf0"),
+    "solarized": ("#002b36", "#93a1a1", "#586e75", "#dc322f", "#fdf6e3"),
+}
+NAMES = ("--comfy-input-bg", "--input-text", "--descrip-text", "--error-text", "--fg-color")
+
+CONTRASTS = """() => {
+  const pen = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true })
+  const light = (colour) => {
+    pen.fillStyle = colour
+    pen.fillRect(0, 0, 1, 1)
+    const parts = [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3).map((each) => each / 255)
+    const [r, g, b] = parts.map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4))
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05
+  }
+  const back = (each) => {
+    const own = getComputedStyle(each).backgroundColor
+    return own === 'rgba(0, 0, 0, 0)' ? back(each.parentElement) : own
+  }
+  const own = (each) => [...each.childNodes].some((n) => n.nodeType === 3 && n.data.trim())
+  return [...panel.root.querySelectorAll('*')].filter(own).map((each) => {
+    const two = [light(getComputedStyle(each).color), light(back(each))]
+    return [Math.max(...two) / Math.min(...two), each.textContent]
+  })
+}"""
+
+
+@pytest.mark.parametrize("theme", PALETTES)
+def test_text_is_readable_in_each_of_comfyuis_themes(theme, page):
+    make_panel(page)
+    style = ";".join(f"{n}:{v}" for n, v in zip(NAMES, PALETTES[theme], strict=True))
+    page.evaluate("style => { document.documentElement.style.cssText = style }", style)
+    seen = []
+    for what in ("plan", "model"):
+        about(page, what)
+        refresh(page, answer(ROW, ROW | {"problem": "no"}, download=DOWNLOAD))
+        seen += page.evaluate(CONTRASTS)
+    run(page, START, PROGRESS, {"kind": "fallback", "sentence": "less"})
+    seen += page.evaluate(CONTRASTS)
+    run(page, DONE)
+    seen += page.evaluate(CONTRASTS)
+    assert len(seen) > 30
+    assert [each for each in seen if each[0] < 4.5] == []
+
+
 def test_texts_are_the_same_in_all_languages_and_all_are_used():
     tables = {language: table["swin2sr"] for language, table in translations().items()}
     english = tables["en"]

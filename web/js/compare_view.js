@@ -5,7 +5,7 @@ import { WHOLE, bounded, contentSize, moved, placed, sameShape, zoomedAt } from 
 import { openFullScreen } from './full_screen.js'
 import { bindKeys, bindPointers } from './compare_input.js'
 import { size as sizeText } from './format.js'
-import { text } from './texts.js'
+import { currentLanguage, text } from './texts.js'
 
 const SHARP_SCALE = 3 // from here on single pixels are looked at, and are drawn as squares
 const ZOOM_STEP = 1.4
@@ -164,7 +164,8 @@ export class CompareView {
       button('1:1', text('compare_actual'), () => this.showActual()),
       this.full
     )
-    return element('div', { class: 'swin2sr swin2sr-compare', role: 'group', 'aria-label': text('compare') }, this.stage, bar)
+    const named = { role: 'group', 'aria-label': text('compare'), lang: currentLanguage() }
+    return element('div', { class: 'swin2sr swin2sr-compare', ...named }, this.stage, bar)
   }
 
   // -- drawing -----------------------------------------------------------------------------------

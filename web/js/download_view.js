@@ -2,7 +2,7 @@
 
 import { button, element } from './dom.js'
 import { bytes, percent, seconds } from './format.js'
-import { text } from './texts.js'
+import { text, told } from './texts.js'
 
 /**
  * @param {Object} model of an answer of /swin2sr/plan, with `download`
@@ -66,7 +66,7 @@ function stateLine(state, download) {
     return element('p', { class: 'swin2sr-foot' }, parts.join(' · '))
   }
   if (state.phase === 'checking') return element('p', { class: 'swin2sr-foot' }, text('download_checking'))
-  if (state.phase === 'failed') return element('p', { class: 'swin2sr-problem', role: 'alert' }, state.message)
+  if (state.phase === 'failed') return element('p', { class: 'swin2sr-problem', role: 'alert' }, told(state.message))
   if (state.phase === 'stopped') return element('p', { class: 'swin2sr-foot' }, text('download_stopped'))
   const key = download.checked ? 'download_will_check' : 'download_will_record'
   return element('p', { class: 'swin2sr-foot' }, text(key, { licence: download.licence }))

@@ -13,6 +13,7 @@ export function openFullScreen(target, label, onClose) {
   const place = document.createComment('swin2sr')
   const layer = element('div', { class: 'swin2sr-layer', role: 'dialog', 'aria-modal': 'true', 'aria-label': label })
   const focused = document.activeElement
+  const behind = [...document.body.children].filter((each) => !each.inert)
   let open = true
 
   const close = () => {
@@ -23,6 +24,7 @@ export function openFullScreen(target, label, onClose) {
     // Its node may be gone meanwhile; then there is no place any more, and it goes with the layer.
     if (place.isConnected) place.replaceWith(target)
     layer.remove()
+    for (const each of behind) each.inert = false
     focused?.focus?.({ preventScroll: true })
     onClose()
   }
@@ -33,6 +35,7 @@ export function openFullScreen(target, label, onClose) {
   target.replaceWith(place)
   layer.append(target)
   document.body.append(layer)
+  for (const each of behind) each.inert = true // Tab stays in the layer
   // Browsers refuse it to all but a person's click or key; the layer fills the window, which is nearly as good.
   if (navigator.userActivation?.isActive) {
     layer.requestFullscreen?.().then(

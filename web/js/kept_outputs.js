@@ -34,7 +34,14 @@ export class KeptOutputs {
     if (!ours.length) return
     const answer = await this.api.fetchApi(`/history/${prompt}`)
     const { outputs } = (await answer.json())[prompt] ?? {}
-    for (const [id, node] of ours) if (outputs?.[id]) this.app.nodeOutputs[this.#place(node)] = outputs[id]
+    for (const [id, node] of ours) if (outputs?.[id]) this.#keep(this.#place(node), outputs[id])
+  }
+
+  /** As the page does with what it is sent: shown now, and again when the workflow's tab is left and opened again. */
+  #keep(place, output) {
+    this.app.nodeOutputs[place] = output
+    const tab = this.app.extensionManager?.workflow?.activeWorkflow?.changeTracker
+    if (tab) tab.nodeOutputs = { ...tab.nodeOutputs, [place]: output }
   }
 
   get #root() {

@@ -4,7 +4,7 @@ import { checkedText, downloadView } from './download_view.js'
 import { button, element } from './dom.js'
 import { modelView, planView } from './plan_view.js'
 import { RunView, facesView, reportView } from './run_view.js'
-import { text } from './texts.js'
+import { currentLanguage, learn, text, told } from './texts.js'
 
 // What stands there where nothing can be asked yet.
 const NOTHING = { model: 'plan_connect', plan: 'plan_connect', faces: 'faces_before' }
@@ -34,7 +34,8 @@ export class Panel {
     this.running = new RunView(() => page.cancelRun())
     this.parts = { report: element('div', { class: 'swin2sr-closable' }), run: element('div'), plan: element('div') }
     this.inside = element('div', { class: 'swin2sr-inside' }, ...Object.values(this.parts))
-    this.root = element('div', { class: 'swin2sr swin2sr-panel', role: 'region', 'aria-label': 'Swin2SR' }, this.inside)
+    const named = { role: 'group', 'aria-label': 'Swin2SR', lang: currentLanguage() }
+    this.root = element('div', { class: 'swin2sr swin2sr-panel', ...named }, this.inside)
     // The wheel scrolls what is longer than the panel, and else is the canvas's.
     this.root.addEventListener('wheel', (event) => {
       if (this.root.scrollHeight > this.root.clientHeight + 1) event.stopPropagation()
@@ -56,6 +57,7 @@ export class Panel {
     const aborter = (this.aborter = new AbortController())
     try {
       const answer = await this.page.askPlan(query, aborter.signal)
+      learn(answer.words)
       if (!aborter.signal.aborted) this.#showPlan(answer)
     } catch (error) {
       if (error.name !== 'AbortError') this.#show('plan', element('p', { class: 'swin2sr-foot' }, text('plan_unreachable')))
@@ -64,6 +66,8 @@ export class Panel {
 
   /** A message of the event "swin2sr.run". */
   onRun(message) {
+    learn(message.words)
+    if (message.kind === 'failed') return // what ComfyUI says of it follows
     if (message.kind === 'done' || message.kind === 'faces') {
       this.#show('run')
       this.#showClosable('report', message.kind === 'done' ? reportView(message) : facesView(message))
@@ -90,12 +94,13 @@ export class Panel {
     if (!failed && !this.parts.run.firstChild) return
     this.done = this.failed = failed
     this.#show('run')
-    this.#showClosable('report', element('p', { class: failed ? 'swin2sr-problem' : 'swin2sr-foot', role: 'status' }, sentence))
+    this.#showClosable('report', element('p', { class: failed ? 'swin2sr-problem' : 'swin2sr-foot', role: 'status' }, told(sentence)))
     this.refresh(true)
   }
 
   /** A message of the event "swin2sr.download". */
   onDownload(state) {
+    learn(state.words)
     const model = this.answer?.model
     if (model?.name !== state.model) return
     if (this.about !== 'model') {

@@ -2,12 +2,12 @@
 
 import { element } from './dom.js'
 import { bytes, seconds, size } from './format.js'
-import { text } from './texts.js'
+import { text, told } from './texts.js'
 
 /** An element for an answer of /swin2sr/plan, or for {error}. */
 export function planView(answer) {
   const problem = answer.error ?? sameProblem(answer.rows)
-  if (problem) return element('p', { class: 'swin2sr-problem', role: 'status' }, problem)
+  if (problem) return element('p', { class: 'swin2sr-problem', role: 'status' }, told(problem))
   const heads = ['plan_size', 'plan_strategy', 'plan_memory', 'plan_time'].map((key) =>
     element('th', { scope: 'col' }, text(key))
   )
@@ -22,14 +22,14 @@ export function planView(answer) {
     'div',
     {},
     table,
-    ...[...notes].map((note) => element('p', { class: 'swin2sr-note' }, note)),
+    ...[...notes].map((note) => element('p', { class: 'swin2sr-note' }, told(note))),
     element('p', { class: 'swin2sr-foot' }, text('plan_free', { free: bytes(answer.free_bytes), device: answer.device }))
   )
 }
 
 /** An element for the model of an answer of /swin2sr/plan, or for {error}. */
 export function modelView(answer) {
-  if (answer.error) return element('p', { class: 'swin2sr-problem', role: 'status' }, answer.error)
+  if (answer.error) return element('p', { class: 'swin2sr-problem', role: 'status' }, told(answer.error))
   const weight = answer.model.bytes ? `, ${bytes(answer.model.bytes)}` : ''
   const values = { model: `${answer.model.name}${weight}`, precision: answer.precision, device: answer.device }
   return element('p', { class: 'swin2sr-foot' }, text('model_foot', values))
@@ -48,7 +48,7 @@ function planRow(row, free) {
       'tr',
       {},
       element('td', {}, size(row.width, row.height) + frames),
-      element('td', { colSpan: 3, class: 'swin2sr-problem' }, row.problem)
+      element('td', { colSpan: 3, class: 'swin2sr-problem' }, told(row.problem))
     )
   }
   const share = Math.min(row.forecast_bytes / Math.max(free, 1), 1)

@@ -2,7 +2,7 @@
 
 import { button, element } from './dom.js'
 import { bytes, percent, seconds, size } from './format.js'
-import { text } from './texts.js'
+import { text, told } from './texts.js'
 
 /** Shows messages of the event "swin2sr.run"; `cancel` is called by its button. */
 export class RunView {
@@ -51,7 +51,7 @@ export class RunView {
   }
 
   fallback(message) {
-    this.steps.append(element('li', {}, message.sentence))
+    this.steps.append(element('li', {}, told(message.sentence)))
   }
 
   #show(fraction, line) {
@@ -95,13 +95,13 @@ export function reportView(message) {
     {},
     list,
     remarks.length
-      ? element('ul', { class: 'swin2sr-fallbacks' }, ...remarks.map((each) => element('li', {}, each)))
+      ? element('ul', { class: 'swin2sr-fallbacks' }, ...remarks.map((each) => element('li', {}, told(each))))
       : element('p', { class: 'swin2sr-good' }, text('report_as_planned')),
     element(
       'details',
       {},
       element('summary', {}, text('report_all')),
-      element('pre', {}, message.text)
+      element('pre', {}, told(message.text))
     )
   )
 }
@@ -117,7 +117,7 @@ export function facesView(message) {
     'div',
     {},
     element('p', { class: count ? 'swin2sr-good' : 'swin2sr-note', role: 'status' }, parts.filter(Boolean).join(' · ')),
-    element('ul', { class: 'swin2sr-fallbacks' }, ...message.fallbacks.map((each) => element('li', {}, each)))
+    element('ul', { class: 'swin2sr-fallbacks' }, ...message.fallbacks.map((each) => element('li', {}, told(each))))
   )
 }
 

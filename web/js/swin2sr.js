@@ -9,7 +9,7 @@ import { nodeOfExecution, pictureSize, source, widgetValue } from './graph.js'
 import { InputFiles } from './input_files.js'
 import { KeptOutputs } from './kept_outputs.js'
 import { Panel } from './panel.js'
-import { loadTexts, text } from './texts.js'
+import { loadTexts, note, text } from './texts.js'
 
 const LOOK_MS = 400
 const HEIGHTS = { model: 100, plan: 176, faces: 72 }
@@ -183,6 +183,14 @@ const extension = {
   },
   nodeCreated(node) {
     additions[node.comfyClass ?? node.type]?.(node)
+  },
+  /** Notes of our examples, once: from then on they are the user's. */
+  loadedGraphNode(node) {
+    const example = node.properties?.swin2sr_note
+    if (!example) return
+    delete node.properties.swin2sr_note
+    const words = note(example)
+    if (words) node.widgets[0].value = words
   }
 }
 

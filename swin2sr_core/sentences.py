@@ -1,0 +1,53 @@
+"""Sentences that other languages can word: the English text, its key, and the values within."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from string import Formatter
+
+
+class Sentence(str):
+    """An English sentence for people that knows how it was made.
+
+    It is the text, wherever a text is wanted, as the argument of an error too: `str(error)` is the
+    sentence again. By `key` a page has its own words for it, into which `values` go; each is as it
+    stands in the text, and may be a sentence itself.
+    """
+
+    key: str
+    values: Mapping[str, str]
+
+    def __new__(cls, text: str, key: str, values: Mapping[str, str]) -> Sentence:
+        made = super().__new__(cls, text)
+        made.key, made.values = key, values
+        return made
+
+    def __getnewargs__(self) -> tuple[str, str, Mapping[str, str]]:
+        return str.__str__(self), self.key, self.values
+
+    def __str__(self) -> str:
+        return self  # and not a copy without the key
+
+
+def sentence(key: str, template: str, /, **values: object) -> Sentence:
+    """The template with its {name}s (and formats, as {name:g}) filled in, under that key."""
+    fields = [(name, form or "") for _, name, form, _ in Formatter().parse(template) if name]
+    shown = {name: _shown(values[name], form) for name, form in fields}
+    return Sentence(template.format(**values), key, shown)
+
+
+def _shown(value: object, form: str) -> str:
+    return value if isinstance(value, Sentence) else format(value, form)
+
+
+def words(value: object) -> Iterator[Sentence]:
+    """All sentences within (nested) mappings, lists and tuples, those within sentences too."""
+    if isinstance(value, Sentence):
+        yield value
+        yield from words(value.values)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from words(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from words(each)
