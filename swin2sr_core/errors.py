@@ -5,6 +5,10 @@ line ends with: 1 failed while running, 2 bad arguments or input, 3 could not st
 130 interrupted.
 """
 
+import errno
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
 
 class Swin2SRError(Exception):
     """Something went wrong that the text explains to a user; the base of all errors raised here."""
@@ -74,6 +78,15 @@ class Interrupted(Swin2SRError):
 
 class NonFiniteError(Swin2SRError):
     """The network gave NaN or infinite values, in every type that was tried."""
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether it was raised, by whatever way, because a disk or a quota is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        error = error.__cause__
+    return False
 
 
 def harmless(text: object, most: int = 2000) -> str:
