@@ -7,12 +7,15 @@ line ends with: 1 failed while running, 2 bad arguments or input, 3 could not st
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from .sentences import sentence
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class Swin2SRError(Exception):
@@ -88,6 +91,15 @@ class Interrupted(Swin2SRError):
 
 class NonFiniteError(Swin2SRError):
     """The network gave NaN or infinite values, in every type that was tried."""
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether it was raised, by whatever way, because a disk or a quota is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        error = error.__cause__
+    return False
 
 
 def harmless(text: object, most: int = 2000) -> str:

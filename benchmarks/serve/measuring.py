@@ -22,7 +22,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "support"))
 from control_groups import control_group  # noqa: E402
-from http_service import Server, encoded, serving  # noqa: E402
+from hostile_uploads import hostile_uploads  # noqa: E402
+from http_service import Server, encoded, noise, serving  # noqa: E402
 
 __all__ = [
     "Answer",
@@ -30,6 +31,8 @@ __all__ = [
     "Server",
     "control_group",
     "encoded",
+    "hostile_uploads",
+    "noise",
     "picture",
     "serving",
     "sums",

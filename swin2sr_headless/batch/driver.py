@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swin2sr_core.errors import Swin2SRError
+from swin2sr_core.errors import Swin2SRError, disk_is_full
 
 from ..service.admission import HELD
 from ..service.pool import Cancelled, ModelFacts, Pool, Task, TaskFailed, WorkerDied
@@ -108,6 +108,8 @@ class Driver:
             try:
                 staged = await asyncio.to_thread(self._staged, item, folder)
             except OSError as error:
+                if self._ends(error, str(self.folder)):
+                    return
                 await self._fail(item, f"{item.source.name}: {error.strerror or error}", 0.0)
                 continue
             if staged is None:
@@ -170,6 +172,8 @@ class Driver:
             task = self.order.task(staged.folder.name, staged.path, draft, facts)
             done = await self.pool.run(task, worker, lambda _message: None, self._stop)
             state = await asyncio.to_thread(place.keep, draft, item.output)
+            await self._add(_row(staged, done, state, self.how))
+            self.tally.made += 1
         except Cancelled:
             pass
         except WorkerDied:
@@ -179,11 +183,20 @@ class Driver:
                 return
             await self._fail(item, "it ended two workers", time.perf_counter() - began)
         except (OSError, TaskFailed) as error:
-            await self._fail(item, str(error), time.perf_counter() - began)
-        else:
-            await self._add(_row(staged, done, state, self.how))
-            self.tally.made += 1
+            if not self._ends(error, item.output):
+                await self._fail(item, str(error), time.perf_counter() - began)
         shutil.rmtree(staged.folder, ignore_errors=True)
+
+    def _ends(self, error: OSError | TaskFailed, name: str) -> bool:
+        """Whether the disk is full: no other picture would fit, so that the batch stops."""
+        full = error.disk_full if isinstance(error, TaskFailed) else disk_is_full(error)
+        if full:
+            self.tally.ended = (
+                f"the disk is full: {name} was not written; free some space there, and run the "
+                "same command to go on"
+            )
+            self._stop.set()
+        return full
 
     async def _fail(self, item: Item, why: str, seconds: float) -> None:
         row = {"input": item.source.name, "how": self.how, "output": None}

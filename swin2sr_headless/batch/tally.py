@@ -10,12 +10,14 @@ from swin2sr_core.units import format_seconds
 
 @dataclass
 class Tally:
-    """total: pictures; the clock starts with the first that is to be made."""
+    """total: pictures; the clock starts with the first that is to be made; ended: why before all
+    were begun."""
 
     total: int
     made: int = 0
     skipped: int = 0
     failed: int = 0
+    ended: str | None = None
     began: float = field(default_factory=time.perf_counter)
 
     @property

@@ -105,14 +105,15 @@ def _pool(args: argparse.Namespace) -> Pool:
         from ..ray import ray_pool
 
         device, count, most = args.devices[0], args.workers, args.max_memory
-        return ray_pool(args.ray, [args.model], args.precision, device, count, most)
+        return ray_pool(args.ray, {args.model: args.model}, args.precision, device, count, most)
     from ..service.local_pool import LocalPool
     from .threads import threads_each
 
     devices = args.devices * args.workers if len(args.devices) == 1 else args.devices
     threads = threads_each(len(devices))
     environment = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    return LocalPool(devices, [args.model], args.precision, environment, False, args.max_memory)
+    sources, most = {args.model: args.model}, args.max_memory
+    return LocalPool(devices, sources, args.precision, environment, False, most)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -189,7 +190,9 @@ def _teller(bar: Bar, console: Console) -> Callable[[Tally], None]:
 
 
 def _outcome(tally: Tally, manifest: str, console: Console, stop: StopSwitch) -> Outcome:
-    code = INTERRUPTED if stop.requested else 1 if tally.failed else 0
+    code = INTERRUPTED if stop.requested else 1 if tally.failed or tally.ended else 0
+    if tally.ended:
+        console.error(tally.ended)
     if tally.failed:
         console.note(f"{tally.summary()}; {manifest} says why")
     else:
@@ -198,6 +201,7 @@ def _outcome(tally: Tally, manifest: str, console: Console, stop: StopSwitch) ->
         code,
         {
             "status": "error" if code else "ok",
+            **({"error": tally.ended} if tally.ended else {}),
             "exit_code": code,
             "made": tally.made,
             "skipped": tally.skipped,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swin2sr_core.errors import Interrupted
+from swin2sr_core.errors import Interrupted, disk_is_full
 from swin2sr_core.temporary import sweep
 from swin2sr_core.units import format_bytes, format_seconds
 
@@ -25,8 +24,6 @@ from .targets import Target
 
 _LONG = 60
 """Seconds from which a batch says beforehand how long it will take, about."""
-
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ class Batch:
             done, state = self._made(target, label)
         except (Exception, KeyboardInterrupt) as error:
             self._failed(target, error)
-            return not (isinstance(error, (Interrupted, KeyboardInterrupt)) or _disk_full(error))
+            return not (isinstance(error, (Interrupted, KeyboardInterrupt)) or disk_is_full(error))
         with self.upscaler.stop.held_off():
             for file in target.files:
                 self.records.finish(file, target.source, state, self.course.how)
@@ -218,15 +215,6 @@ class Batch:
             self.console.note(line)
         else:
             self.console.show(line)
-
-
-def _disk_full(error: BaseException | None) -> bool:
-    """Whether no further picture would fit, either."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            return True
-        error = error.__cause__
-    return False
 
 
 def _summary(done: Done) -> str:

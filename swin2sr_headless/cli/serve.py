@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
     settings = Settings(
         host=args.host,
         port=args.port,
-        models=tuple(map(_model, args.model)),
+        sources=_sources(args.model),
         devices=tuple(devices),
         precision=args.precision,
         threads=threads_each(len(devices)),
@@ -96,12 +97,20 @@ def settings_of(args: argparse.Namespace) -> Settings:
     return settings
 
 
-def _model(name: str) -> str:
-    """A name of the catalog, or the whole path of a file. Raises ModelNotFoundError."""
+def _sources(names: Sequence[str]) -> dict[str, str]:
+    """What is loaded by its name: a catalog's, or a file's without its folder and suffix.
+
+    Raises ModelNotFoundError, and InputError where two have one name.
+    """
     from swin2sr_core.models.catalog import resolve_model
 
-    path = resolve_model(name)
-    return str(path.absolute()) if Path(name).suffix else name
+    sources: dict[str, str] = {}
+    for name in names:
+        path = resolve_model(name)
+        shown, source = (path.stem, str(path.absolute())) if Path(name).suffix else (name, name)
+        if sources.setdefault(shown, source) != source:
+            raise InputError(f"two models are called {shown}; rename one of the files")
+    return sources
 
 
 def _webhook_secret(args: argparse.Namespace) -> bytes:

@@ -195,7 +195,7 @@ def _add_limits(parser: Parser) -> None:
         type=parse_seconds,
         default=10.0,
         metavar="TIME",
-        help="give up an upload that falls silent for so long (default: 10)",
+        help="give up uploads silent for so long, and heads that take longer (default: 10)",
     )
     limits.add_argument(
         "--upload-time",

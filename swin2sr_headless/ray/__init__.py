@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def ray_pool(
     address: str,
-    names: Sequence[str],
+    sources: Mapping[str, str],
     precision: str,
     device: str,
     count: int,
@@ -34,7 +34,7 @@ def ray_pool(
     cpus = int(threads) if threads.isdigit() else 1
     return RayPool(
         address,
-        names,
+        sources,
         precision,
         device,
         count,

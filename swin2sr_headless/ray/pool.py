@@ -11,7 +11,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,8 +25,8 @@ from ray.exceptions import (
 from swin2sr_core.errors import InputError
 from swin2sr_core.temporary import replacing
 
-from ..service.pool import Cancelled, ModelFacts, Task, TaskFailed, Tell, WorkerDied, WorkerState
-from .worker import ON_THE_WAY, RayWorker
+from ..service.pool import ENDS, ModelFacts, Task, Tell, WorkerDied, WorkerState, judged
+from .worker import RayWorker
 
 logger = logging.getLogger("swin2sr_core.ray")
 
@@ -48,12 +48,12 @@ class _Slot:
 class RayPool:
     """address: of the cluster, "auto" for the one this machine belongs to; count: of workers.
 
-    cpus, gpus: what each takes of the cluster; environment: what its process gets besides its
-    node's; max_memory: of its device, in bytes.
+    sources: what `load_model` takes, by names; cpus, gpus: what each worker takes of the cluster;
+    environment: what its process gets besides its node's; max_memory: of its device, in bytes.
     """
 
     address: str
-    names: Sequence[str]
+    sources: Mapping[str, str]
     precision: str = "auto"
     device: str = "auto"
     count: int = 1
@@ -105,7 +105,7 @@ class RayPool:
             raise
         finally:
             stopping.cancel()
-        return await asyncio.to_thread(_judged, last, task)
+        return await asyncio.to_thread(_kept, judged(last), task)
 
     async def stop(self) -> None:
         """End all workers; the cluster goes on."""
@@ -122,7 +122,7 @@ class RayPool:
             options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 16}
             made = ray.remote(RayWorker).options(**options, scheduling_strategy="SPREAD")
             slot.actor = made.remote(
-                list(self.names),
+                dict(self.sources),
                 self.precision,
                 self.device,
                 dict(self.environment),
@@ -199,19 +199,13 @@ async def _last(actor: Any, task: Task, content: bytes, tell: Tell) -> dict[str,
     run = actor.run.options(num_returns="streaming")
     async for reference in run.remote(task.to_dict(), content):
         message = await reference
-        if message["say"] in ON_THE_WAY:
+        if message["say"] not in ENDS:
             tell(message)
     return message
 
 
-def _judged(message: dict[str, Any], task: Task) -> dict[str, Any]:
+def _kept(message: dict[str, Any], task: Task) -> dict[str, Any]:
     """The worker's `done`, its result under the task's name."""
-    if message["say"] == "cancelled":
-        raise Cancelled
-    if message["say"] == "died":
-        raise WorkerDied
-    if message["say"] == "failed":
-        raise TaskFailed(message["error"], message["bad_input"])
     with replacing(task.output) as file:
         file.write(message.pop("content"))
     return message

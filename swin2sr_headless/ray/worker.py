@@ -6,7 +6,7 @@ It is a `LocalPool` of one, so that what computes, stops and dies does so as on 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,8 @@ from swin2sr_core.errors import DeviceError
 from swin2sr_core.temporary import temporary_folder
 
 from ..service.local_pool import LocalPool
-from ..service.pool import Cancelled, Task, TaskFailed, Tell, WorkerDied
+from ..service.pool import ENDS, Cancelled, Task, TaskFailed, Tell, WorkerDied, last_message
 
-ON_THE_WAY = ("begun", "progress", "stage")
 _TRIAL_SIDE = 16
 _POLL_SECONDS = 0.05
 
@@ -29,14 +28,14 @@ class RayWorker:
 
     def __init__(
         self,
-        names: Sequence[str],
+        sources: Mapping[str, str],
         precision: str,
         device: str,
         environment: Mapping[str, str],
         max_memory: int | None,
     ) -> None:
-        self._pool = LocalPool([device], names, precision, environment, False, max_memory)
-        self._names = names
+        self._pool = LocalPool([device], sources, precision, environment, False, max_memory)
+        self._names = list(sources)
         self._stops: dict[str, asyncio.Event] = {}
 
     async def start(self) -> list[dict[str, Any]]:
@@ -57,7 +56,7 @@ class RayWorker:
             task.input.write_bytes(content)
             running = asyncio.create_task(self._last(task, messages, stop))
             try:
-                while (message := await messages.get())["say"] in ON_THE_WAY:
+                while (message := await messages.get())["say"] not in ENDS:
                     yield message
                 if message["say"] == "done":
                     message["content"] = task.output.read_bytes()
@@ -97,12 +96,8 @@ class RayWorker:
         """Exceptions become messages: they cross between processes as they are."""
         try:
             last = await self._made(task, messages.put_nowait, stop)
-        except Cancelled:
-            last = {"say": "cancelled"}
-        except WorkerDied:
-            last = {"say": "died"}
-        except TaskFailed as error:
-            last = {"say": "failed", "error": str(error), "bad_input": error.bad_input}
+        except (Cancelled, TaskFailed, WorkerDied) as error:
+            last = last_message(error)
         messages.put_nowait(last)
 
 

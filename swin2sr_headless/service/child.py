@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -15,14 +16,16 @@ Message = dict[str, Any]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LINE_BYTES = 16 << 20
+_READ_BYTES = 1 << 16
 
 
 class Child:
     """`python -m MODULE`, which ends by itself once this process is gone: its input closes."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, module: str) -> None:
         self._process = process
-        self.busy = False
+        self._logger = logging.getLogger(module)
+        self._overhearing = asyncio.create_task(self._overhear())
 
     @classmethod
     async def start(cls, module: str, environment: Mapping[str, str] | None = None) -> Child:
@@ -31,11 +34,12 @@ class Child:
             *(sys.executable, "-m", module),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
             cwd=_ROOT,
             env={**os.environ, "PYTHONPATH": _search_path(), **(environment or {})},
             limit=_LINE_BYTES,
         )
-        return cls(process)
+        return cls(process, module)
 
     @property
     def pid(self) -> int:
@@ -78,8 +82,9 @@ class Child:
         await self._process.wait()
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        with suppress(ProcessLookupError, ChildProcessError):
+            if not self._dead():
+                self._process.kill()
 
     async def end(self, patience: float = 2.0) -> None:
         """Close its input, and kill it where that does not end it."""
@@ -90,6 +95,25 @@ class Child:
         except asyncio.TimeoutError:
             self.kill()
             await self._process.wait()
+
+    def _dead(self) -> bool:
+        """Whether it is, without taking its status: that is for asyncio, which complains if it is
+        gone, and `Popen.kill` takes it."""
+        if not hasattr(os, "waitid"):
+            return not self.alive
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    async def _overhear(self) -> None:
+        """Hand on to our log what it or its libraries print, whatever that is."""
+        assert self._process.stderr is not None
+        rest = b""
+        while data := await self._process.stderr.read(_READ_BYTES):
+            *lines, rest = (rest + data).split(b"\n")
+            for line in (*lines, *([rest] if len(rest) > _READ_BYTES else [])):
+                self._logger.warning("%s", line.decode("utf-8", "replace").rstrip())
+            rest = b"" if len(rest) > _READ_BYTES else rest
+        if rest:
+            self._logger.warning("%s", rest.decode("utf-8", "replace").rstrip())
 
 
 def _search_path() -> str:

@@ -7,12 +7,11 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_SECONDS = 10.0
-
 
 class Connection(H11Protocol):
-    """uvicorn's, closed where the head of a request has not come within HEAD_SECONDS."""
+    """uvicorn's, closed where the head of a request has not come within `head_seconds`."""
 
+    head_seconds = 10.0
     _head: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -32,7 +31,12 @@ class Connection(H11Protocol):
 
     def _wait_for_head(self) -> None:
         if self._head is None:
-            self._head = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+            self._head = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    @classmethod
+    def waiting(cls, seconds: float) -> type[Connection]:
+        """The class with other `head_seconds`."""
+        return type("Connection", (cls,), {"head_seconds": seconds})
 
     def _stop_waiting(self) -> None:
         if self._head is not None:

@@ -149,6 +149,8 @@ def problem_of(error: Exception) -> Problem:
         refusal = error.refusal
         kind = {500: "poison", 504: "deadline"}.get(refusal.status, "full")
         return Problem(refusal.status, kind, refusal.reason, refusal.retry_after)
+    if isinstance(error, TaskFailed) and error.disk_full:
+        return Problem(503, "spool-full", "no room for the picture; try again later", 30)
     if isinstance(error, TaskFailed):
         kind = "bad-picture" if error.bad_input else "failed"
         return Problem(422 if error.bad_input else 500, kind, str(error))

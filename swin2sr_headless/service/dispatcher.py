@@ -6,9 +6,8 @@ import asyncio
 import time
 from bisect import insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 from .admission import Forecast, Limits, Load, Reject, State, admit, place, wait_seconds
@@ -16,6 +15,9 @@ from .pool import Cancelled, Pool, Task, Tell, WorkerDied
 
 POISON_SECONDS = 3600.0
 _RATES = 15
+_UNKNOWN = Forecast(0, None)
+_Made = tuple[float, float]
+"""Of a picture: its work in a second, and its work."""
 
 
 class Refused(Exception):
@@ -69,7 +71,8 @@ class Dispatcher:
         self.counts = Counts()
         self.waiting: list[Ticket] = []
         self.running: list[Ticket] = []
-        self._rates: dict[tuple[str, str], deque[float]] = {}
+        self._rates: dict[tuple[str, str], deque[_Made]] = {}
+        self._freed: dict[int, float] = {}
         self._poison: dict[str, float] = {}
         self._entered = 0
 
@@ -79,7 +82,7 @@ class Dispatcher:
         """By what this server has measured: with this strategy, or with any."""
         rates = self._rates.get((model, strategy))
         if rates:
-            return work / median(rates)
+            return work / _usual_rate(rates)
         facts = self.pool.models.get(model)
         return work / facts.rate if facts is not None else None
 
@@ -123,17 +126,26 @@ class Dispatcher:
         """
         if time.monotonic() < self._poison.get(ticket.sha256, 0.0):
             raise Refused(Reject(500, "this picture has ended two workers and is not tried again"))
-        state = self.state()
         if not unlimited:
-            decision = admit(
-                ticket.forecast, ticket.upload_bytes, self.limits, state, ticket.timeout
-            )
-            if isinstance(decision, Reject):
-                raise Refused(decision)
+            self.check(ticket.upload_bytes, ticket.forecast, ticket.timeout)
         self._entered += 1
         ticket.number = self._entered
         self.waiting.append(ticket)
         self._advance()
+
+    def check(
+        self,
+        upload_bytes: int,
+        forecast: Forecast = _UNKNOWN,
+        timeout: float | None = None,
+    ) -> None:
+        """Whether there is a place; without a forecast, whether there is one for any picture.
+
+        Raises Refused.
+        """
+        decision = admit(forecast, upload_bytes, self.limits, self.state(), timeout)
+        if isinstance(decision, Reject):
+            raise Refused(decision)
 
     async def run(self, ticket: Ticket, tell: Tell) -> dict[str, Any]:
         """The worker's `done`. Raises Cancelled, TaskFailed, and WorkerDied after a retry."""
@@ -145,7 +157,6 @@ class Dispatcher:
         finally:
             self._leave(ticket)
         self.counts.done += 1
-        self._learn(ticket, done)
         self.on_done(ticket.task.model, done, seconds)
         return done
 
@@ -195,14 +206,21 @@ class Dispatcher:
             ticket.done = message.get("done", ticket.done)
             tell(message)
 
-        done = await self.pool.run(ticket.task, ticket.worker, heard, ticket.stop)
-        return done, time.monotonic() - given - done["waited"]
+        try:
+            done = await self.pool.run(ticket.task, ticket.worker, heard, ticket.stop)
+        finally:
+            freed, now = self._freed.get(ticket.worker, 0.0), time.monotonic()
+            self._freed[ticket.worker] = now
+        self._learn(ticket, done, now - max(given, freed))
+        return done, now - given - done["waited"]
 
-    def _learn(self, ticket: Ticket, done: dict[str, Any]) -> None:
-        if done["seconds"] > 0:
+    def _learn(self, ticket: Ticket, done: dict[str, Any], seconds: float) -> None:
+        """seconds: what the worker took for it, reading and writing counted where nothing else was
+        made meanwhile, as they put off the next one just so."""
+        if done["work"] > 0 and seconds > 0:
             key = ticket.task.model, done["report"]["strategy"]
             rates = self._rates.setdefault(key, deque(maxlen=_RATES))
-            rates.append(done["work"] / done["seconds"])
+            rates.append((done["work"] / seconds, done["work"]))
 
     def _leave(self, ticket: Ticket, *, again: bool = False) -> None:
         """Its place is another's. again: it waits for one anew, before all that came later."""
@@ -244,6 +262,16 @@ class Dispatcher:
             else None
             for number, worker in enumerate(self.pool.workers)
         ]
+
+
+def _usual_rate(made: Collection[_Made]) -> float:
+    """The median, a picture counting by its work: of small ones most of the time is not work."""
+    half = sum(work for _, work in made) / 2
+    for rate, work in sorted(made):
+        half -= work
+        if half <= 0:
+            return rate
+    raise AssertionError
 
 
 def _seconds_left(ticket: Ticket) -> float:

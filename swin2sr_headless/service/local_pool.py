@@ -32,11 +32,12 @@ class _Slot:
 
 @dataclass
 class LocalPool:
-    """devices: one worker on each; environment: what its process gets besides ours; max_memory: of
-    a device, for all that is ours there; None for what is free."""
+    """devices: one worker on each; sources: what `load_model` takes, by names; environment: what
+    its process gets besides ours; max_memory: of a device, for all that is ours there; None for
+    what is free."""
 
     devices: Sequence[str]
-    names: Sequence[str]
+    sources: Mapping[str, str]
     precision: str = "auto"
     environment: Mapping[str, str] = field(default_factory=dict)
     keep_spare: bool = True
@@ -120,7 +121,7 @@ class LocalPool:
     async def _load(self, slot: _Slot, worker: WorkerProcess) -> None:
         loaded, ready = await worker.load(
             {
-                "models": list(self.names),
+                "models": dict(self.sources),
                 "device": slot.device,
                 "precision": self.precision,
                 "max_memory": self.max_memory,

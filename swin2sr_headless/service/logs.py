@@ -27,12 +27,13 @@ class JsonLines(logging.Formatter):
 
 
 def start_logging(level: str) -> None:
-    """For this package and uvicorn."""
+    """For this package, its processes, uvicorn and asyncio."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    for name in ("swin2sr_headless.service", "uvicorn.error"):
+    for name in ("swin2sr_headless.service", "uvicorn.error", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level.upper())
-    logging.getLogger("uvicorn.error").setLevel("WARNING")
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).setLevel("WARNING")
     logging.getLogger("python_multipart").setLevel("CRITICAL")  # it repeats what strangers send

@@ -70,11 +70,35 @@ class Cancelled(Exception):
 
 
 class TaskFailed(Exception):
-    """The picture could not be made; `bad_input`: because of what was sent."""
+    """The picture could not be made; `bad_input`: because of what was sent; `disk_full`: because
+    nothing more can be written."""
 
-    def __init__(self, sentence: str, bad_input: bool) -> None:
+    def __init__(self, sentence: str, bad_input: bool, disk_full: bool = False) -> None:
         super().__init__(sentence)
-        self.bad_input = bad_input
+        self.bad_input, self.disk_full = bad_input, disk_full
+
+
+ENDS = ("done", "failed", "cancelled", "died")
+"""What the last message of a task says, in this process and between machines."""
+
+
+def judged(message: dict[str, Any]) -> dict[str, Any]:
+    """The last message if it is `done`. Raises Cancelled, TaskFailed and WorkerDied by others."""
+    if message["say"] == "cancelled":
+        raise Cancelled
+    if message["say"] == "died":
+        raise WorkerDied
+    if message["say"] == "failed":
+        raise TaskFailed(message["error"], message["bad_input"], message["disk_full"])
+    return message
+
+
+def last_message(error: Cancelled | TaskFailed | WorkerDied) -> dict[str, Any]:
+    """The inverse of what `judged` raises."""
+    if isinstance(error, TaskFailed):
+        causes = {"bad_input": error.bad_input, "disk_full": error.disk_full}
+        return {"say": "failed", "error": str(error), **causes}
+    return {"say": "cancelled" if isinstance(error, Cancelled) else "died"}
 
 
 @dataclass(frozen=True)

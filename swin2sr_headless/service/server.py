@@ -32,7 +32,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=Connection.waiting(settings.reading.idle),
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -85,7 +85,7 @@ def pool_of(settings: Settings) -> Pool:
 
         return ray_pool(
             settings.ray,
-            settings.models,
+            settings.sources,
             settings.precision,
             settings.devices[0],
             len(settings.devices),
@@ -94,7 +94,7 @@ def pool_of(settings: Settings) -> Pool:
     threads = {} if settings.threads is None else {"OMP_NUM_THREADS": str(settings.threads)}
     return LocalPool(
         settings.devices,
-        settings.models,
+        settings.sources,
         settings.precision,
         threads,
         settings.spare,

@@ -13,8 +13,9 @@ from .uploads import Reading
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Of one server. devices: one worker on each; threads: of each on a CPU, None for all;
-    ray: the address of a cluster that has the workers.
+    """Of one server. sources: what `load_model` takes, by the names that are told; devices: one
+    worker on each; threads: of each on a CPU, None for all; ray: the address of a cluster that has
+    the workers.
 
     fixed: options of `upscale` that no request changes; fields: what requests can, with their
     values where one says nothing. key_rate: requests of a key in a minute; key_bytes: of its
@@ -23,7 +24,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8080
-    models: tuple[str, ...] = ("compact-x4",)
+    sources: Mapping[str, str] = field(default_factory=lambda: {"compact-x4": "compact-x4"})
     devices: tuple[str, ...] = ("auto",)
     precision: str = "auto"
     threads: int | None = None
@@ -48,6 +49,11 @@ class Settings:
     cors: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     local_assets: Path | None = None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Their names, the default first."""
+        return tuple(self.sources)
 
     @property
     def defaults(self) -> Defaults:

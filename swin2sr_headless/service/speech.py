@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +30,8 @@ class Speech:
         self._output = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
         sys.stdout = sys.stderr
+        warnings.simplefilter("ignore")  # each that a stranger's file causes would be kept for ever
+        logging.getLogger("swin2sr_core.pictures").setLevel("ERROR")  # their reports tell the rest
         self._urgent = urgent
         self._lock = threading.Lock()
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()

@@ -13,9 +13,10 @@ from .answers import TYPES, picture_answer, report_of
 from .answers_schema import JobDocument, Report
 from .contracts import FOUND, PICTURE, RANGED, READING, picture_body, problems
 from .desk import Desk, Order, problem_of
-from .dispatcher import Ticket
+from .dispatcher import Refused, Ticket
 from .errors import Problem
 from .job_routes import add as add_job
+from .uploads import Upload
 
 router = APIRouter()
 
@@ -45,7 +46,9 @@ async def upscale(request: Request) -> Response:
                 if not count
                 else f"one picture at a time here, got {count}; send many to /jobs",
             )
-        order = await desk.look(form.files[0], desk.wanted(form.fields))
+        wanted = desk.wanted(form.fields)
+        _check_place(desk, form.files[0])
+        order = await desk.look(form.files[0], wanted)
         ticket, done = await made(desk, order, request)
     finally:
         form.discard()
@@ -88,6 +91,14 @@ async def made(desk: Desk, order: Order, request: Request) -> tuple[Ticket, dict
         with suppress(asyncio.CancelledError):
             await watching
     return ticket, done
+
+
+def _check_place(desk: Desk, upload: Upload) -> None:
+    """Before the gate looks: when all is full, it would have no time for it. Raises Problem."""
+    try:
+        desk.dispatcher.check(upload.size)
+    except Refused as error:
+        raise problem_of(error) from error
 
 
 async def _gone(request: Request, ticket: Ticket) -> None:

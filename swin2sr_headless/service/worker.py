@@ -2,7 +2,7 @@
 
 One picture has the device, while the next one is read and the one before is written. It hears
 `load`, `run` and `cancel`, and says `started`, `loaded`, `ready`, and with a picture's id `begun`,
-`progress`, `stage`, `done` and `failed`.
+`progress`, `stage`, and in the end one of `done`, `failed` and `cancelled`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from threading import Lock
 import torch
 
 from swin2sr_core.engine.upscale import room_on, upscale
+from swin2sr_core.errors import disk_is_full
 from swin2sr_core.faces.step import FaceStep
 from swin2sr_core.machine.devices import used_bytes
 from swin2sr_core.models.model import Model, load_model
@@ -35,6 +36,7 @@ from swin2sr_headless.service.admission import HELD
 from swin2sr_headless.service.device_turn import DeviceTurn
 from swin2sr_headless.service.errors import without_paths
 from swin2sr_headless.service.options import parsed_options
+from swin2sr_headless.service.pool import Cancelled, TaskFailed, last_message
 from swin2sr_headless.service.shelf import Shelf, weight_bytes
 from swin2sr_headless.service.speech import Message, Speech
 
@@ -77,7 +79,8 @@ class Worker:
     def __init__(self) -> None:
         self.speech = Speech(self._hear)
         self.precision, self.device = "auto", "auto"
-        self.shelf = Shelf(lambda name: load_model(name, self.precision, self.device))
+        self.sources: dict[str, str] = {}
+        self.shelf = Shelf(lambda name: load_model(self.sources[name], self.precision, self.device))
         self._stops: dict[str, StopSwitch] = {}
         self._device, self._once = Lock(), Lock()
         self._threads = ThreadPoolExecutor(HELD)
@@ -104,13 +107,14 @@ class Worker:
     def _load(self, message: Message) -> None:
         """All models in turn, the default one last: where bytes are short, it is what stays.
 
-        max_memory: of the device, None where none was set; workers: that share it; program_bytes,
-        spare: what else of ours is on a CPU.
+        models: what `load_model` takes, by their names here; max_memory: of the device, None where
+        none was set; workers: that share it; program_bytes, spare: what else of ours is on a CPU.
         """
         self.precision, self.device = message["precision"], message["device"]
+        self.sources = message["models"]
         device = torch.device("cpu")
         try:
-            for name in reversed(message["models"]):
+            for name in reversed(self.sources):
                 with self.shelf.model(name) as model:
                     device = model.device
                     self.speech.say({"say": "loaded", "model": name, **self._facts(model)})
@@ -154,13 +158,7 @@ class Worker:
             done = self._made(message, stop, turn, say)
         except (Exception, KeyboardInterrupt) as error:
             logging.getLogger(__name__).debug("a picture failed", exc_info=True)
-            failure = explain(error)
-            answer = {
-                "say": "failed",
-                "error": without_paths(failure.sentence, message["input"], message["output"]),
-                "cancelled": failure.exit_code == INTERRUPTED,
-                "bad_input": failure.exit_code == 2,
-            }
+            answer = last_message(_failure(error, message))
         else:
             answer = {
                 "say": "done",
@@ -175,11 +173,12 @@ class Worker:
 
     def _made(self, message: Message, stop: StopSwitch, turn: DeviceTurn, say: Say) -> Done:
         args = parsed_options(message["options"])
-        args.model, args.precision, args.device = message["model"], self.precision, self.device
+        args.model = self.sources[message["model"]]
+        args.precision, args.device = self.precision, self.device
         output = Path(message["output"])
         writing = replace(writing_of(args), overwrite=True, first_only=message["first_only"])
         target = Target(Path(message["input"]), output, None)
-        with self.shelf.model(args.model, message["bytes"]) as model:
+        with self.shelf.model(message["model"], message["bytes"]) as model:
             settings = replace(
                 picture_settings(args, model.config.scale), program_bytes=message["program_bytes"]
             )
@@ -193,6 +192,15 @@ class Worker:
             if args.faces and self._faces is None:
                 self._faces = face_step(args)
         return self._faces if args.faces else None
+
+
+def _failure(error: BaseException, message: Message) -> Cancelled | TaskFailed:
+    failure = explain(error)
+    if failure.exit_code == INTERRUPTED:
+        return Cancelled()
+    sentence = without_paths(failure.sentence, message["input"], message["output"])
+    full = disk_is_full(error)
+    return TaskFailed(sentence, failure.exit_code == 2 and not full, full)
 
 
 if __name__ == "__main__":

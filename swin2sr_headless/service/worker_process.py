@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from .child import Child, Message
-from .pool import Cancelled, Task, TaskFailed, Tell, WorkerDied
+from .pool import ENDS, Cancelled, Task, Tell, WorkerDied, judged
 
 logger = logging.getLogger(__name__)
 
 CANCEL_SECONDS = 5.0
 """After this a worker that was told to stop is killed."""
 _MODULE = "swin2sr_headless.service.worker"
-_ENDS = ("done", "failed")
 
 
 class LoadFailed(Exception):
@@ -84,7 +83,7 @@ class WorkerProcess:
             except (Cancelled, asyncio.CancelledError):
                 await self._cancel(task, call)
                 raise
-        return _judged(last)
+        return judged(last)
 
     async def end(self, patience: float) -> None:
         await self._child.end(patience)
@@ -105,7 +104,7 @@ class WorkerProcess:
         self._child.send({"do": "cancel", "id": task.id})
 
         async def end() -> None:
-            while (message := await call.get()) is not None and message["say"] not in _ENDS:
+            while (message := await call.get()) is not None and message["say"] not in ENDS:
                 pass
 
         try:
@@ -128,17 +127,9 @@ async def _last(call: asyncio.Queue[Message | None], tell: Tell, stop: asyncio.E
         while (message := await call.get()) is not None:
             if message["say"] == "stop":
                 raise Cancelled
-            if message["say"] in _ENDS:
+            if message["say"] in ENDS:
                 return message
             tell(message)
         raise WorkerDied
     finally:
         stopping.cancel()
-
-
-def _judged(message: Message) -> Message:
-    if message["say"] == "done":
-        return message
-    if message.get("cancelled"):
-        raise Cancelled
-    raise TaskFailed(message["error"], message["bad_input"])

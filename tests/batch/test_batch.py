@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -49,6 +50,28 @@ def test_what_is_made_stays_and_what_has_changed_is_made_again(folder, out):
     changed = {path.name for path, state in states(out).items() if before[path] != state}
     assert changed == {"a_x4.png", "c_x4.png"}
     assert "3 of 3 pictures made" in ran(*options, "--sharpen", "0.2")[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounting a small disk needs root on Linux")
+def test_a_full_disk_ends_it_in_a_sentence_and_the_same_command_goes_on(folder, out):
+    out.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(out)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root on Linux")
+    try:
+        for number in range(12):
+            picture(folder / f"{number}.png", number, 48, 40)
+        code, text, err = ran(folder, "-o", out, "--json")
+        document = json.loads(text)
+        assert (code, document["failed"]) == (1, 0) and document["made"] < document["total"]
+        assert err.count("the disk is full") == 1 and "run the same command to go on" in err
+        names = {f"{path.name}" for path in out.glob("*_x4.png")}
+        assert len(names) == len(made(out / NAME)) == document["made"]
+        subprocess.run(["mount", "-o", "remount,size=8m", str(out)], check=True)
+        code, text, _ = ran(folder, "-o", out)
+        assert code == 0 and f"{document['made']} were there" in text
+    finally:
+        subprocess.run(["umount", str(out)], check=True)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL there")

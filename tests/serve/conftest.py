@@ -3,8 +3,12 @@
 import base64
 
 import pytest
+import torch
 from browser import opened_browser, quiet_pages
 from http_service import encoded, noise, serving
+from safetensors.torch import save_file
+
+from swin2sr_core.network.network import Swin2SR
 
 DROP = """([names, data]) => {
   const transfer = new DataTransfer()
@@ -19,6 +23,16 @@ DROP = """([names, data]) => {
 def server(tmp_path_factory):
     with serving(tmp_path_factory.mktemp("spool")) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, tiny_configs):
+    """A file of a small network with random weights, twice as large."""
+    torch.manual_seed(0)
+    network = Swin2SR(tiny_configs["direct-x2"])
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path)
+    return str(path)
 
 
 @pytest.fixture

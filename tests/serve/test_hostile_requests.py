@@ -61,7 +61,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(hurried):
     begun = time.monotonic()
     with raw(hurried, b"GET /healthz HTTP/1.1\r\nHost: ") as silent:
         assert answered(silent) == b""
-    assert time.monotonic() - begun >= 5, "a slow client has some seconds"
+    assert time.monotonic() - begun >= 0.5, "a slow client has its time"
 
 
 def test_a_connection_that_is_kept_waits_for_its_next_head_anew(hurried):

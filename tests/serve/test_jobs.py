@@ -7,7 +7,7 @@ import zipfile
 from http_service import encoded, noise, serving
 from PIL import Image
 
-PATIENT = {"image": encoded(noise(384, 384))}
+PATIENT = {"image": encoded(noise(256, 256))}
 
 
 def events_of(client, job, last=0):

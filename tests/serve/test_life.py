@@ -16,7 +16,7 @@ from PIL import Image
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and ps as on Linux")
 
-LONG = {"image": encoded(noise(320, 320))}
+LONG = {"image": encoded(noise(224, 224))}
 WORKER = "swin2sr_headless.service.worker"
 
 
@@ -51,13 +51,13 @@ def metric(server, name):
     return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
 
-def in_background(server, files=LONG, **fields):
+def in_background(server, files=LONG):
     answers = []
 
     def post():
         with suppress(httpx.RemoteProtocolError):  # where the server is killed
             address = f"{server.address}/upscale"
-            answers.append(httpx.post(address, files=files, data=fields, timeout=60))
+            answers.append(httpx.post(address, files=files, timeout=60))
 
     thread = threading.Thread(target=post)
     thread.start()
@@ -71,12 +71,12 @@ def test_a_picture_whose_worker_died_is_made_once_more(own):
     os.kill(first, signal.SIGKILL)
     thread.join()
     assert answers[0].status_code == 200
-    assert Image.open(io.BytesIO(answers[0].content)).size == (1280, 1280)
+    assert Image.open(io.BytesIO(answers[0].content)).size == (896, 896)
     assert workers(own) != [first]
 
 
 def test_a_poison_picture_costs_two_workers_and_who_was_beside_it_nothing(own):
-    poison, answers = in_background(own, {"image": encoded(noise(320, 320, 1))})
+    poison, answers = in_background(own, {"image": encoded(noise(224, 224, 1))})
     until(lambda: held(own) == 1)
     innocent, others = in_background(own, {"image": encoded(noise(24, 16, 2))})
     until(lambda: held(own) == 2)
@@ -88,7 +88,7 @@ def test_a_poison_picture_costs_two_workers_and_who_was_beside_it_nothing(own):
         thread.join()
     assert (answers[0].status_code, answers[0].json()["type"]) == (500, "urn:swin2sr:worker-died")
     assert others[0].status_code == 200
-    again = own.client.post("/upscale", files={"image": encoded(noise(320, 320, 1))})
+    again = own.client.post("/upscale", files={"image": encoded(noise(224, 224, 1))})
     assert (again.status_code, again.json()["type"]) == (500, "urn:swin2sr:poison")
     assert metric(own, "swin2sr_worker_restarts_total") == restarts + 2
 
@@ -131,7 +131,7 @@ def test_the_gate_comes_back(own, png):
 
 
 def test_the_app_is_killed_and_no_process_stays(own):
-    thread, _ = in_background(own, timeout="60")
+    thread, _ = in_background(own)
     until(lambda: running(own))
     children = own.children()
     own.process.kill()
@@ -166,7 +166,7 @@ def test_told_to_stop_it_finishes_what_runs(tmp_path):
     with serving(tmp_path) as server:
         thread, answers = in_background(server)
         until(lambda: running(server))
-        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGINT)
         until(lambda: server.client.get("/readyz").status_code == 503)
         assert server.client.post("/upscale", files=LONG).status_code == 503
         children = server.children()
@@ -176,14 +176,13 @@ def test_told_to_stop_it_finishes_what_runs(tmp_path):
         assert not any(alive(pid) for pid in children)
 
 
-@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_cancels(tmp_path, first):
+def test_a_second_signal_cancels(tmp_path):
     with serving(tmp_path) as server:
         large = {"image": encoded(noise(900, 900))}
         job = server.client.post("/jobs", files=large).json()["id"]
         until(lambda: running(server))
         children = server.children()
-        server.process.send_signal(first)
+        server.process.send_signal(signal.SIGTERM)
         until(lambda: server.client.get("/readyz").status_code == 503)
         assert running(server), "the first one lets it go on"
         server.process.send_signal(signal.SIGTERM)

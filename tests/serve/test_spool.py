@@ -3,41 +3,47 @@
 import io
 import time
 
+import pytest
 from http_service import encoded, noise, serving
 from PIL import Image
 
 
-def test_beyond_the_quota_nothing_is_taken_until_there_is_room(tmp_path):
+@pytest.fixture(scope="module")
+def forgetful(tmp_path_factory):
+    """A server that keeps little, and not for long."""
+    options = ["--spool-quota", "400kB", "--keep", "2"]
+    with serving(tmp_path_factory.mktemp("spool"), *options) as made:
+        yield made
+
+
+def test_after_keep_a_result_is_gone_and_the_page_says_so(forgetful, open_page, drop):
+    page = open_page(forgetful, refused=True)
+    drop(page, encoded(noise(16, 16)), "a.png", "b.png")
+    page.get_by_role("button", name="Upscale").click()
+    download = page.get_by_role("button", name="Download all (ZIP)")
+    download.wait_for()
+    picture = {"image": encoded(noise(8, 8))}
+    answer = forgetful.client.post("/upscale?response=json", files=picture)
+    while (found := forgetful.client.get(answer.json()["result"])).status_code == 200:
+        time.sleep(0.1)
+    assert found.json()["detail"].startswith("there is no such result")
+    while list((forgetful.spool / "results").iterdir()):
+        time.sleep(0.1)
+    download.click()
+    page.get_by_text("This result is gone").wait_for()
+
+
+def test_beyond_the_quota_nothing_is_taken_until_there_is_room(forgetful):
     picture = encoded(noise(64, 64))
-    with serving(tmp_path, "--spool-quota", "200kB", "--keep", "3") as server:
-        statuses = []
-        while not statuses or statuses[-1] == 200:
-            answer = server.client.post("/upscale", files={"image": picture})
-            statuses.append(answer.status_code)
-        assert statuses[-1] == 503 and len(statuses) > 1
-        assert answer.json()["type"] == "urn:swin2sr:spool-full"
-        assert int(answer.headers["retry-after"]) > 0
-        while server.client.post("/upscale", files={"image": picture}).status_code != 200:
-            time.sleep(0.2)
-
-
-def test_after_keep_a_result_is_gone_and_the_page_says_so(tmp_path, open_page, drop):
-    with serving(tmp_path, "--keep", "4") as server:
-        answer = server.client.post("/upscale?response=json", files={"image": encoded(noise(8, 8))})
-        address = answer.json()["result"]
-        assert server.client.get(address).status_code == 200
-        page = open_page(server, refused=True)
-        drop(page, encoded(noise(16, 16)), "a.png", "b.png")
-        page.get_by_role("button", name="Upscale").click()
-        download = page.get_by_role("button", name="Download all (ZIP)")
-        download.wait_for()
-        while server.client.get(address).status_code == 200:
-            time.sleep(0.2)
-        assert server.client.get(address).json()["detail"].startswith("there is no such result")
-        while list((tmp_path / "results").iterdir()):
-            time.sleep(0.2)
-        download.click()
-        page.get_by_text("This result is gone").wait_for()
+    statuses = []
+    while not statuses or statuses[-1] == 200:
+        answer = forgetful.client.post("/upscale", files={"image": picture})
+        statuses.append(answer.status_code)
+    assert statuses[-1] == 503 and len(statuses) > 1
+    assert answer.json()["type"] == "urn:swin2sr:spool-full"
+    assert int(answer.headers["retry-after"]) > 0
+    while forgetful.client.post("/upscale", files={"image": picture}).status_code != 200:
+        time.sleep(0.1)
 
 
 def test_results_come_in_parts(server, png):

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import InputError, OutputExistsError
+from ...errors import InputError, OutputExistsError, disk_is_full
 from ...temporary import temporary_file
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _BUFFER_BYTES = 1 << 20
 
 
@@ -99,7 +98,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _explained(error: OSError, path: Path) -> InputError:
-    if error.errno in _FULL:
+    if disk_is_full(error):
         return InputError(f"the disk is full: {path} was not written; free some space there")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return InputError(

@@ -25,6 +25,7 @@ _SMALL = frozenset((b"acTL", b"tRNS", *COLOR_CHUNKS))
 _TEXTS = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 _FOR_PILLOW = frozenset((b"tRNS", b"acTL", b"fcTL", b"fdAT", b"pHYs"))
 _SMALL_BYTES = 4096
+_PIECE_BYTES = 1 << 16
 
 
 class PngText(NamedTuple):
@@ -218,8 +219,18 @@ def _within(data: bytes, room: int) -> bytes:
 def _inflated(packed: bytes, method: bytes, room: int) -> bytes:
     if method != b"\0":
         raise ValueError("its compression is not known")
+    size = 0  # counted before any of it is kept: what is refused takes no memory
+    for piece in _inflating(packed):
+        size += len(piece)
+        if size > room:
+            raise OverflowError(f"{room:,}")
+    return b"".join(_inflating(packed))
+
+
+def _inflating(packed: bytes) -> Iterator[bytes]:
     engine = zlib.decompressobj()
-    data = engine.decompress(packed, room + 1)
-    if not engine.eof and len(data) <= room:
-        raise ValueError("it ends early")
-    return _within(data, room)
+    while not engine.eof:
+        if not (piece := engine.decompress(packed, _PIECE_BYTES)):
+            raise ValueError("it ends early")
+        packed = engine.unconsumed_tail
+        yield piece
