@@ -203,7 +203,7 @@ def _add_memory(parser: argparse.ArgumentParser) -> None:
         choices=STRATEGIES,
         help="how the picture is cut up: whole (no tiles, all on the device), staged (no tiles, "
         "feature maps offloaded to RAM), tiled; whole and staged give the whole network's result "
-        "(default: auto, the fastest of these that fits into memory)",
+        "(default: auto, the faster of these that fits into memory, else tiles)",
     )
     parser.add_argument(
         "--tile",
