@@ -7,6 +7,7 @@ A small picture of coarse pixels, and the same one fine: drawn by formulas, from
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from pathlib import Path
@@ -67,11 +68,14 @@ def cells(x: float, y: float, side: float, count: int, columns: range) -> str:
     step = side / count
     made = []
     for row in range(count):
-        for column in columns:
-            fill = colour((column + 0.5) / count, (row + 0.5) / count)
+        fills = [
+            (colour((column + 0.5) / count, (row + 0.5) / count), column) for column in columns
+        ]
+        for fill, run in itertools.groupby(fills, key=lambda each: each[0]):
+            first, *rest = (column for _, column in run)
             made.append(
-                f'<rect x="{x + column * step:g}" y="{y + row * step:g}" '
-                f'width="{step + 0.3:g}" height="{step + 0.3:g}" fill="{fill}"/>'
+                f'<rect x="{x + first * step:g}" y="{y + row * step:g}" fill="{fill}" '
+                f'width="{step * (1 + len(rest)) + 0.3:g}" height="{step + 0.3:g}"/>'
             )
     return "".join(made)
 

@@ -45,7 +45,7 @@ BY_COMMAND = (
     (r"^(ray|serve) |--ray ", "ray"),
     (r"\bcuda\b|nvidia", "gpu"),
     (r"--comfyui|--server |:8188|ComfyUI/|COMFYUI_DIR", "comfyui"),
-    (r"^(pytest|ruff|pyright)\b|pytest$|benchmarks/|-m training fit|torchrun", "minutes"),
+    (r"^(pytest|ruff|pyright)\b|pytest$|benchmarks/|torchrun", "minutes"),
     (r"s3://|Set5|HELD_OUT|HR_FOLDER", "data"),
     (r"\btrtexec\b|\bother-program\b|\bnpm\b", "program"),
 )

@@ -140,14 +140,9 @@ def test_both_languages_have_the_same_commands(document):
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
-def test_a_summary_has_commands_of_the_whole_guide(name):
+def test_a_summary_leads_to_the_whole_guide(name):
     document = Document.read(ROOT / name)
-    whole = english(document)
-    known = {command for block in whole.blocks for command in block.commands}
-    assert whole.path.name in document.links
-    for block in document.blocks:
-        for command in block.commands:
-            assert command in known
+    assert english(document).path.name in document.links
 
 
 def test_both_readmes_lead_to_each_other():
