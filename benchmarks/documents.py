@@ -120,8 +120,12 @@ class Guide:
     def run(self) -> list[Ran]:
         ran = []
         for block in self.document.blocks:
-            with self.server(block):
-                ran += [self.one(block, each) for each in self.commands(block)]
+            with self.server(block) as already:
+                for each in self.commands(block):
+                    if already and _stays(each):
+                        ran.append(Ran(self.document.name, block.line, each, "ran", "", 0.0))
+                    else:
+                        ran.append(self.one(block, each))
         return ran
 
     def commands(self, block: Block) -> list[str]:
@@ -203,14 +207,13 @@ class Guide:
 
     @contextlib.contextmanager
     def server(self, block: Block):
-        """A service for blocks that talk to one."""
-        if SERVER not in block.text or "serve" in block.text:
-            yield
+        """A service for blocks that talk to one, whether they start it or not; True if it is up."""
+        if not any(SERVER in command for command in self.commands(block)):
+            yield False
             return
         process = self.started("swin2sr serve")
         try:
-            _answers(process)
-            yield
+            yield _answers(process)
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate()
