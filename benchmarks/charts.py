@@ -3,6 +3,8 @@
 python benchmarks/peers.py --size 128 --precision fp32 bf16 --json peers.json
 COMFYUI_DIR=... PYTHON_OF_COMFYUI benchmarks/comfy_compare.py PICTURE CHECKPOINT --json ways.json
 python benchmarks/charts.py peers.json ways.json       # docs/images/speed.svg, memory.svg
+
+Without arguments it draws what docs/measured.md tells, from docs/images/{speed,memory}.json.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ class Bar:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("peers", type=Path)
-    parser.add_argument("ways", type=Path)
+    parser.add_argument("peers", type=Path, nargs="?", default=IMAGES / "speed.json")
+    parser.add_argument("ways", type=Path, nargs="?", default=IMAGES / "memory.json")
     args = parser.parse_args()
     rounds = json.loads(args.peers.read_text("utf-8"))["128"]
     medians = {name: statistics.median(times) for name, times in rounds.items()}
