@@ -50,7 +50,6 @@ class Contender:
     """Something that takes turns with others: an implementation, or a limit."""
 
     name: str
-    kind: str
     action: Callable[[], object]
     timing: Timing = field(default_factory=Timing)
 
@@ -124,12 +123,12 @@ def ours(model: Model, image: Tensor, args: argparse.Namespace) -> list[Contende
             run()
             kernel = chosen(model.network).name.removeprefix(f"{precision} ")
             label = f"ours {precision} {kernel}" + ("" if strategy == "whole" else f" {strategy}")
-            made.append(Contender(label, "ours", run))
+            made.append(Contender(label, run))
     print(f"traffic {precision}: {limits.traffic:.3f} s at {speed / 1e9:.0f} GB/s", flush=True)
     return [
         *made,
-        Contender(f"layers {precision}", "limit", layers.replay),
-        Contender(f"products {precision}", "limit", limits.products.replay),
+        Contender(f"layers {precision}", layers.replay),
+        Contender(f"products {precision}", limits.products.replay),
     ]
 
 
@@ -155,8 +154,8 @@ def peers(
             return picture(network(image)).clamp(0, 1)
 
     return [
-        Contender(f"{name} fp32", "peer", lambda: run(False)),
-        Contender(f"{name} bf16", "peer", lambda: run(True)),
+        Contender(f"{name} fp32", lambda: run(False)),
+        Contender(f"{name} bf16", lambda: run(True)),
     ]
 
 
