@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("picture", type=Path)
     parser.add_argument("checkpoint")
     parser.add_argument("--size", help="cut this much, WxH, from the picture's top left corner")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--base", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -52,8 +53,9 @@ def main() -> None:
         started = time.perf_counter()
         reference = whole_picture(base)
         print(f"whole picture by spandrel's network: {time.perf_counter() - started:.1f} s")
-        for way in WAYS:
-            report(way, base, reference)
+        figures = {way: report(way, base, reference) for way in WAYS}
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 class _Raw(argparse.RawDescriptionHelpFormatter):
@@ -103,12 +105,12 @@ def whole_picture(base: Path) -> np.ndarray:
     return model(pixels.movedim(-1, 0)[None])[0].movedim(0, -1).numpy()
 
 
-def report(way: str, base: Path, reference: np.ndarray) -> None:
+def report(way: str, base: Path, reference: np.ndarray) -> dict[str, float]:
     command = [sys.executable, __file__, "-", "-", "--way", way, "--base", str(base)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"{way:20} failed: {done.stderr.strip().splitlines()[-1]}")
-        return
+        return {}
     result = json.loads(done.stdout.splitlines()[-1])
     difference = np.abs(np.load(base / "result.npy") - reference) * 255
     print(
@@ -116,6 +118,7 @@ def report(way: str, base: Path, reference: np.ndarray) -> None:
         f"+{result['bytes'] / 2**20:6.0f} MB   "
         f"difference: max {difference.max():.4f}/255, mean {difference.mean():.5f}/255"
     )
+    return {**result, "difference": float(difference.max())}
 
 
 def one_way(way: str, base: Path) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py [--size 128 --size 256] [--repeat 5] [--strategy whole staged]
                                [--kernels reference auto] [--network bundled]
-                               [--no-spandrel] [--json FILE] [--chart FILE.png]
+                               [--no-spandrel] [--json FILE]
 
 A network of the classical size (180 channels, six stages of six blocks, pixelshuffle x4) with
 random weights, as transformers has it, as spandrel (so ComfyUI) has it, and here. All are in one
@@ -50,7 +50,6 @@ class Contender:
     """Something that takes turns with others: an implementation, or a limit."""
 
     name: str
-    kind: str
     action: Callable[[], object]
     timing: Timing = field(default_factory=Timing)
 
@@ -124,12 +123,12 @@ def ours(model: Model, image: Tensor, args: argparse.Namespace) -> list[Contende
             run()
             kernel = chosen(model.network).name.removeprefix(f"{precision} ")
             label = f"ours {precision} {kernel}" + ("" if strategy == "whole" else f" {strategy}")
-            made.append(Contender(label, "ours", run))
+            made.append(Contender(label, run))
     print(f"traffic {precision}: {limits.traffic:.3f} s at {speed / 1e9:.0f} GB/s", flush=True)
     return [
         *made,
-        Contender(f"layers {precision}", "limit", layers.replay),
-        Contender(f"products {precision}", "limit", limits.products.replay),
+        Contender(f"layers {precision}", layers.replay),
+        Contender(f"products {precision}", limits.products.replay),
     ]
 
 
@@ -155,8 +154,8 @@ def peers(
             return picture(network(image)).clamp(0, 1)
 
     return [
-        Contender(f"{name} fp32", "peer", lambda: run(False)),
-        Contender(f"{name} bf16", "peer", lambda: run(True)),
+        Contender(f"{name} fp32", lambda: run(False)),
+        Contender(f"{name} bf16", lambda: run(True)),
     ]
 
 
@@ -182,33 +181,6 @@ def show(size: int, name: str, everyone: list[Contender]) -> None:
         )
 
 
-def draw(results: dict[int, list[Contender]], path: Path) -> None:
-    """A bar for each contender, one panel for each size."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    colours = {"peer": "#9aa5b1", "ours": "#2f6fde", "limit": "#e3e8ee"}
-    rows = max(map(len, results.values()))
-    figure, panels = pyplot.subplots(
-        1, len(results), figsize=(5.2 * len(results), 0.9 + 0.3 * rows), squeeze=False
-    )
-    for panel, (size, everyone) in zip(panels[0], results.items(), strict=True):
-        names = [each.name for each in everyone]
-        values = [each.timing.median for each in everyone]
-        panel.barh(names, values, color=[colours[each.kind] for each in everyone])
-        for row, value in enumerate(values):
-            panel.text(value, row, f" {value:.2f}", va="center", fontsize=8)
-        panel.invert_yaxis()
-        panel.set_xlim(0, 1.15 * max(values))
-        panel.set_title(f"{size}x{size} to {4 * size}x{4 * size}, seconds", fontsize=10)
-        panel.tick_params(labelsize=8)
-        panel.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, action="append")
@@ -222,7 +194,6 @@ def main() -> None:
         "--no-spandrel", action="store_true", help="it takes as long as transformers"
     )
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--chart", type=Path)
     args = parser.parse_args()
     results = {}
     for size in args.size or (128, 256):
@@ -234,8 +205,6 @@ def main() -> None:
             for size, everyone in results.items()
         }
         args.json.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    if args.chart:
-        draw(results, args.chart)
 
 
 if __name__ == "__main__":

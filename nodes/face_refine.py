@@ -144,7 +144,7 @@ def _region_widgets() -> list[io.Input]:
             min=0.0,
             max=1.0,
             step=0.01,
-            tooltip="The least certainty of a detector, wired ones included. Higher: fewer faces.",
+            tooltip="Confidence threshold, for wired detectors too. Higher: fewer faces.",
         ),
     ]
 
@@ -160,7 +160,8 @@ def _picture_widgets() -> list[io.Input]:
             "ensemble",
             default=False,
             tooltip=(
-                "The mean of eight turned and mirrored copies: 8 times the work for about 0.02 dB."
+                "Self-ensemble (TTA), the mean of eight rotated and flipped copies: 8 times the "
+                "work for about 0.02 dB."
             ),
         ),
         io.Float.Input(

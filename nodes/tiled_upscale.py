@@ -153,9 +153,10 @@ def _memory_widgets() -> list[io.Input]:
             options=list(STRATEGIES),
             default="auto",
             tooltip=(
-                "auto: the fastest that fits into memory. whole: feature maps stay on the device. "
-                "staged: they stay in the computer's memory. Both are exact. tiled: the classical "
-                "way with tile_size and overlap, not exact."
+                "auto: the fastest that fits into memory. whole: no tiles, all on the device. "
+                "staged: no tiles, feature maps offloaded to the computer's memory (RAM). Both "
+                "give the whole network's result. tiled: the classical way with tile_size and "
+                "overlap, not exact."
             ),
         ),
         io.Int.Input(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .network.config import Swin2SRConfig
     from .planning.plan import Plan, plan_upscale
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BudgetError",

@@ -23,9 +23,27 @@ def free_host_bytes() -> int | None:
     The least of what the system calls available, the room in the control groups, and what a limit
     on the address space (RLIMIT_AS) leaves.
     """
-    rooms = [_available(), *_cgroup_rooms(), _address_room()]
-    known = [room for room in rooms if room is not None]
+    known = [room for _, room in host_rooms()]
     return max(0, min(known)) if known else None
+
+
+def host_rooms() -> list[tuple[str, int]]:
+    """Every limit on new memory that is known here, as what sets it and the bytes it leaves."""
+    rooms = [
+        ("the system", _available()),
+        *(("a control group", room) for room in _cgroup_rooms()),
+        ("a limit on the address space", _address_room()),
+    ]
+    return [(name, room) for name, room in rooms if room is not None]
+
+
+def total_host_bytes() -> int | None:
+    """The memory that this computer has; None where it is unknown."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        psutil = _psutil()
+        return None if psutil is None else int(psutil.virtual_memory().total)
 
 
 def resident_bytes() -> int | None:

@@ -213,8 +213,9 @@ def _add_memory(parser: argparse.ArgumentParser) -> None:
         "--strategy",
         default="auto",
         choices=STRATEGIES,
-        help="how the picture is cut up; whole and staged give the same, exact result (default: "
-        "auto, the fastest exact one that fits into memory)",
+        help="how the picture is cut up: whole (no tiles, all on the device), staged (no tiles, "
+        "feature maps offloaded to RAM), tiled; whole and staged give the whole network's result "
+        "(default: auto, the faster of these that fits into memory, else tiles)",
     )
     parser.add_argument(
         "--tile",

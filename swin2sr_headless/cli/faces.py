@@ -34,7 +34,7 @@ def register(commands: Commands[Parser]) -> None:
         type=number(lambda value: 0 <= value <= 1, "a number from 0 to 1"),
         default=0.7,
         metavar="N",
-        help="least certainty, 0 to 1 (default: 0.7)",
+        help="confidence threshold, 0 to 1 (default: 0.7)",
     )
     parser.add_argument(
         "--min-face",

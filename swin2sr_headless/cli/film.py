@@ -120,7 +120,9 @@ class FilmUpscaler:
                 work = _Work(self, reading, writing, track, kind, notices, bar)
                 work.run()
             if not work.frames:
-                raise InputError(f"{source} has no picture that can be decoded; get the film anew")
+                raise InputError(
+                    f"{source} has no picture that can be decoded; download or copy it again"
+                )
         return FilmDone(
             source=source,
             output=output,

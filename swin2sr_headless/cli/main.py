@@ -13,17 +13,19 @@ from ..failures import debugging
 from . import batch as batch_command
 from . import bench as bench_command
 from . import convert as convert_command
+from . import doctor as doctor_command
 from . import evaluate as evaluate_command
 from . import export as export_command
 from . import faces as faces_command
 from . import models as models_command
 from . import plan as plan_command
 from . import quantize as quantize_command
+from . import report as report_command
 from . import run as run_command
 from . import serve as serve_command
 from . import upscale as upscale_command
 from .arguments import JSON_LINES, Parser, parsed, with_json_lines
-from .failures import outcome_of, report
+from .failures import keep_for_report, outcome_of, report
 from .output import PROGRAM, Console, Outcome
 from .serve_options import environment_words
 from .stopping import StopSwitch
@@ -47,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = with_json_lines(sys.argv[1:] if argv is None else list(argv))
     # Looked for by hand: mistakes in the arguments are told as JSON, too.
-    console = Console(json="--json" in arguments, lines=JSON_LINES in arguments)
+    json, lines = "--json" in arguments, JSON_LINES in arguments
+    console = Console(json=json, lines=lines, words=arguments)
     stop = StopSwitch()
     wait_asleep()
     with console.warnings_shown(), warnings.catch_warnings():
@@ -55,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.simplefilter("ignore")  # of libraries: they are meant for their callers
         with stop.installed():
             outcome = _run(arguments, console, stop)
+            keep_for_report(outcome, console)
         if outcome.document is not None:
             console.finish(outcome.document)
     return outcome.exit_code
@@ -86,6 +90,8 @@ def build_parser() -> Parser:
         serve_command,
         convert_command,
         bench_command,
+        doctor_command,
+        report_command,
     ):
         module.register(commands)
     return parser

@@ -16,6 +16,8 @@ from swin2sr_core.errors import harmless
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from ..failures import Failure
+
 PROGRAM = "swin2sr"
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left{postfix}"
@@ -52,9 +54,21 @@ class Console:
 
     With `lines` it is one object for each picture, on a line of its own, as they are finished.
     With `quiet_output` standard output belongs to a picture, and results go to standard error.
+    `words` is the command line that it speaks for; `told` the last error's sentence, `failure` and
+    `raised` what it was, where an exception was explained.
     """
 
-    def __init__(self, json: bool = False, progress: bool = False, lines: bool = False) -> None:
+    def __init__(
+        self,
+        json: bool = False,
+        progress: bool = False,
+        lines: bool = False,
+        words: Sequence[str] = (),
+    ) -> None:
+        self.words = words
+        self.told = ""
+        self.failure: Failure | None = None
+        self.raised: BaseException | None = None
         self.json = json or lines
         self.lines = lines
         self.progress = progress
@@ -74,6 +88,7 @@ class Console:
         _write(sys.stderr, text)
 
     def error(self, sentence: str) -> None:
+        self.told = sentence
         self.note(f"{PROGRAM}: error: {sentence}")
 
     def finish(self, document: dict[str, object]) -> None:

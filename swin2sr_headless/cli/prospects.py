@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swin2sr_core.errors import CheckpointError, ModelNotFoundError
 from swin2sr_core.export.onnx_file import SUFFIX, read_contract
 from swin2sr_core.kernels.setting import kernel_threads
 from swin2sr_core.machine import cpu
 from swin2sr_core.machine.host_memory import free_host_bytes
-from swin2sr_core.models.catalog import model_name, resolve_model
-from swin2sr_core.models.header import read_config
+from swin2sr_core.models.catalog import find_entry, model_name, resolve_model
+from swin2sr_core.models.header import published_config, read_config
 from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.planning.budget import Room
 from swin2sr_core.planning.picture_plan import Prospect
@@ -38,10 +40,15 @@ class Found:
 def prospect_for(name_or_path: str, precision: str, device: str) -> Found:
     """Raises ModelNotFoundError, CheckpointError, DeviceError or InputError, as loading would.
 
-    For the CPU, in a precision that every CPU has, torch is not imported.
+    A model of the catalog need not be here where its network is published. For the CPU, in a
+    precision that every CPU has, torch is not imported.
     """
-    path = resolve_model(name_or_path)
-    config, name = read_config(path), model_name(name_or_path, path)
+    path = _path_of(name_or_path)
+    if path is None:
+        name, path = name_or_path, Path(find_entry(name_or_path).file_name)
+        config = published_config(find_entry(name))
+    else:
+        config, name = read_config(path), model_name(name_or_path, path)
     if path.suffix.lower() == SUFFIX:
         own = read_contract(path).precision_for(path.name, precision)
         prospect = Prospect(config, own, "cpu", exported=True)
@@ -53,6 +60,20 @@ def prospect_for(name_or_path: str, precision: str, device: str) -> Found:
         prospect = Prospect(config, chosen, "cpu", native, threads)
         return Found(name, "cpu", prospect, Room(free_host_bytes()))
     return _on_device(name, config, precision, device)
+
+
+def _path_of(name_or_path: str) -> Path | None:
+    """The model's file; None where it is only known what network will be in it."""
+    try:
+        return resolve_model(name_or_path)
+    except ModelNotFoundError:
+        try:
+            published_config(find_entry(name_or_path))
+        except (ModelNotFoundError, CheckpointError):
+            pass
+        else:
+            return None
+        raise
 
 
 def _on_device(name: str, config: Swin2SRConfig, precision: str, device: str) -> Found:

@@ -119,7 +119,7 @@ def _add_faces(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faces",
         action="store_true",
-        help="find the faces, compute them again with --face-model, and blend them in; needs "
+        help="find the faces, re-run them with --face-model, and blend them in; needs "
         "`pip install opencv-python-headless`",
     )
     parser.add_argument(

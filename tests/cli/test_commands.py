@@ -70,6 +70,15 @@ def test_a_very_long_picture_can_be_planned(run):
     assert code == 0 and json.loads(out)["plan"]["output_size"] == [160000, 40]
 
 
+def test_a_model_that_is_not_here_can_be_planned(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWIN2SR_MODELS_DIR", str(tmp_path))
+    code, out, err = run("plan", "1024x1024", "--model", "classical-x4", "--device", "cpu")
+    assert (code, err) == (0, "")
+    assert out.startswith("1024x1024 -> 4096x4096 in 1 pass(es)")
+    code, _, err = run("plan", "64x64", "--model", "classical-x5", "--device", "cpu")
+    assert code == 3 and "there is no model called" in err
+
+
 def test_impossible_plans(run):
     code, _, err = run("plan", "4000x4000", "--device", "cpu", "--max-memory", "100MB")
     assert code == 2 and "the smallest budget that works is" in err

@@ -35,8 +35,11 @@ def refused(tmp_path, make_picture):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('{"1": {"class_type": ', "bad.json is no JSON: Expecting value in line 1, column 22"),
-        ("", "bad.json is no JSON: Expecting value in line 1, column 1"),
+        (
+            '{"1": {"class_type": ',
+            "bad.json is not valid JSON: Expecting value in line 1, column 22",
+        ),
+        ("", "bad.json is not valid JSON: Expecting value in line 1, column 1"),
         ("[1, 2]", "bad.json holds a list, expected an object with nodes"),
         ("{}", "bad.json is JSON, but no workflow"),
         ('{"a": 1}', "bad.json is JSON, but no workflow"),

@@ -169,7 +169,7 @@ def test_a_hiccup_is_survived(serve, run, monkeypatch):
 
 
 GARBAGE = [
-    ("/object_info", b"<html>hello</html>", "its answer to /object_info is no JSON"),
+    ("/object_info", b"<html>hello</html>", "its answer to /object_info is not valid JSON"),
     ("/object_info", ["a"], "its answer to /object_info is a list, no object"),
     ("/object_info", {"a": 5}, "it names no node that could save anything"),
     ("/object_info", {"SaveImage": [1]}, "it names no node that could save anything"),
@@ -177,7 +177,7 @@ GARBAGE = [
     ("/upload/image", {}, "its answer to /upload/image has no name for the upload"),
     ("/upload/image", (413, {}), "did not take the input example.png: HTTP 413"),
     ("/prompt", {}, "it gave no id to the workflow"),
-    ("/prompt", b"\x00\xff", "its answer to /prompt is no JSON"),
+    ("/prompt", b"\x00\xff", "its answer to /prompt is not valid JSON"),
     ("/prompt", (500, b"oops"), "answered the workflow with HTTP 500: oops"),
     ("/history/p1", {"p1": {"status": 3}}, "its history has no outputs"),
     ("/history/p1", {"p1": {"outputs": 3}}, "its history has no outputs"),

@@ -169,7 +169,7 @@ def _parsed(content: bytes, name: str) -> Mapping[str, object]:
         ) from error
     except json.JSONDecodeError as error:
         raise WorkflowError.of(
-            f"{name} is no JSON: {error.msg} in line {error.lineno}, column {error.colno}",
+            f"{name} is not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}",
             "malformed",
         ) from error
     except ValueError as error:  # a number of thousands of digits

@@ -157,7 +157,7 @@ class Client:
         try:
             document = json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise HostError(self._garbage(path, "is no JSON")) from error
+            raise HostError(self._garbage(path, "is not valid JSON")) from error
         if not isinstance(document, dict):
             raise HostError(self._garbage(path, f"is a {type(document).__name__}, no object"))
         return document

@@ -1,0 +1,41 @@
+"""What runs the blocks of a network in each precision of the CPU."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from swin2sr_core.kernels import library
+from swin2sr_core.kernels.kernel import REFERENCE
+from swin2sr_core.kernels.setting import candidate
+
+
+@dataclass(frozen=True)
+class KernelFinding:
+    """`name` is what is tried first for `precision`; `reason` why it is not a fused one."""
+
+    precision: str
+    name: str
+    others: tuple[str, ...]
+    reason: str
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def find_kernels() -> list[KernelFinding]:
+    """For fp32 and bf16; a network checks and times them at its first use. Raises InputError."""
+    found = []
+    for precision in ("fp32", "bf16"):
+        fitting = candidate("cpu", precision)
+        others = (*(native.name for native in fitting.natives[1:]), REFERENCE)
+        named = others if fitting.natives else ()
+        found.append(KernelFinding(precision, fitting.name, named, fitting.reason))
+    return found
+
+
+def kernel_fault() -> str:
+    """Why a library that was built is not used; empty where all is as it should be."""
+    path = library.find()
+    if path is None or library.loaded() is not None:
+        return ""
+    return f"{path} cannot be loaded; build it again: {library.BUILD_COMMAND}"
