@@ -42,10 +42,11 @@ class Swin2SRLoad(io.ComfyNode):
                     options=model_choice.choices(),
                     default=model_choice.DEFAULT,
                     tooltip=(
-                        "compact-x4 comes with this node pack. Files are those of the model "
-                        "folders swin2sr and upscale_models. A name marked (download) is fetched "
-                        "once into models/swin2sr when you run the workflow (60-70 MB; the "
-                        "lightweight one less)."
+                        "Both compact models come with this node pack: compact-x4 for clean "
+                        "pictures, compact-real-x4 for JPEGs, scans and old photographs. Files "
+                        "are those of the model folders swin2sr and upscale_models. A name "
+                        "marked (download) is fetched once into models/swin2sr when you run the"
+                        " workflow (60-70 MB; the lightweight one less)."
                     ),
                 ),
                 io.Combo.Input(

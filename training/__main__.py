@@ -16,7 +16,7 @@ from swin2sr_headless.degradation.drawn import drawn_picture
 
 from .checkpoint import load_run
 from .config import TrainingConfig, read_config
-from .export import export_weights
+from .export import export_weights, mix_in
 from .loop import LAST, Trainer
 from .processes import joined
 
@@ -56,6 +56,12 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--name", default="", help="the model's name, for the file's metadata")
     export.add_argument("--license", default="Apache-2.0", help="the weights' (Apache-2.0)")
     export.add_argument("--overwrite", action="store_true")
+    export.add_argument(
+        "--mix",
+        metavar="MODEL:SHARE",
+        help="that share of another model's weights, of the same sizes, and the rest of the run's: "
+        "between a network and what was fine-tuned from it both tasks go well",
+    )
     export.set_defaults(run=_export)
     draw = commands.add_parser("draw", help="some of the synthetic pictures, to look at")
     draw.add_argument("folder", type=Path)
@@ -88,9 +94,22 @@ def _export(args: argparse.Namespace) -> int:
     state = load_run(args.checkpoint)
     about = {"name": args.name, "license": args.license}
     about = {name: value for name, value in about.items() if value}
+    if args.mix:
+        mix_in(state.average, *_model_and_share(args.mix))
     size = export_weights(state, args.output, about, overwrite=args.overwrite)
     logger.info("%s: %d bytes, after step %d", args.output, size, state.step)
     return 0
+
+
+def _model_and_share(text: str) -> tuple[str, float]:
+    model, _, share = text.rpartition(":")
+    try:
+        part = float(share)
+    except ValueError:
+        part = -1.0
+    if not model or not 0 < part < 1:
+        raise InputError(f"--mix wants MODEL:SHARE, as compact-x4:0.25, got {text}")
+    return model, part
 
 
 def _draw(args: argparse.Namespace) -> int:

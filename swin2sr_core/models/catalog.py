@@ -63,6 +63,16 @@ CATALOG: tuple[CatalogEntry, ...] = (
         scale=4,
     ),
     CatalogEntry(
+        name="compact-real-x4",
+        file_name="compact_real_x4.safetensors",
+        url=None,
+        size=1_186_120,
+        sha256="ba19d46ee6bc9918b1655f4cdd302e116d447151cf6f46ccbfa188de8acdfaf2",
+        licence="Apache-2.0",
+        purpose="small and quick, for JPEGs, scans, noisy and old photographs; bundled",
+        scale=4,
+    ),
+    CatalogEntry(
         name="classical-x2",
         file_name="Swin2SR_ClassicalSR_X2_64.pth",
         url=_RELEASE + "Swin2SR_ClassicalSR_X2_64.pth",

@@ -82,6 +82,7 @@ def run(args: argparse.Namespace, console: Console, stop: StopSwitch) -> Outcome
 def _upscaled(
     args: argparse.Namespace, inputs: Inputs, console: Console, stop: StopSwitch, remember: bool
 ) -> Outcome:
+    from .compressed import better_model
     from .one_by_one import Batch
     from .records import Records
 
@@ -91,12 +92,14 @@ def _upscaled(
     records = Records(remember)
     settings = settings_of(args)
     selection = _selected(args, inputs, records, settings)
+    sources = [target.source for target in selection.targets]
     unused = [*unused_options(args), *_unused_quality(args, selection.targets)]
-    for notice in (*selection.notices, *unused):
+    told = [*selection.notices, *unused, *better_model(args.model, sources)]
+    for notice in told:
         console.note(f"swin2sr: {notice}")
     upscaler, course = _prepared(args, selection, settings, console, stop)
     batch = Batch(upscaler, selection.targets, console, records, course)
-    batch.notices += [*selection.notices, *unused]
+    batch.notices += told
     batch.run()
     return batch.outcome()
 

@@ -80,12 +80,12 @@ def test_bundled_first_then_files_then_downloads(choice, put_model):
     put_model("zebra.safetensors")
     put_model("sub/mine.pth", folder="upscale_models")
     names = choice.choices()
-    assert names[0] == choice.DEFAULT
-    assert [n for n in names if n.endswith(choice.DOWNLOAD)] == names[3:]
-    assert {n.removesuffix(choice.DOWNLOAD) for n in names[3:]} == {
+    assert names[:2] == [choice.DEFAULT, "compact-real-x4"]
+    assert [n for n in names if n.endswith(choice.DOWNLOAD)] == names[4:]
+    assert {n.removesuffix(choice.DOWNLOAD) for n in names[4:]} == {
         *("classical-x2", "classical-x4", "realworld-x4", "compressed-x4", "lightweight-x2")
     }
-    assert [Path(n) for n in names[1:3]] == [Path("zebra.safetensors"), Path("sub/mine.pth")]
+    assert [Path(n) for n in names[2:4]] == [Path("zebra.safetensors"), Path("sub/mine.pth")]
 
 
 def test_other_architectures_in_upscale_models_are_left_out(choice, put_model, base: Path):

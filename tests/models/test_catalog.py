@@ -52,7 +52,7 @@ def put(path: Path, content: bytes = b"weights") -> Path:
 def test_names_and_files_are_unique_and_fit_their_scale():
     assert len({e.name for e in CATALOG}) == len({e.file_name for e in CATALOG}) == len(CATALOG)
     upscalers = [e for e in CATALOG if e.kind == "upscaler"]
-    assert {e.name for e in upscalers} == {"compact-x4", *OFFICIAL}
+    assert {e.name for e in upscalers} == {"compact-x4", "compact-real-x4", *OFFICIAL}
     assert all(e.name.endswith(f"-x{e.scale}") for e in upscalers)
 
 
@@ -71,7 +71,7 @@ def test_sums_are_lower_case_sha256(entry: CatalogEntry):
         assert entry.sha256 == entry.sha256.lower()
 
 
-@pytest.mark.parametrize("name", ["compact-x4", "yunet"])
+@pytest.mark.parametrize("name", ["compact-x4", "compact-real-x4", "yunet"])
 def test_the_bundled_file_is_the_one_in_the_catalog(name: str):
     entry = find_entry(name)
     path = resolve_model(name)
@@ -81,9 +81,10 @@ def test_the_bundled_file_is_the_one_in_the_catalog(name: str):
     assert verify(entry).status == "ok"
 
 
-def test_the_bundled_file_has_its_card():
-    card = resolve_model("compact-x4").with_suffix(".md").read_text(encoding="utf-8")
-    assert card.startswith("# compact-x4")
+@pytest.mark.parametrize("name", ["compact-x4", "compact-real-x4"])
+def test_the_bundled_file_has_its_card(name: str):
+    card = resolve_model(name).with_suffix(".md").read_text(encoding="utf-8")
+    assert card.startswith(f"# {name}\n")
     assert "Apache-2.0" in card
 
 
@@ -115,7 +116,7 @@ def test_a_mistyped_name_gets_suggestions():
 
 @pytest.mark.parametrize("text", ["", "  ", "zzzz"])
 def test_a_strange_name_gets_the_list(text: str):
-    with pytest.raises(ModelNotFoundError, match=r"known names: compact-x4, classical-x2"):
+    with pytest.raises(ModelNotFoundError, match=r"known names: compact-x4, compact-real-x4, classical-x2"):
         resolve_model(text)
 
 

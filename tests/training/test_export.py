@@ -54,3 +54,33 @@ def test_an_existing_file_stays(state, tmp_path, caplog):
 def test_pictures_are_drawn_to_look_at(tmp_path):
     assert main(["draw", str(tmp_path / "out"), "--count", "2"]) == 0
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
+
+
+def test_another_networks_weights_are_mixed_in(state, tmp_path):
+    save_run(tmp_path / "last.pt", state)
+    other = tmp_path / "other.safetensors"
+    assert main(["export", str(tmp_path / "last.pt"), str(other)]) == 0
+    for weight in state.average.values():
+        weight.add_(1.0)
+    save_run(tmp_path / "last.pt", state)
+    out = tmp_path / "mixed.safetensors"
+    assert main(["export", str(tmp_path / "last.pt"), str(out), "--mix", f"{other}:0.25"]) == 0
+    with safe_open(str(out), "pt") as mixed, safe_open(str(other), "pt") as first:
+        for name in mixed.keys():  # noqa: SIM118
+            moved = mixed.get_tensor(name) - first.get_tensor(name)
+            assert (moved - 0.75).abs().max() < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("mix", "told"),
+    [
+        ("compact-x4", "MODEL:SHARE"),
+        ("compact-x4:1.5", "MODEL:SHARE"),
+        ("compact-x4:0.5", "another network"),
+    ],
+)
+def test_what_cannot_be_mixed_is_told(state, tmp_path, caplog, mix, told):
+    save_run(tmp_path / "last.pt", state)
+    out = tmp_path / "a.safetensors"
+    assert main(["export", str(tmp_path / "last.pt"), str(out), "--mix", mix]) == 2
+    assert told in caplog.text and not out.exists()
