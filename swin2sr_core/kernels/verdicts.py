@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from ..models.catalog import cache_dir
+from ..machine.cache_folder import cache_dir
 from ..prepared.folded import FoldedNetwork
 from ..temporary import replacing
 from .trial import Verdict

@@ -6,12 +6,13 @@ Nothing here touches the network; `download.py` does, when it is asked to.
 import difflib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ..errors import ModelNotFoundError
+from ..machine.cache_folder import cache_folder
 from ..sentences import sentence
 from .checksums import recorded_sha256, sha256_of
 
@@ -169,24 +170,11 @@ def models_dir() -> Path:
     try:
         if chosen := os.environ.get("SWIN2SR_MODELS_DIR"):
             return Path(chosen).expanduser()
-        return _cache_folder(sys.platform, os.environ, Path.home())
+        return cache_folder(sys.platform, os.environ, Path.home())
     except RuntimeError as error:
         raise ModelNotFoundError(
             f"there is no folder to keep models in ({error}): set SWIN2SR_MODELS_DIR to one"
         ) from error
-
-
-def cache_dir() -> Path | None:
-    """The folder for what is worth remembering: SWIN2SR_CACHE_DIR, or the platform's cache.
-
-    None where the system names no home folder. It need not exist.
-    """
-    if chosen := os.environ.get("SWIN2SR_CACHE_DIR"):
-        return Path(chosen).expanduser()
-    try:
-        return _cache_folder(sys.platform, os.environ, Path.home())
-    except RuntimeError:
-        return None
 
 
 def find_entry(name: str) -> CatalogEntry:
@@ -352,14 +340,3 @@ def _elsewhere(path: Path, folder: Path | None, places: tuple[Path, ...]) -> Pat
         also = " nor in ".join(str(place) for place in folders)
         raise ModelNotFoundError(f"no such file: {path}, neither in {Path.cwd()} nor in {also}")
     raise ModelNotFoundError(f"no such file: {path}")
-
-
-def _cache_folder(platform: str, environment: Mapping[str, str], home: Path) -> Path:
-    """Where programs keep what can be fetched again: `platform` is a value of sys.platform."""
-    if platform == "win32":
-        local = environment.get("LOCALAPPDATA")
-        return (Path(local) if local else home / "AppData" / "Local") / "swin2sr"
-    if platform == "darwin":
-        return home / "Library" / "Caches" / "swin2sr"
-    cache = environment.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else home / ".cache") / "swin2sr"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swin2sr_core.engine.timings import Kind, Timings
-from swin2sr_core.models.catalog import cache_dir
+from swin2sr_core.machine.cache_folder import cache_dir
 
 if TYPE_CHECKING:
     from swin2sr_core.models.model import Model

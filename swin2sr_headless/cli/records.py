@@ -27,7 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swin2sr_core.models.catalog import cache_dir
+from swin2sr_core.machine.cache_folder import cache_dir
 from swin2sr_core.temporary import open_kept
 
 from ..workflow.journal import version

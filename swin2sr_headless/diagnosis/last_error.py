@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swin2sr_core import __version__
-from swin2sr_core.models.catalog import cache_dir
+from swin2sr_core.machine.cache_folder import cache_dir
 from swin2sr_core.temporary import replacing
 
 from ..failures import Failure

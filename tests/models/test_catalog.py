@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from swin2sr_core.errors import InputError, ModelNotFoundError
+from swin2sr_core.machine.cache_folder import cache_folder
 from swin2sr_core.models.catalog import (
     CATALOG,
     CatalogEntry,
-    _cache_folder,
     find_entry,
     list_models,
     locate,
@@ -116,7 +116,8 @@ def test_a_mistyped_name_gets_suggestions():
 
 @pytest.mark.parametrize("text", ["", "  ", "zzzz"])
 def test_a_strange_name_gets_the_list(text: str):
-    with pytest.raises(ModelNotFoundError, match=r"known names: compact-x4, compact-real-x4, classical-x2"):
+    known = "known names: compact-x4, compact-real-x4, classical-x2"
+    with pytest.raises(ModelNotFoundError, match=known):
         resolve_model(text)
 
 
@@ -279,7 +280,7 @@ def test_the_models_folder_is_the_one_in_the_environment(home: Path):
 def test_each_platform_has_its_cache_folder(
     platform: str, environment: dict[str, str], expected: str
 ):
-    assert _cache_folder(platform, environment, Path("H")) == Path(expected)
+    assert cache_folder(platform, environment, Path("H")) == Path(expected)
 
 
 def test_without_the_variable_it_is_below_the_home_folder(
