@@ -11,7 +11,7 @@ from swin2sr_core.network.window_grid import MapRegion
 from swin2sr_core.network.windows import bands, merged, window_groups
 from swin2sr_core.prepared.fold import fold
 
-pytest.importorskip("triton")
+pytest.importorskip("triton", minversion="3.2")
 
 from triton_on_cpu import mend_bf16
 

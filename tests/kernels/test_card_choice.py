@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-pytest.importorskip("triton")
+pytest.importorskip("triton", minversion="3.2")
 
 from pretended_card import CUDA, Card
 from triton_on_cpu import launched_on, mend_bf16
