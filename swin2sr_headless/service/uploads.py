@@ -196,7 +196,7 @@ class _Parts:
             raise Problem(
                 422,
                 "bad-field",
-                f"{self._name} came as text; send a file, as curl does with {self._name}=@photo.jpg",
+                f"{self._name} came as text; send a file, as curl -F {self._name}=@photo.jpg does",
             )
         if b"filename" in options:
             if self._name not in _FILES:
