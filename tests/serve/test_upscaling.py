@@ -113,7 +113,7 @@ REFUSED = {
     "cut off": (
         400,
         {
-            "content": b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\nabc",
+            "content": b"--x\r\nContent-Disposition: form-data; name=image; filename=a\r\n\r\nabc",
             "headers": {"content-type": "multipart/form-data; boundary=x"},
         },
     ),
