@@ -26,6 +26,7 @@ from hostile_uploads import hostile_uploads  # noqa: E402
 from http_service import Server, encoded, noise, serving  # noqa: E402
 
 __all__ = [
+    "ROOT",
     "Answer",
     "Client",
     "Server",

@@ -4,7 +4,8 @@
 
 Clients in a closed loop send one 128x128 picture with compact-x4. goodput: pictures in a second by
 the network's own seconds for one, which are those of a client alone; busy: by those that it took
-then, beside the rest of the service and whatever else runs (1.0: the device never waits).
+then, beside the rest of the service and whatever else runs (1.0: the device never waits); by the
+command line: by those of `swin2sr upscale FOLDER`, reading and writing counted, for one picture.
 added: what a request takes less its worker's time for it, from its turn to its end. With
 --threads 1 the device is one core, and the rest of the service has the others, as beside a GPU;
 0 gives the device all cores, so that everything else is taken from it.
@@ -13,14 +14,19 @@ added: what a request takes less its worker's time for it, from its turn to its 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 
-from measuring import Answer, Client, Server, encoded, picture, serving, sums, totals
+from measuring import ROOT, Answer, Client, Server, encoded, picture, serving, sums, totals
 
 _WARM = 5
+_FEW, _MORE = 5, 60
 
 
 def main() -> None:
@@ -40,12 +46,38 @@ def main() -> None:
         alone = loop(server, body, 1, arguments.seconds)
         model = statistics.median(each.report["inference_time_ms"] for each in alone) / 1000
         print(f"the network alone: {model * 1000:.1f} ms", flush=True)
-        print("clients  goodput   busy  median ms  added ms  network  CPU ms a picture")
+        plain = command_line_seconds(body, environment)
+        print(f"by the command line: {plain * 1000:.1f} ms", flush=True)
+        print("clients  goodput  by the command line   busy  median ms  added ms  network", end="")
+        print("  CPU ms a picture")
         for count in arguments.clients:
-            row(server, body, count, arguments.seconds, model)
+            row(server, body, count, arguments.seconds, model, plain)
 
 
-def row(server: Server, body: bytes, count: int, seconds: float, model: float) -> None:
+def command_line_seconds(body: bytes, environment: dict[str, str]) -> float:
+    """For one picture more in a folder."""
+
+    def seconds(count: int) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            for number in range(count):
+                (Path(folder) / f"{number}.png").write_bytes(body)
+            words = [folder, "-o", f"{folder}/out", "--device", "cpu", "--precision", "fp32"]
+            begun = time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-m", "swin2sr_core", "upscale", *words, "--strip-metadata"],
+                env={**os.environ, **environment},
+                check=True,
+                capture_output=True,
+                cwd=ROOT,
+            )
+            return time.perf_counter() - begun
+
+    return (seconds(_FEW + _MORE) - seconds(_FEW)) / _MORE
+
+
+def row(
+    server: Server, body: bytes, count: int, seconds: float, model: float, plain: float
+) -> None:
     before, spent = server.client.get("/metrics").text, totals(server.process.pid)
     begun = time.perf_counter()
     answers = loop(server, body, count, seconds)
@@ -63,9 +95,13 @@ def row(server: Server, body: bytes, count: int, seconds: float, model: float) -
     )
     times = [each.report["inference_time_ms"] for each in answers]
     network, busy = statistics.median(times), sum(times) / 1000 / elapsed
-    goodput = len(answers) / elapsed * model
+    rate = len(answers) / elapsed
     median = statistics.median(latency) * 1000
-    print(f"{count:7}{goodput:9.3f}{busy:7.3f}{median:11.1f}{added}{network:9.1f}  {cpu}")
+    print(
+        f"{count:7}{rate * model:9.3f}{rate * plain:21.3f}{busy:7.3f}{median:11.1f}{added}"
+        f"{network:9.1f}  {cpu}",
+        flush=True,
+    )
 
 
 def loop(server: Server, body: bytes, clients: int, seconds: float) -> list[Answer]:

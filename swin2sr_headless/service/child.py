@@ -82,8 +82,8 @@ class Child:
         await self._process.wait()
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError, ChildProcessError):
-            if not self._dead():
+        if not self._dead():
+            with suppress(ProcessLookupError):
                 self._process.kill()
 
     async def end(self, patience: float = 2.0) -> None:
@@ -101,7 +101,10 @@ class Child:
         gone, and `Popen.kill` takes it."""
         if not hasattr(os, "waitid"):
             return not self.alive
-        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
 
     async def _overhear(self) -> None:
         """Hand on to our log what it or its libraries print, whatever that is."""

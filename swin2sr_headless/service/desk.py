@@ -137,6 +137,7 @@ class Desk:
             order.upload.sha256,
             order.upload.size,
             order.forecast["strategy"],
+            order.forecast["work"],
             request.timeout,
         )
 

@@ -40,6 +40,7 @@ class Ticket:
     sha256: str
     upload_bytes: int
     strategy: str
+    work: float = 0.0
     timeout: float | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     done: float = 0.0
@@ -89,14 +90,21 @@ class Dispatcher:
     def state(self) -> State:
         left: dict[int | None, float] = {}
         for ticket in self.running:
-            left[ticket.worker] = left.get(ticket.worker, 0.0) + _seconds_left(ticket)
+            seconds = self._forecast(ticket).seconds or 0.0
+            spent = 0.0 if ticket.begun is None else time.monotonic() - ticket.begun
+            left[ticket.worker] = left.get(ticket.worker, 0.0) + max(0.0, seconds - spent)
         return State(
             workers=len(self.pool.workers),
             running=tuple(left.values()),
-            waiting=tuple(ticket.forecast for ticket in self.waiting),
+            waiting=tuple(map(self._forecast, self.waiting)),
             upload_bytes=sum(ticket.upload_bytes for ticket in self.waiting),
             draining=self.draining,
         )
+
+    def _forecast(self, ticket: Ticket) -> Forecast:
+        """By what is known now: many pictures may have been made since it came."""
+        seconds = self.seconds_for(ticket.task.model, ticket.strategy, ticket.work)
+        return Forecast(ticket.forecast.bytes, seconds)
 
     @property
     def held_bytes(self) -> int:
@@ -272,8 +280,3 @@ def _usual_rate(made: Collection[_Made]) -> float:
         if half <= 0:
             return rate
     raise AssertionError
-
-
-def _seconds_left(ticket: Ticket) -> float:
-    spent = 0.0 if ticket.begun is None else time.monotonic() - ticket.begun
-    return max(0.0, (ticket.forecast.seconds or 0.0) - spent)

@@ -55,8 +55,9 @@ class Gate:
             answer = await self._patiently(child)
         finally:
             if answer is None:  # also where nobody waits for it: it would be taken for the next one
-                child.kill()
                 self._child = None
+                child.kill()
+                await child.ended()
         return answer
 
     async def _patiently(self, child: Child) -> Message | None:

@@ -157,9 +157,11 @@ class Jobs:
         for picture in job.pictures:
             if picture.state in ENDED:
                 continue
-            if self.desk.dispatcher.draining:
+            if number in self._cancelled:
+                self._drop(job, picture)
+            elif self.desk.dispatcher.draining:
                 return
-            if number not in self._cancelled:
+            else:
                 await self._picture(job, picture)
         self._end(number)
 
@@ -212,6 +214,11 @@ class Jobs:
         finally:
             self._tickets.pop(job.id, None)
         path.unlink(missing_ok=True)
+
+    def _drop(self, job: Job, picture: JobPicture) -> None:
+        """One that was not begun before its job was cancelled."""
+        self.store.set_picture(job.id, picture.number, "cancelled")
+        (self.desk.spool.uploads / picture.upload).unlink(missing_ok=True)
 
     def _teller(self, number: str, picture: int) -> Any:
         last = 0.0

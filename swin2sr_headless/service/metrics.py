@@ -46,7 +46,7 @@ class Metrics:
         )
         self.ratio = Histogram(
             "swin2sr_measured_to_forecast",
-            "Measured by forecast bytes of the network",
+            "Measured by forecast bytes of the network, on devices that count them",
             ["model"],
             buckets=_RATIOS,
             registry=self.registry,
@@ -68,7 +68,7 @@ class Metrics:
         self._most[of] = max(peak, self._most.get(of, 0.0))
         self.peak.labels(of).set(self._most[of])
         measured, forecast = report["measured_bytes"], report["forecast_bytes"]
-        if measured and forecast:
+        if of == "device" and measured and forecast:  # a process keeps what it has once had
             self.ratio.labels(model).observe(measured / forecast)
 
 

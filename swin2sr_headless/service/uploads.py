@@ -192,7 +192,13 @@ class _Parts:
     def _on_headers_finished(self) -> None:
         options = parse_options_header(self._headers.get(b"content-disposition", b""))[1]
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
-        if b"filename" in options or self._name in _FILES:
+        if b"filename" not in options and self._name in _FILES:
+            raise Problem(
+                422,
+                "bad-field",
+                f"{self._name} came as text; send a file, as curl -F {self._name}=@photo.jpg does",
+            )
+        if b"filename" in options:
             if self._name not in _FILES:
                 raise Problem(
                     422, "bad-field", f"pictures are sent as image or file, not {self._name[:40]!r}"

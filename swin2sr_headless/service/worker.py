@@ -20,7 +20,7 @@ from threading import Lock
 import torch
 
 from swin2sr_core.engine.upscale import room_on, upscale
-from swin2sr_core.errors import disk_is_full
+from swin2sr_core.errors import InputError, ModelNotFoundError, disk_is_full
 from swin2sr_core.faces.step import FaceStep
 from swin2sr_core.machine.devices import used_bytes
 from swin2sr_core.models.model import Model, load_model
@@ -39,6 +39,8 @@ from swin2sr_headless.service.options import parsed_options
 from swin2sr_headless.service.pool import Cancelled, TaskFailed, last_message
 from swin2sr_headless.service.shelf import Shelf, weight_bytes
 from swin2sr_headless.service.speech import Message, Speech
+
+logger = logging.getLogger("swin2sr_headless.service.worker")
 
 _TRIAL_SIDE = 64
 _TELL_SECONDS = 0.1
@@ -157,7 +159,7 @@ class Worker:
         try:
             done = self._made(message, stop, turn, say)
         except (Exception, KeyboardInterrupt) as error:
-            logging.getLogger(__name__).debug("a picture failed", exc_info=True)
+            logger.debug("a picture failed", exc_info=True)
             answer = last_message(_failure(error, message))
         else:
             answer = {
@@ -188,9 +190,17 @@ class Worker:
             return FileUpscaler(job, writing, _Voice(say), stop, turn).run(target, "")
 
     def _face_step(self, args: argparse.Namespace) -> FaceStep | None:
+        """Raises InputError where this machine lacks what it needs: only its operator is told."""
         with self._once:
             if args.faces and self._faces is None:
-                self._faces = face_step(args)
+                try:
+                    self._faces = face_step(args)
+                except ModelNotFoundError as error:
+                    logger.warning("a picture was refused for its faces: %s", error)
+                    raise InputError(
+                        "faces: this server lacks what they need; leave them out, or ask who runs "
+                        "it to look at its log"
+                    ) from error
         return self._faces if args.faces else None
 
 

@@ -1,10 +1,11 @@
 """Who may ask: hosts, pages of other sites, keys; and what every answer carries."""
 
 import hashlib
+import re
 import socket
 
 import pytest
-from http_service import encoded, noise, serving
+from http_service import ROOT, encoded, noise, serving
 from PIL import Image
 
 from swin2sr_core.errors import InputError
@@ -160,6 +161,13 @@ def test_a_spool_has_one_server(server, capsys):
 )
 def test_names_are_for_showing_alone(name, shown):
     assert harmless_name(name) == shown
+
+
+def test_the_dashboard_shows_what_there_is(server):
+    shown = re.findall(r"swin2sr_\w+", (ROOT / "docs" / "serve" / "dashboard.json").read_text())
+    told = server.client.get("/metrics").text.splitlines()
+    known = {line.split()[2] for line in told if line.startswith("# TYPE")}
+    assert len(shown) > 10 and {name.removesuffix("_bucket") for name in shown} <= known
 
 
 def test_metrics_count_what_happened(server, png):

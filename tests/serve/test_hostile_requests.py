@@ -15,9 +15,10 @@ HEAD = b"POST /upscale HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\
 
 @pytest.fixture(scope="module")
 def hurried(tmp_path_factory):
-    """A server that waits half a second for a byte, and three for an upload."""
+    """A server that waits half a second for a byte, three for an upload, and has no other model."""
     options = ["--upload-idle", "0.5", "--upload-time", "3"]
-    with serving(tmp_path_factory.mktemp("spool"), *options) as made:
+    nothing = {"SWIN2SR_MODELS_DIR": str(tmp_path_factory.mktemp("models"))}
+    with serving(tmp_path_factory.mktemp("spool"), *options, environment=nothing) as made:
         yield made
 
 
@@ -38,6 +39,14 @@ def test_each_is_refused_in_a_sentence(hurried):
         assert 400 <= answer.status_code < 500, (each.kind, answer.text)
         assert len(answer.json()["detail"]) > 10, each.kind
         assert str(hurried.spool) not in answer.text, each.kind
+
+
+def test_faces_where_they_cannot_be_found_are_refused(hurried, png):
+    """Strangers are not told where a server keeps its models."""
+    answer = hurried.client.post("/upscale", files={"image": png}, data={"faces": "true"})
+    sentence = answer.json()["detail"]
+    assert answer.status_code == 422 and sentence.startswith("faces: this server lacks")
+    assert "/" not in sentence
 
 
 def test_a_length_that_lies_is_not_waited_for(hurried):

@@ -65,11 +65,15 @@ def test_a_key_means_one_job(server, png):
 
 
 def test_a_job_is_cancelled_and_the_worker_is_free(server, png):
-    job = server.client.post("/jobs", files=PATIENT).json()["id"]
+    files = [("file", PATIENT["image"]), ("file", png), ("file", png)]
+    job = server.client.post("/jobs", files=files).json()["id"]
     while server.client.get(f"/jobs/{job}").json()["state"] == "queued":
         pass
     assert server.client.delete(f"/jobs/{job}").status_code == 202
     assert events_of(server.client, job)[-1][1] == "cancelled"
+    pictures = server.client.get(f"/jobs/{job}").json()["pictures"]
+    assert [each["state"] for each in pictures] == ["cancelled"] * 3
+    assert not list((server.spool / "uploads").iterdir())
     assert server.client.get(f"/jobs/{job}/result").status_code == 409
     assert server.client.post("/upscale", files={"image": png}).status_code == 200
 

@@ -27,6 +27,11 @@ def test_both_published_forms(server, png, name):
     assert 'filename="a b_x4.png"' in answer.headers["content-disposition"]
 
 
+def test_a_picture_that_came_as_text_is_none(server):
+    answer = server.client.post("/upscale", files={"image": (None, b"photo.jpg")})
+    assert answer.status_code == 422 and "image=@photo.jpg" in answer.json()["detail"]
+
+
 FORMS = {
     "plain": ({}, ".png", []),
     "smaller, sharp and wrapped": (
@@ -108,7 +113,7 @@ REFUSED = {
     "cut off": (
         400,
         {
-            "content": b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\nabc",
+            "content": b"--x\r\nContent-Disposition: form-data; name=image; filename=a\r\n\r\nabc",
             "headers": {"content-type": "multipart/form-data; boundary=x"},
         },
     ),
