@@ -22,8 +22,8 @@ class Sentence(str):
         made.key, made.values = key, values
         return made
 
-    def __getnewargs__(self) -> tuple[str, str, Mapping[str, str]]:
-        return str.__str__(self), self.key, self.values
+    def __reduce__(self) -> tuple[type[Sentence], tuple[str, str, Mapping[str, str]]]:
+        return Sentence, (str.__str__(self), self.key, self.values)
 
     def __str__(self) -> str:
         return self  # and not a copy without the key

@@ -6,11 +6,13 @@ import importlib.util
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 
 from ..machine.out_of_memory import is_out_of_memory
 from ..prepared.folded import FoldedNetwork
+from ..sentences import sentence
 from . import verdicts
 from .block import ReferenceKernel
 from .convolution import AddConv, add_conv
@@ -19,7 +21,7 @@ from .kernel import REFERENCE, BlockKernel
 from .library import NativeKernel
 from .packing import can_convolve, reason_against
 from .setting import VARIABLE, candidate, setting
-from .trial import Contender, blocks_of, convs_of, judge
+from .trial import Contender, Verdict, blocks_of, convs_of, judge
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +81,12 @@ def _choose(network: FoldedNetwork) -> Choice:
         return _reference(network, reason)
     best, faults = (_fastest if on_card else _first)(network, contenders)
     if best is None:
-        text = f"{' and '.join(faults)}; PyTorch is used instead"
+        text = _instead(faults, "PyTorch")
         # that PyTorch is as fast on a card is no fault that its owner could mend
         log.log(logging.INFO if on_card else logging.WARNING, "%s", text)
         return _reference(network, " and ".join(faults), "" if on_card else text)
     best.prepare(network)
-    fault = f"{' and '.join(faults)}; {best.name} is used instead" if faults and not on_card else ""
+    fault = _instead(faults, best.name) if faults and not on_card else ""
     if fault:
         log.warning("%s", fault)
     return Choice(best.name, best.make, best.add_conv, fault=fault)
@@ -99,7 +101,7 @@ def _first(
         verdict = judge(network, contender)
         if not verdict.fault:
             return contender, faults
-        faults.append(f"the kernel {contender.name} {verdict.fault}")
+        faults.append(_fault_of(contender, verdict))
         _forget_packed(network)
     return None, faults
 
@@ -119,7 +121,18 @@ def _fastest(
         known[best.name] = judge(network, best, timed=False)  # these weights were not tried
         if not known[best.name].fault:
             return best, []
-    return None, [f"the kernel {each.name} {known[each.name].fault}" for each in contenders]
+    return None, [_fault_of(each, known[each.name]) for each in contenders]
+
+
+def _fault_of(contender: Contender, verdict: Verdict) -> str:
+    return sentence(
+        "kernel_fault", "the kernel {name} {fault}", name=contender.name, fault=verdict.fault
+    )
+
+
+def _instead(faults: list[str], used: str) -> str:
+    both = reduce(lambda a, b: sentence("and", "{one} and {other}", one=a, other=b), faults)
+    return sentence("used_instead", "{faults}; {used} is used instead", faults=both, used=used)
 
 
 def _compiled(network: FoldedNetwork) -> tuple[list[Contender], str]:

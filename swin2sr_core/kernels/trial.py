@@ -15,6 +15,7 @@ from ..machine.out_of_memory import is_out_of_memory
 from ..network.windows import Kinds
 from ..planning.tiles import Box
 from ..prepared.folded import FoldedBlock, FoldedNetwork, MapConv
+from ..sentences import sentence
 from .block import ReferenceKernel
 from .convolution import AddConv, add_conv
 from .kernel import BlockKernel
@@ -69,14 +70,25 @@ def judge(network: FoldedNetwork, contender: Contender, timed: bool = True) -> V
         for part in (*blocks, *convs):
             error, allowed = trial.error(part)
             if not error <= allowed:  # NaN is no smaller
-                return Verdict(f"is wrong on this computer, by {error:.2g} of the largest number")
+                return Verdict(
+                    sentence(
+                        "kernel_wrong",
+                        "is wrong on this computer, by {error:.2g} of the largest number",
+                        error=error,
+                    )
+                )
         slowness = trial.slowness(blocks[0]) if timed else 0.0
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        return Verdict(f"fails on this computer ({type(error).__name__}: {error})")
+        why = f"{type(error).__name__}: {error}"
+        return Verdict(sentence("kernel_fails", "fails on this computer ({why})", why=why))
     if slowness > contender.limit:
-        told = f"takes {slowness:.2f} times as long as PyTorch on this computer"
+        told = sentence(
+            "kernel_slow",
+            "takes {times:.2f} times as long as PyTorch on this computer",
+            times=slowness,
+        )
         return Verdict(told, slowness)
     return Verdict(slowness=slowness)
 

@@ -19,6 +19,7 @@ from ..network.network import Swin2SR
 from ..planning.picture_plan import Prospect
 from ..prepared.folded import FoldedNetwork
 from ..prepared.precision import WIDER, Source, prepare
+from ..sentences import sentence
 from .catalog import model_name, resolve_model
 from .checkpoint import load_checkpoint
 
@@ -168,8 +169,11 @@ class Attempts:
             if self._model.source is None or self.network is not self._model.network:
                 raise
         wider = WIDER[self._model.precision]
-        text = (
-            f"{self._model.precision} gave values that are not finite, so {wider} was used instead"
+        text = sentence(
+            "wider_type",
+            "{precision} gave values that are not finite, so {wider} was used instead",
+            precision=self._model.precision,
+            wider=wider,
         )
         logger.warning("%s: %s", self._model.name, text)
         self._tell(text)

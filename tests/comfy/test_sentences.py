@@ -52,9 +52,9 @@ def test_a_sentence_is_its_text_and_survives_errors_and_processes():
     made = sentence("scale", "scale must be {most:g} or less, got {scale:g}", most=4.0, scale=7.5)
     assert made == "scale must be 4 or less, got 7.5"
     assert made.values == {"most": "4", "scale": "7.5"}
-    error = pickle.loads(pickle.dumps(InputError(made)))
-    assert isinstance(str(error), Sentence)
-    assert (str(error).key, str(error).values) == (made.key, made.values)
+    arrived = str(pickle.loads(pickle.dumps(InputError(made))))
+    assert isinstance(arrived, Sentence)
+    assert (arrived.key, arrived.values) == (made.key, made.values)
 
 
 def test_words_are_found_in_what_is_told_and_in_one_another():

@@ -24,14 +24,14 @@ def open_in(new_page, url: str, theme="dark", language="en", vue=False):
             "Comfy.ColorPalette": theme,
             "Comfy.Locale": language,
             "Comfy.VueNodes.Enabled": vue,
-            # A notice about versions would lie over nodes.
-            "Comfy.VersionCompatibility.DisableWarnings": True,
         }
         route.fulfill(response=reply, json=reply.json() | chosen)
 
     page.route(f"{url}/api/settings", settings)
     page.goto(url)
     page.wait_for_function(READY, timeout=120_000)
+    # Notices, such as one about versions, lie over nodes.
+    page.add_style_tag(content=".p-toast { display: none !important }")
     return page
 
 

@@ -111,20 +111,24 @@ def test_the_page_cancels_a_run_from_the_node(open_comfyui):
     assert part(page, 3, "tbody tr").is_visible()
 
 
-def test_a_run_that_fails_says_why_in_the_node(open_comfyui):
-    page = open_comfyui()
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "smallest budget that works"), ("zh", "可行的最小预算")]
+)
+def test_a_run_that_fails_says_why_in_the_node(language, words, open_comfyui):
+    page = open_comfyui("dark", language)
     comfyui.load(page, comfyui.flow())
     part(page, 3, "tbody tr").first.wait_for()
     page.evaluate(
         "app.graph.getNodeById(3).widgets.find((w) => w.name === 'max_memory').value = 0.0001"
     )
     page.wait_for_function(
-        "document.querySelector(\"[data-test='3']\").innerText.includes('smallest budget')"
+        "words => document.querySelector(\"[data-test='3']\").innerText.includes(words)",
+        arg=words,
     )
     queue(page)
     problem = part(page, 3, ".swin2sr-closable [role=status].swin2sr-problem")
     problem.wait_for(timeout=60_000)
-    assert "smallest budget that works" in problem.inner_text()
+    assert words in problem.inner_text()
     assert part(page, 3, ".swin2sr-problem:visible").count() == 1, "said once"
 
 

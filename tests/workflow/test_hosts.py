@@ -135,6 +135,7 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
+        page = os.environ.get("COMFYUI_FRONTEND")  # as in tests/support/comfyui_server.py
         self.url = f"http://127.0.0.1:{port}"
         self.log = base / "log.txt"
         self.process = subprocess.Popen(
@@ -150,6 +151,7 @@ class Server:
                 ),
                 *("--disable-auto-launch", "--disable-api-nodes", "--base-directory", str(base)),
                 *("--database-url", "sqlite:///:memory:"),
+                *(("--front-end-root", page) if page else ()),
             ],
             cwd=comfyui,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"},
