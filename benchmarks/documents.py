@@ -157,9 +157,9 @@ class Guide:
             if kind not in self.here:
                 return need
         for entry in CATALOG:
-            downloading = f"models download {entry.name}" in command
+            elsewhere = f"models download {entry.name}" in command or "swin2sr plan" in command
             named = re.search(rf"(?<![\w-]){re.escape(entry.name)}(?![\w-])", command)
-            if named and not downloading and locate(entry, self.models) is None:
+            if named and not elsewhere and locate(entry, self.models) is None:
                 return f"model {entry.name}"
         return ""
 
