@@ -39,7 +39,7 @@ OURS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 BY_COMMAND = (
     (r"\bpip install|-m venv|\bpre-commit\b", "install"),
     (r"\bgit clone|\bnpm |curl \.\.\.|models download|https://(?!example)", "network"),
-    (r"^sudo |systemctl|journalctl", "root"),
+    (r"\bsudo |systemctl|journalctl", "root"),
     (r"^docker |deploy/docker/build\.py", "docker"),
     (r"^(kubectl|helm) ", "kubernetes"),
     (r"^(ray|serve) |--ray ", "ray"),
