@@ -90,7 +90,7 @@ def main() -> None:
 
 def upscaling(browser: Any, url: str) -> None:
     """The graph before, its plan, a run, and what comes of it."""
-    page, _ = comfyui.open_in(browser, url)
+    page, _ = comfyui.open_in(browser.new_page, url)
     page.set_viewport_size({"width": 1500, "height": 900})
     comfyui.load(page, comfyui.example("compare_before_after"))
     wait(page, TILED, "compact-x4")
@@ -113,14 +113,14 @@ def upscaling(browser: Any, url: str) -> None:
     shoot(page, "report", [TILED])
     shoot(page, "comparison", [COMPARE])
     shoot(page, "graph", [])
-    page.context.close()
+    page.close()
 
 
 PANEL_BAR = "document.querySelector('[role=progressbar]')"
 
 
 def chinese(browser: Any, url: str) -> None:
-    page, _ = comfyui.open_in(browser, url, "dark", "zh")
+    page, _ = comfyui.open_in(browser.new_page, url, "dark", "zh")
     comfyui.load(page, comfyui.example("compare_before_after"))
     wait(page, TILED, "compact-x4")
     page.evaluate("app.queuePrompt(0, 1)")
@@ -128,11 +128,11 @@ def chinese(browser: Any, url: str) -> None:
         "[...document.querySelectorAll('.swin2sr-label')].some(e => e.innerText)"
     )
     shoot(page, "graph.zh-CN", [])
-    page.context.close()
+    page.close()
 
 
 def faces(browser: Any, url: str) -> None:
-    page, _ = comfyui.open_in(browser, url)
+    page, _ = comfyui.open_in(browser.new_page, url)
     comfyui.load(page, comfyui.example("faces_two_stage"))
     page.evaluate("""() => {
       for (const node of app.graph.nodes)
@@ -148,7 +148,7 @@ def faces(browser: Any, url: str) -> None:
         "app.graph.nodes.find((n) => n.type === 'SaveImage').images?.length", timeout=240_000
     )
     shoot(page, "faces", [FACES, "SaveImage", "PreviewImage"])
-    page.context.close()
+    page.close()
 
 
 def wait(page: Any, kind: str, text: str) -> None:
