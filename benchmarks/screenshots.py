@@ -90,7 +90,7 @@ def main() -> None:
 
 def upscaling(browser: Any, url: str) -> None:
     """The graph before, its plan, a run, and what comes of it."""
-    page, _ = comfyui.open_in(browser.new_page, url)
+    page = comfyui.open_in(browser.new_page, url)
     page.set_viewport_size({"width": 1500, "height": 900})
     comfyui.load(page, comfyui.example("compare_before_after"))
     wait(page, TILED, "compact-x4")
@@ -120,7 +120,7 @@ PANEL_BAR = "document.querySelector('[role=progressbar]')"
 
 
 def chinese(browser: Any, url: str) -> None:
-    page, _ = comfyui.open_in(browser.new_page, url, "dark", "zh")
+    page = comfyui.open_in(browser.new_page, url, "dark", "zh")
     comfyui.load(page, comfyui.example("compare_before_after"))
     wait(page, TILED, "compact-x4")
     page.evaluate("app.queuePrompt(0, 1)")
@@ -132,7 +132,7 @@ def chinese(browser: Any, url: str) -> None:
 
 
 def faces(browser: Any, url: str) -> None:
-    page, _ = comfyui.open_in(browser.new_page, url)
+    page = comfyui.open_in(browser.new_page, url)
     comfyui.load(page, comfyui.example("faces_two_stage"))
     page.evaluate("""() => {
       for (const node of app.graph.nodes)
