@@ -1,7 +1,7 @@
 """Runs every command and every Python block of the guides, each guide in a fresh clone.
 
-    python benchmarks/documents.py
-    python benchmarks/documents.py README.md docs/faces.md --with install --models FOLDER
+    python benchmarks/guides.py
+    python benchmarks/guides.py README.md docs/faces.md --with install --models FOLDER
 
 Each clone has small pictures, films and folders under the names that guides use. What needs
 something that is not here is counted as not run, with the reason. Links are looked at by
