@@ -120,7 +120,7 @@ def comfyui(clone: Path, clock: Clock) -> None:
     shutil.copy(pack / "examples" / "astronaut_128.png", base / "input" / "example.png")
     with comfyui_server.running(base) as url, opened_browser() as browser:
         clock.step("ComfyUI starts")
-        page, _ = page_of.open_in(browser, url)
+        page = page_of.open_in(browser.new_page, url)
         page_of.load(page, page_of.example("compare_before_after"))
         clock.step("page and template")
         page.evaluate("app.queuePrompt(0, 1)")

@@ -74,7 +74,7 @@ def main() -> None:
         base = Path(folder)
         (base / "input").mkdir()
         shutil.copy(ROOT / "examples" / "astronaut_128.png", base / "input" / "example.png")
-        large = Image.open(ROOT / "examples" / "astronaut_128.png").resize((640, 640))
+        large = Image.open(ROOT / "examples" / "astronaut_128.png").resize((1600, 1600))
         large.save(base / "input" / "large.png")
         if args.faces_model:
             place = base / "models" / "swin2sr"
@@ -90,16 +90,16 @@ def main() -> None:
 
 def upscaling(browser: Any, url: str) -> None:
     """The graph before, its plan, a run, and what comes of it."""
-    page, _ = comfyui.open_in(browser, url)
+    page = comfyui.open_in(browser.new_page, url)
     page.set_viewport_size({"width": 1500, "height": 900})
     comfyui.load(page, comfyui.example("compare_before_after"))
-    wait(page, TILED, "compact-x4")
+    wait(page, TILED, "→")
     shoot(page, "plan", [TILED])
     page.evaluate(
         "app.graph.nodes.find((n) => n.type === 'LoadImage').widgets[0].value='large.png'"
     )
     page.evaluate("app.queuePrompt(0, 1)")
-    page.wait_for_function(f"Number(({PANEL_BAR})?.ariaValueNow) > 20", timeout=120_000)
+    page.wait_for_function(f"Number(({PANEL_BAR})?.ariaValueNow) > 10", timeout=120_000)
     shoot(page, "run", [TILED])
     page.evaluate("app.extensionManager.command.execute('Comfy.Interrupt')")
     page.evaluate(
@@ -113,26 +113,26 @@ def upscaling(browser: Any, url: str) -> None:
     shoot(page, "report", [TILED])
     shoot(page, "comparison", [COMPARE])
     shoot(page, "graph", [])
-    page.context.close()
+    page.close()
 
 
-PANEL_BAR = "document.querySelector('[role=progressbar]')"
+PANEL_BAR = "document.querySelector('.swin2sr-panel [role=progressbar]')"
 
 
 def chinese(browser: Any, url: str) -> None:
-    page, _ = comfyui.open_in(browser, url, "dark", "zh")
+    page = comfyui.open_in(browser.new_page, url, "dark", "zh")
     comfyui.load(page, comfyui.example("compare_before_after"))
-    wait(page, TILED, "compact-x4")
+    wait(page, TILED, "→")
     page.evaluate("app.queuePrompt(0, 1)")
     page.wait_for_function(
         "[...document.querySelectorAll('.swin2sr-label')].some(e => e.innerText)"
     )
     shoot(page, "graph.zh-CN", [])
-    page.context.close()
+    page.close()
 
 
 def faces(browser: Any, url: str) -> None:
-    page, _ = comfyui.open_in(browser, url)
+    page = comfyui.open_in(browser.new_page, url)
     comfyui.load(page, comfyui.example("faces_two_stage"))
     page.evaluate("""() => {
       for (const node of app.graph.nodes)
@@ -148,7 +148,7 @@ def faces(browser: Any, url: str) -> None:
         "app.graph.nodes.find((n) => n.type === 'SaveImage').images?.length", timeout=240_000
     )
     shoot(page, "faces", [FACES, "SaveImage", "PreviewImage"])
-    page.context.close()
+    page.close()
 
 
 def wait(page: Any, kind: str, text: str) -> None:

@@ -1,6 +1,6 @@
 """What guides say of the program holds: links lead somewhere, commands parse, options exist.
 
-`benchmarks/documents.py` also runs the commands.
+`benchmarks/guides.py` also runs the commands.
 """
 
 import argparse

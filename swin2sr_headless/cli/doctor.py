@@ -104,9 +104,10 @@ def _with(device: DeviceFinding, speed: str) -> str:
 
 
 def _kernels(found: Examination) -> str:
-    rows = [("kernels on the CPU", "tried first", "else", "")]
+    rows = [("kernels", "tried first", "else", "")]
     for each in found.kernels:
-        rows.append((each.precision, each.name, ", ".join(each.others) or "-", each.reason))
+        where = f"{each.device} {each.precision}"
+        rows.append((where, each.name, ", ".join(each.others) or "-", each.reason))
     return table(rows)
 
 

@@ -32,9 +32,9 @@ _EXAMPLES = """\
   swin2sr plan photo.jpg --max-memory 500MB   what 500 MB would mean
   swin2sr plan 8000x8000 --model classical-x4 --precision fp32
 
-whole: no tiles, all on the device; staged: no tiles, feature maps offloaded to RAM, a region at a
-time on the device; both give the whole network's result. tiled: tiles that are blended, near it.
-A band is a group of windows: how much is computed at once."""
+whole: no tiles, all on the device; staged: no tiles, feature maps offloaded to RAM,
+a region at a time on the device; both give the whole network's result. tiled: tiles
+that are blended, near it. A band is a group of windows: what is computed at once."""
 
 
 _TIME_UNKNOWN = "time: not known before a picture has been upscaled here with this model"

@@ -1,7 +1,8 @@
-"""What runs the blocks of a network in each precision of the CPU."""
+"""What runs the blocks of a network, by kind of device and precision."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from swin2sr_core.kernels import library
@@ -11,8 +12,9 @@ from swin2sr_core.kernels.setting import candidate
 
 @dataclass(frozen=True)
 class KernelFinding:
-    """`name` is what is tried first for `precision`; `reason` why it is not a fused one."""
+    """`name` is what is tried first there; `reason` why it is not a fused one, or not known yet."""
 
+    device: str
     precision: str
     name: str
     others: tuple[str, ...]
@@ -22,14 +24,18 @@ class KernelFinding:
         return asdict(self)
 
 
-def find_kernels() -> list[KernelFinding]:
-    """For fp32 and bf16; a network checks and times them at its first use. Raises InputError."""
+def find_kernels(device_types: Iterable[str] = ("cpu",)) -> list[KernelFinding]:
+    """For each kind of device; a network checks and times them at its first use.
+
+    Raises InputError where SWIN2SR_KERNELS is no setting.
+    """
     found = []
-    for precision in ("fp32", "bf16"):
-        fitting = candidate("cpu", precision)
-        others = (*(native.name for native in fitting.natives[1:]), REFERENCE)
-        named = others if fitting.natives else ()
-        found.append(KernelFinding(precision, fitting.name, named, fitting.reason))
+    for device in dict.fromkeys(device_types):
+        for precision in ("fp32", "bf16") if device == "cpu" else ("fp32", "fp16", "bf16"):
+            fitting = candidate(device, precision)
+            others = (*(native.name for native in fitting.natives[1:]), REFERENCE)
+            named = others if fitting.natives else ()
+            found.append(KernelFinding(device, precision, fitting.name, named, fitting.reason))
     return found
 
 

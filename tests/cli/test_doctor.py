@@ -11,6 +11,7 @@ import pytest
 import swin2sr_core
 from swin2sr_core.models.catalog import find_entry
 from swin2sr_headless.diagnosis.extras import EXTRAS, version_of
+from swin2sr_headless.diagnosis.kernels import find_kernels
 from swin2sr_headless.diagnosis.privacy import scrubbed
 
 ROOT = Path(swin2sr_core.__file__).parents[1]
@@ -76,6 +77,16 @@ def test_the_table_says_how_to_get_what_is_missing(run):
     assert "swin2sr models download classical-x4" in out
     assert "SWIN2SR_KERNELS=reference" in out
     assert out.endswith("nothing is broken\n")
+
+
+def test_a_card_has_kernels_of_its_own(monkeypatch):
+    monkeypatch.setenv("SWIN2SR_KERNELS", "auto")
+    found = find_kernels(["cuda", "cuda", "cpu"])
+    assert [(each.device, each.precision) for each in found] == [
+        *(("cuda", precision) for precision in ("fp32", "fp16", "bf16")),
+        *(("cpu", precision) for precision in ("fp32", "bf16")),
+    ]
+    assert found[0].reason == "a graphics card's kernel is chosen at the first run there"
 
 
 def test_a_limit_on_memory_is_named(run):

@@ -1,7 +1,7 @@
 """Runs every command and every Python block of the guides, each guide in a fresh clone.
 
-    python benchmarks/documents.py
-    python benchmarks/documents.py README.md docs/faces.md --with install --models FOLDER
+    python benchmarks/guides.py
+    python benchmarks/guides.py README.md docs/faces.md --with install --models FOLDER
 
 Each clone has small pictures, films and folders under the names that guides use. What needs
 something that is not here is counted as not run, with the reason. Links are looked at by
@@ -39,7 +39,7 @@ OURS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 BY_COMMAND = (
     (r"\bpip install|-m venv|\bpre-commit\b", "install"),
     (r"\bgit clone|\bnpm |curl \.\.\.|models download|https://(?!example)", "network"),
-    (r"^sudo |systemctl|journalctl", "root"),
+    (r"\bsudo |systemctl|journalctl", "root"),
     (r"^docker |deploy/docker/build\.py", "docker"),
     (r"^(kubectl|helm) ", "kubernetes"),
     (r"^(ray|serve) |--ray ", "ray"),
@@ -157,9 +157,9 @@ class Guide:
             if kind not in self.here:
                 return need
         for entry in CATALOG:
-            downloading = f"models download {entry.name}" in command
+            elsewhere = f"models download {entry.name}" in command or "swin2sr plan" in command
             named = re.search(rf"(?<![\w-]){re.escape(entry.name)}(?![\w-])", command)
-            if named and not downloading and locate(entry, self.models) is None:
+            if named and not elsewhere and locate(entry, self.models) is None:
                 return f"model {entry.name}"
         return ""
 
