@@ -1,5 +1,7 @@
 """What nodes have shown is there again where nothing runs: cached prompts, workflows reopened."""
 
+import re
+
 import pytest
 
 from . import comfyui
@@ -25,7 +27,7 @@ def open_flow(open_comfyui):
 
 
 def run(page):
-    page.evaluate("app.queuePrompt(0, 1)")
+    page.evaluate("() => { app.queuePrompt(0, 1) }")
     for each in (REPORT, COMPARED):
         page.wait_for_function(SHOWN, arg=each, timeout=60_000)
 
@@ -43,6 +45,17 @@ def test_a_prompt_that_the_cache_answers(open_flow):
     run(again)
     assert again.evaluate("told") == 0, "it ran: this has tested nothing"
     leave_and_return(again)
+
+
+def test_a_prompt_that_is_done_before_its_number_is_known(open_flow):
+    run(open_flow())
+    again = open_flow()
+    held = []
+    again.route(re.compile("/prompt$"), lambda route: held.append((route, route.fetch())))
+    run(again)
+    leave_and_return(again)
+    [(route, answer)] = held
+    route.fulfill(response=answer)
 
 
 def test_a_workflow_that_is_opened_again(open_flow):

@@ -3,45 +3,62 @@
 
 import { nodeOfExecution } from './graph.js'
 
+const OURS = 'Swin2SR_'
+
 export class KeptOutputs {
   constructor(app, api) {
     this.app = app
     this.api = api
     this.seen = new WeakMap()
-    this.untold = new Set()
+    this.used = false
     this.prompt = null
-    api.addEventListener('execution_cached', ({ detail }) => {
-      this.prompt = detail.prompt_id
-      this.untold = new Set(detail.nodes)
-    })
-    api.addEventListener('executed', ({ detail }) => this.untold.delete(detail.node))
-    api.addEventListener('executing', ({ detail }) => detail === null && this.#ended())
+    api.addEventListener('execution_start', ({ detail }) => (this.prompt = detail.prompt_id))
+    api.addEventListener('executing', ({ detail }) => detail === null && this.#ended(this.prompt))
   }
 
   /** A node's output where the page has got one since the last call; else null. */
   news(node) {
+    this.used = true
     const output = this.app.nodeOutputs?.[this.#place(node)] ?? null
     const known = this.seen.get(node) ?? null
     this.seen.set(node, output)
     return output === known ? null : output
   }
 
-  /** Older servers send nothing of cached nodes that others read; their history has it. */
-  async #ended() {
-    const prompt = this.prompt
-    const ours = [...this.untold].map((id) => [id, nodeOfExecution(this.#root, id)]).filter(([, node]) => this.seen.has(node))
-    this.untold.clear()
-    if (!ours.length) return
+  /**
+   * The server's history has what the page may have missed: older servers send nothing of cached nodes that others
+   * read, and what comes before the answer to the prompt itself, as the cache's does, the page keeps for no tab.
+   */
+  async #ended(prompt) {
+    if (!this.used || prompt === null) return
     const answer = await this.api.fetchApi(`/history/${prompt}`)
-    const { outputs } = (await answer.json())[prompt] ?? {}
-    for (const [id, node] of ours) if (outputs?.[id]) this.#keep(this.#place(node), outputs[id])
+    const ran = (await answer.json())[prompt]
+    if (!ran) return
+    const [, , graph, extra] = ran.prompt
+    const tab = this.#tabOf(extra?.extra_pnginfo?.workflow?.id)
+    if (!tab) return
+    for (const [id, output] of Object.entries(ran.outputs)) {
+      if (graph[id]?.class_type.startsWith(OURS)) this.#keep(tab, id, output)
+    }
+  }
+
+  /** The tab of a workflow, rather the one in front where several have it. */
+  #tabOf(workflow) {
+    const { activeWorkflow, openWorkflows = [] } = this.app.extensionManager?.workflow ?? {}
+    return [activeWorkflow, ...openWorkflows].find((tab) => workflow && tab?.activeState?.id === workflow)
   }
 
   /** As the page does with what it is sent: shown now, and again when the workflow's tab is left and opened again. */
-  #keep(place, output) {
-    this.app.nodeOutputs[place] = output
-    const tab = this.app.extensionManager?.workflow?.activeWorkflow?.changeTracker
-    if (tab) tab.nodeOutputs = { ...tab.nodeOutputs, [place]: output }
+  #keep(tab, id, output) {
+    const inFront = tab === this.app.extensionManager.workflow.activeWorkflow
+    const node = inFront && nodeOfExecution(this.#root, id)
+    const place = node ? this.#place(node) : id
+    const shown = this.app.nodeOutputs[place]
+    // What is shown already stays the same object: a new one would be news.
+    if (inFront && JSON.stringify(shown) === JSON.stringify(output)) output = shown
+    else if (inFront) this.app.nodeOutputs[place] = output
+    const tracker = tab.changeTracker
+    if (tracker) tracker.nodeOutputs = { ...tracker.nodeOutputs, [place]: output }
   }
 
   get #root() {
