@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -364,18 +363,50 @@ def test_core_nodes_do_what_comfyuis_do(from_checkout, inputs, tmp_path):
             ).relative_to(tmp_path / "ours")
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "I", "I;16", "CMYK", "RGB", "RGBA", "gif"])
-def test_pictures_of_all_kinds_are_read_alike(mode, kinds_read):
+KINDS = ["L", "LA", "P", "1", "I", "I;16", "CMYK", "RGB", "RGBA", "gif", "jpg"]
+LATER = {
+    "P": 0,
+    "RGB": 0,
+    "RGBA": 0,
+    "L": 1,
+    "LA": 1,
+    "1": 1,
+    "I": 0,
+    "I;16": 0,
+    "gif": 2,
+    "CMYK": 4,
+}
+"""How far, in 8 bits, ComfyUI 0.30 and later read from what 0.3 reads: docs/workflows.md."""
+
+
+@pytest.mark.parametrize("mode", KINDS)
+def test_pictures_of_all_kinds_are_read_alike(mode, kinds_read, comfyui):
     ours, theirs = kinds_read
-    assert ours[mode]
-    if isinstance(theirs[mode], str):
-        pytest.skip(f"this ComfyUI does not read it: {theirs[mode]}")
-    assert ours[mode] == theirs[mode]
+    if '"0.3.' in (comfyui / "comfyui_version.py").read_text(encoding="utf-8"):
+        assert len(ours[mode]) == len(theirs[mode]) > 0
+        assert [content(path) for path in ours[mode]] == [content(path) for path in theirs[mode]]
+        return
+    as_8_bits = {"I": "I cut off", "I;16": "I;16 in 8 bits"}
+    # Not the masks: theirs have the size and the frames of the picture more often.
+    our, their = (
+        [path for path in files if path.name.startswith("x")]
+        for files in (ours[as_8_bits.get(mode, mode)], theirs[mode])
+    )
+    differences = [np.abs(pixels(a) - pixels(b)) for a, b in zip(our, their, strict=True)]
+    if mode == "jpg":  # colours that the file has for four pixels at once: other filters between
+        assert max(each.mean() for each in differences) < 2
+    else:
+        assert max(each.max() for each in differences) == LATER[mode]
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(int)
 
 
 @pytest.fixture(scope="module")
 def kinds_read(from_checkout, tmp_path_factory):
-    """Mode -> contents of what Load Image and Load Image (as Mask) give, ours and theirs."""
+    """Mode -> the files that come of what Load Image gives, ours and theirs."""
     folder = tmp_path_factory.mktemp("kinds")
     graph = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "x"}},
@@ -383,7 +414,11 @@ def kinds_read(from_checkout, tmp_path_factory):
         "3": {"class_type": "LoadImageMask", "inputs": {"image": "x", "channel": "alpha"}},
         "4": {"class_type": "LoadImageMask", "inputs": {"image": "x", "channel": "green"}},
     }
-    modes = ["L", "LA", "P", "1", "I", "I;16", "CMYK", "RGB", "RGBA", "gif"]
+    for mask, shown, saved in (("3", "5", "7"), ("4", "6", "8")):
+        graph[shown] = {"class_type": "MaskToImage", "inputs": {"mask": [mask, 0]}}
+        inputs = {"images": [shown, 0], "filename_prefix": f"mask{mask}"}
+        graph[saved] = {"class_type": "SaveImage", "inputs": inputs}
+    modes = [*KINDS, "I cut off", "I;16 in 8 bits"]
     work = []
     for mode in modes:
         path = picture_of(mode, folder)
@@ -396,9 +431,7 @@ def kinds_read(from_checkout, tmp_path_factory):
     theirs = from_checkout(work)
     return tuple(
         {
-            mode: report["errors"][0]["message"]
-            if report["errors"]
-            else [content(Path(output["path"])) for output in sorted_outputs(report)]
+            mode: [Path(output["path"]) for output in sorted_outputs(report)]
             for mode, report in zip(modes, reports, strict=True)
         }
         for reports in (ours, theirs)
@@ -406,7 +439,8 @@ def kinds_read(from_checkout, tmp_path_factory):
 
 
 def picture_of(mode: str, folder: Path) -> Path:
-    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (9, 14, 4), np.uint8))
+    # No smaller: ComfyUI 0.33 pads to a multiple of 32 by what is there, and fails on less.
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (33, 46, 4), np.uint8))
     name = mode.replace(";", "")
     if mode == "gif":
         frames = [noise.convert("RGB").rotate(90 * n) for n in range(3)]
@@ -417,8 +451,17 @@ def picture_of(mode: str, folder: Path) -> Path:
         exif[0x0112] = 6  # to be turned
         noise.convert("CMYK").save(folder / "CMYK.jpg", exif=exif)
         return folder / "CMYK.jpg"
-    if mode in ("I", "I;16"):
-        values = np.random.default_rng(2).integers(0, 65536, (9, 14)).astype(np.uint16)
+    if mode == "jpg":
+        with Image.open(ROOT / "examples" / "astronaut_128.png") as image:
+            image.convert("RGB").save(folder / "jpg.jpg", quality=90)
+        return folder / "jpg.jpg"
+    if mode.startswith("I"):
+        values = np.random.default_rng(2).integers(0, 65536, (33, 46)).astype(np.uint16)
+        values[:9] //= 256
+        if "cut" in mode:
+            values = values.clip(0, 255).astype(np.uint8)
+        elif "8 bits" in mode:
+            values = (values / 65535 * 255).astype(np.uint8)
         image = Image.fromarray(values)
         (image.convert("I") if mode == "I" else image).save(folder / f"{name}.tif")
         return folder / f"{name}.tif"
@@ -541,10 +584,14 @@ def test_a_server_that_is_killed_in_the_middle(
     server = Server(comfyui, tmp_path / "base")
     try:
         server.wait()
-        threading.Thread(target=server.kill_while_it_works, daemon=True).start()
-        report = run_workflow(
-            upscaled, server=server.url, inputs=large(make_picture), out=tmp_path / "o"
-        )
+        with Session(make_host(server=server.url)) as session:
+            # Not before its number is known: what has no number yet is not lost, but not begun.
+            report = session.run(
+                upscaled,
+                inputs=large(make_picture),
+                out=tmp_path / "o",
+                queued=lambda _: server.kill_while_it_works(),
+            )
     finally:
         server.kill()
     assert (report.status, report.exit_code) == ("no_host", 3)
