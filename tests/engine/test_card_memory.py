@@ -1,4 +1,4 @@
-"""Memory that ends on a pretended card, as benchmarks/gpu_acceptance.py has it end on a real one."""
+"""Memory that ends on a pretended card, as benchmarks/gpu_acceptance.py tries it on a real one."""
 
 import sys
 from pathlib import Path
