@@ -3,7 +3,8 @@
     COMFYUI_DIR=... COMFYUI_PYTHON=... python benchmarks/screenshots.py [--faces-model FILE]
 
 Starts the ComfyUI with this pack and the examples' portrait, loads example workflows in chromium,
-and writes docs/images/*.webp: the graph, the plan, a run, the report, the comparison. With a checkpoint for faces also the workflow that refines them.
+and writes docs/images/*.webp: the graph, the plan, a run, the report, the comparison. With
+a checkpoint for faces also the workflow that refines them.
 """
 
 from __future__ import annotations
