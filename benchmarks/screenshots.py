@@ -3,8 +3,8 @@
     COMFYUI_DIR=... COMFYUI_PYTHON=... python benchmarks/screenshots.py [--faces-model FILE]
 
 Starts the ComfyUI with this pack and the examples' portrait, loads example workflows in chromium,
-and writes docs/images/*.webp: the graph, the plan, a run, the report, the comparison, a Chinese
-page. With a checkpoint for faces also the workflow that refines them.
+and writes docs/images/*.webp: the graph, the plan, a run, the report, the comparison. With
+a checkpoint for faces also the workflow that refines them.
 """
 
 from __future__ import annotations
@@ -83,7 +83,6 @@ def main() -> None:
             shutil.copy(args.faces_model, place / name)
         with comfyui_server.running(base) as url:
             upscaling(browser, url)
-            chinese(browser, url)
             if args.faces_model:
                 faces(browser, url)
 
@@ -117,18 +116,6 @@ def upscaling(browser: Any, url: str) -> None:
 
 
 PANEL_BAR = "document.querySelector('.swin2sr-panel [role=progressbar]')"
-
-
-def chinese(browser: Any, url: str) -> None:
-    page = comfyui.open_in(browser.new_page, url, "dark", "zh")
-    comfyui.load(page, comfyui.example("compare_before_after"))
-    wait(page, TILED, "→")
-    page.evaluate("app.queuePrompt(0, 1)")
-    page.wait_for_function(
-        "[...document.querySelectorAll('.swin2sr-label')].some(e => e.innerText)"
-    )
-    shoot(page, "graph.zh-CN", [])
-    page.close()
 
 
 def faces(browser: Any, url: str) -> None:

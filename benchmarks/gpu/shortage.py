@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import torch
 
@@ -11,6 +12,7 @@ from swin2sr_core.engine.upscale import make_plan, upscale
 from swin2sr_core.errors import Swin2SRError
 from swin2sr_core.machine.devices import resolve_precision
 from swin2sr_core.models.model import Model
+from swin2sr_core.network.config import Swin2SRConfig
 from swin2sr_core.progress import Progress
 
 from .card import Card
@@ -29,13 +31,31 @@ sys.stdin.read()
 """
 
 
-def limits(card: Card, report: Report) -> None:
+def _taken(left: int) -> Callable[[], None]:
+    """Start a process that takes all of the card but so many bytes; the result ends it."""
+    other = subprocess.Popen(
+        [sys.executable, "-c", _TAKER, str(left)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout is not None
+    other.stdout.readline()
+
+    def end() -> None:
+        other.kill()
+        other.wait()
+
+    return end
+
+
+def limits(card: Card, report: Report, network: Swin2SRConfig = CLASSICAL, side: int = 512) -> None:
     """Real errors of the real allocator, at shares of what a run takes."""
     if not card.real:
         report.add("limit", "needs a card")
         return
-    model, image = _model(card), picture(CLASSICAL, 512, 512)
-    plan = make_plan(model, 512, 512)
+    model, image = _model(card, network), picture(network, side, side)
+    plan = make_plan(model, side, side)
     card.reset()
     before = card.allocated
     wanted = upscale(model, image, plan=plan).image
@@ -50,42 +70,39 @@ def limits(card: Card, report: Report) -> None:
             torch.cuda.set_per_process_memory_fraction(1.0, card.device)
 
 
-def neighbour(card: Card, report: Report) -> None:
-    """Another process takes all but a little in the middle of a run."""
+def neighbour(
+    card: Card,
+    report: Report,
+    network: Swin2SRConfig = CLASSICAL,
+    side: int = 1024,
+    leaves: tuple[int, ...] = (600 << 20, 150 << 20),
+    take: Callable[[int], Callable[[], None]] = _taken,
+) -> None:
+    """Another process takes all but a little in the middle of a run; `take` gives how it ends."""
     if not card.real:
         report.add("neighbour", "needs a card")
         return
-    model, image = _model(card), picture(CLASSICAL, 1024, 1024)
+    model, image = _model(card, network), picture(network, side, side)
     wanted = upscale(model, image).image
-    for left in (600 << 20, 150 << 20):
-        others: list[subprocess.Popen[str]] = []
+    for left in leaves:
+        ends: list[Callable[[], None]] = []
 
-        def grow(done: int, total: int, left: int = left, others: list = others) -> None:
-            if not others and done > 0.3 * total:
+        def grow(done: int, total: int, left: int = left, ends: list = ends) -> None:
+            if not ends and done > 0.3 * total:
                 card.wait()
                 torch.cuda.empty_cache()
-                others.append(
-                    subprocess.Popen(
-                        [sys.executable, "-c", _TAKER, str(left)],
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
-                        text=True,
-                    )
-                )
-                assert others[0].stdout is not None
-                others[0].stdout.readline()
+                ends.append(take(left))
 
         try:
             name = f"leaves {left >> 20} MiB"
             _survives(report, "neighbour", name, model, image, wanted, grow)
         finally:
-            for other in others:
-                other.kill()
-                other.wait()
+            for end in ends:
+                end()
 
 
-def _model(card: Card) -> Model:
-    return model_of(CLASSICAL, resolve_precision("auto", card.device), card.device)
+def _model(card: Card, network: Swin2SRConfig) -> Model:
+    return model_of(network, resolve_precision("auto", card.device), card.device)
 
 
 def _survives(

@@ -12,7 +12,7 @@ import torch
 
 from ..machine.out_of_memory import is_out_of_memory
 from ..prepared.folded import FoldedNetwork
-from ..sentences import sentence
+from ..sentences import Sentence, sentence
 from . import verdicts
 from .block import ReferenceKernel
 from .convolution import AddConv, add_conv
@@ -94,9 +94,9 @@ def _choose(network: FoldedNetwork) -> Choice:
 
 def _first(
     network: FoldedNetwork, contenders: list[Contender]
-) -> tuple[Contender | None, list[str]]:
+) -> tuple[Contender | None, list[Sentence]]:
     """The first that is good, and what the others' faults are."""
-    faults = []
+    faults: list[Sentence] = []
     for contender in contenders:
         verdict = judge(network, contender)
         if not verdict.fault:
@@ -108,7 +108,7 @@ def _first(
 
 def _fastest(
     network: FoldedNetwork, contenders: list[Contender]
-) -> tuple[Contender | None, list[str]]:
+) -> tuple[Contender | None, list[Sentence]]:
     """The fastest of those that are right; found once for this card, and remembered."""
     key = verdicts.key_of(network)
     known = verdicts.known(key)
@@ -124,13 +124,13 @@ def _fastest(
     return None, [_fault_of(each, known[each.name]) for each in contenders]
 
 
-def _fault_of(contender: Contender, verdict: Verdict) -> str:
+def _fault_of(contender: Contender, verdict: Verdict) -> Sentence:
     return sentence(
         "kernel_fault", "the kernel {name} {fault}", name=contender.name, fault=verdict.fault
     )
 
 
-def _instead(faults: list[str], used: str) -> str:
+def _instead(faults: list[Sentence], used: str) -> Sentence:
     both = reduce(lambda a, b: sentence("and", "{one} and {other}", one=a, other=b), faults)
     return sentence("used_instead", "{faults}; {used} is used instead", faults=both, used=used)
 

@@ -14,7 +14,7 @@ from .admission import Forecast, Limits, Load, Reject, State, admit, place, wait
 from .pool import Cancelled, Pool, Task, Tell, WorkerDied
 
 POISON_SECONDS = 3600.0
-_RATES = 15
+_RATES, _SOME = 15, 5
 _UNKNOWN = Forecast(0, None)
 _Made = tuple[float, float]
 """Of a picture: its work in a second, and its work."""
@@ -273,10 +273,9 @@ class Dispatcher:
 
 
 def _usual_rate(made: Collection[_Made]) -> float:
-    """The median, a picture counting by its work: of small ones most of the time is not work."""
-    half = sum(work for _, work in made) / 2
-    for rate, work in sorted(made):
-        half -= work
-        if half <= 0:
-            return rate
-    raise AssertionError
+    """All work by all seconds, for a wait is a sum of those: a median would forget the slow ones.
+
+    The slowest of some is left out: the machine may have slept.
+    """
+    counted = sorted(made)[int(len(made) >= _SOME) :]
+    return sum(work for _, work in counted) / sum(work / rate for rate, work in counted)

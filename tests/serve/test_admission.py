@@ -1,5 +1,6 @@
 """Admission is a law of numbers: what starts, waits and is refused, and for how long."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from swin2sr_headless.service.admission import (
     place,
     wait_seconds,
 )
+from swin2sr_headless.service.dispatcher import _usual_rate
 
 TEN = Forecast(1, 10.0)
 seconds = st.floats(0, 1e4)
@@ -43,6 +45,13 @@ def test_a_free_worker_takes_it():
 def test_a_busy_one_lets_it_wait_for_what_is_before_it():
     assert decided(State(1, (5.0,), (TEN,))) == Queue(2, 15.0)
     assert decided(State(2, (5.0, 7.0), (TEN,))) == Queue(2, 7.0)
+
+
+def test_waits_are_sums_and_a_machine_that_slept_is_no_slow_one():
+    quick, slow, slept = (10.0, 100.0), (5.0, 100.0), (0.001, 100.0)
+    assert _usual_rate([quick, slow]) == pytest.approx(200 / 30)
+    assert _usual_rate([quick, quick, quick, quick, slept]) == pytest.approx(10)
+    assert _usual_rate([(1.0, 1.0), (10.0, 1000.0)]) == pytest.approx(1001 / 101)
 
 
 def test_full_in_number_in_seconds_and_in_bytes():

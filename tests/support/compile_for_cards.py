@@ -4,6 +4,7 @@ python tests/support/compile_for_cards.py NETWORK [80 86 89 90], with TRITON_INT
 from 3.2; NETWORK is classical or compact.
 """
 
+# pyright: reportMissingImports=false
 import json
 import re
 import subprocess
@@ -91,7 +92,7 @@ def compiled(function, arguments, options, card):
 
 def registers(ptx, card):
     """Registers of a thread and bytes that spill, by the assembler that knows this PTX."""
-    found = sorted(Path(triton.__file__).parent.glob("backends/nvidia/bin/ptxas*"))
+    found = sorted(Path(str(triton.__file__)).parent.glob("backends/nvidia/bin/ptxas*"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "kernel.ptx")
         path.write_text(ptx)

@@ -76,7 +76,9 @@ class CardTensor(torch.Tensor):
 class Card(TorchDispatchMode):
     """`with Card() as card:` the machine has one. Nothing of it may be used outside.
 
-    Raises AssertionError for what a card could not do. `launches`, `waits` (per place in our code),
+    Raises AssertionError for what a card could not do, and torch's error where its memory has run
+    out: beyond the fraction that this process may have, or what another one, `taken`, has left.
+    `launches`, `waits` (per place in our code),
     `to_card` and `to_host` (bytes) count; `live` and `peak` are bytes on the card.
     """
 
@@ -85,7 +87,8 @@ class Card(TorchDispatchMode):
         self.capability, self.memory = capability, memory
         self.launches: Counter[str] = Counter()
         self.waits: Counter[str] = Counter()
-        self.to_card = self.to_host = self.live = self.peak = 0
+        self.to_card = self.to_host = self.live = self.peak = self.taken = 0
+        self.fraction = 1.0
         self._sizes: dict[int, int] = {}
         self._pinned: set[int] = set()
         self._pending: list[Callable[[], None]] = []
@@ -101,6 +104,14 @@ class Card(TorchDispatchMode):
         self._patched.__exit__(None, None, None)
 
     # -- what is asked of the driver -------------------------------------------------------------
+
+    @property
+    def limit(self) -> int:
+        return min(int(self.fraction * self.memory), self.memory - self.taken)
+
+    def allow(self, fraction: float, device: object = None) -> None:
+        """What is free for all does not change by it: as with torch."""
+        self.fraction = fraction
 
     def reset_peak(self) -> None:
         self.peak = self.live
@@ -222,6 +233,10 @@ class Card(TorchDispatchMode):
             return same[id(made)]
         storage = made.untyped_storage()
         if not view and storage._cdata not in self._sizes:
+            if self.live + storage.nbytes() > self.limit:
+                raise torch.cuda.OutOfMemoryError(
+                    "CUDA out of memory, as far as it is there at all"
+                )
             self._sizes[storage._cdata] = storage.nbytes()
             self.live += storage.nbytes()
             self.peak = max(self.peak, self.live)
@@ -288,11 +303,15 @@ def _patched(card: Card) -> Iterator[None]:
         "current_stream": lambda device=None: SimpleNamespace(synchronize=card.wait),
         "get_device_capability": lambda device=None: card.capability,
         "get_device_name": lambda device=None: "pretended",
-        "get_device_properties": lambda device=None: SimpleNamespace(name="pretended"),
-        "mem_get_info": lambda device=None: (card.memory - card.live, card.memory),
+        "get_device_properties": lambda device=None: SimpleNamespace(
+            name="pretended", total_memory=card.memory
+        ),
+        "mem_get_info": lambda device=None: (card.memory - card.taken - card.live, card.memory),
+        "set_per_process_memory_fraction": card.allow,
         "memory_allocated": lambda device=None: card.live,
         "memory_reserved": lambda device=None: card.live,
         "max_memory_allocated": lambda device=None: card.peak,
+        "max_memory_reserved": lambda device=None: card.peak,
         "reset_peak_memory_stats": lambda device=None: card.reset_peak(),
         "synchronize": lambda device=None: card.wait(),
         "empty_cache": lambda: None,

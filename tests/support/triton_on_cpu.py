@@ -4,6 +4,7 @@ NumPy has no bf16, so the interpreter keeps its 16-bit words; it multiplies thes
 cuts fp32 off to them instead of rounding to the nearest.
 """
 
+# pyright: reportMissingImports=false
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
