@@ -31,7 +31,14 @@ def open_in(new_page, url: str, theme="dark", language="en", vue=False):
     page.goto(url)
     page.wait_for_function(READY, timeout=120_000)
     # Notices, such as one about versions, lie over nodes.
-    page.add_style_tag(content=".p-toast { display: none !important }")
+    # Not by add_style_tag: it fails on any breach of the page's policy, also one of ComfyUI's own.
+    page.evaluate(
+        """() => {
+          const style = document.createElement('style')
+          style.textContent = '.p-toast { display: none !important }'
+          document.head.append(style)
+        }"""
+    )
     return page
 
 
