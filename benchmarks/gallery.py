@@ -13,12 +13,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
+from contact_sheet import enlarged
 from PIL import Image, ImageDraw, ImageFont
 
 import swin2sr_core as s2
 from swin2sr_core.models.catalog import CATALOG
-from swin2sr_headless.cli.evaluation import to_tensor
 from swin2sr_headless.degradation.chain import STRENGTHS, worsened
 from swin2sr_headless.degradation.drawn import drawn_picture
 
@@ -49,7 +48,8 @@ def main() -> None:
         with Image.open(EXAMPLES / "inputs" / f"{kind}.png") as file:
             picture = file.convert("RGB")
         cells = [("bicubic", bicubic(picture))]
-        cells += [(model.name, upscaled(model, picture)) for model in models]
+        pixels = np.asarray(picture)
+        cells += [(m.name, Image.fromarray(enlarged(pixels, m))) for m in models]
         sheet(cells).save(EXAMPLES / "gallery" / f"{kind}.webp", quality=88, method=6)
         if kind == "portrait":
             Wipe(cells[0][1], cells[1][1]).save_to(EXAMPLES / "before_after.webp")
@@ -58,12 +58,6 @@ def main() -> None:
 def bicubic(picture: Image.Image) -> Image.Image:
     size = picture.width * SCALE, picture.height * SCALE
     return picture.resize(size, Image.Resampling.BICUBIC)
-
-
-def upscaled(model: s2.Model, picture: Image.Image) -> Image.Image:
-    image = s2.upscale(model, to_tensor(np.asarray(picture)), SCALE).image[0]
-    pixels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    return Image.fromarray(pixels)
 
 
 def sheet(cells: Iterable[tuple[str, Image.Image]]) -> Image.Image:

@@ -10,6 +10,7 @@ from functools import reduce
 
 import torch
 
+from ..machine.devices import has_native_bf16
 from ..machine.out_of_memory import is_out_of_memory
 from ..prepared.folded import FoldedNetwork
 from ..sentences import Sentence, sentence
@@ -30,9 +31,6 @@ _SLOWER = 1.25
 
 _FASTER = 0.95
 """On a card a kernel has to be faster, since others may be there, and compiling takes seconds."""
-
-_AMPERE = 8, 0
-"""The first cards on which Triton's products run on tensor cores that know bf16."""
 
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
@@ -112,13 +110,15 @@ def _fastest(
     """The fastest of those that are right; found once for this card, and remembered."""
     key = verdicts.key_of(network)
     known = verdicts.known(key)
-    if not all(each.name in known for each in contenders):
+    remembered = all(each.name in known for each in contenders)
+    if not remembered:
         log.info("trying kernels for %s, once: this takes some seconds", network.device)
         known = {each.name: judge(network, each) for each in contenders}
         verdicts.remember(key, known)
     good = [each for each in contenders if not known[each.name].fault]
     for best in sorted(good, key=lambda each: known[each.name].slowness):
-        known[best.name] = judge(network, best, timed=False)  # these weights were not tried
+        if remembered:  # these weights were not tried
+            known[best.name] = judge(network, best, timed=False)
         if not known[best.name].fault:
             return best, []
     return None, [_fault_of(each, known[each.name]) for each in contenders]
@@ -170,7 +170,7 @@ def for_card(network: FoldedNetwork) -> tuple[list[Contender], str]:
     def contender(kernel: BlockKernel) -> Contender:
         return Contender(kernel.name, lambda windows: kernel, _FASTER)
 
-    made = kernels.CoreKernel(), kernels.BlockKernel(4), kernels.BlockKernel(8)
+    made = kernels.CoreKernel(), kernels.HalvesKernel(4), kernels.HalvesKernel(8)
     return [contender(each) for each in made], ""
 
 
@@ -181,7 +181,7 @@ def _reason_against_triton(network: FoldedNetwork) -> str:
         return "Triton's kernels are for bf16 and fp16"
     if torch.version.hip is not None:
         return "Triton's kernels were never tried on AMD's cards"
-    if torch.cuda.get_device_capability(network.device) < _AMPERE:
+    if not has_native_bf16(network.device):
         return "Triton's kernels need a card of compute capability 8.0 or later"
     if importlib.util.find_spec("triton") is None:
         return "Triton is not installed (pip install triton)"

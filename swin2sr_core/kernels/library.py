@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ..machine.cache_folder import cache_folder
+
 log = logging.getLogger(__name__)
 
 SOURCES = Path(__file__).resolve().parent / "native"
@@ -173,13 +175,8 @@ def file_name() -> str:
 
 def folders() -> tuple[Path, Path]:
     """Where a library may lie: beside the sources, else (a read-only place) in the user's cache."""
-    if sys.platform == "win32":
-        cache = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    elif sys.platform == "darwin":
-        cache = "~/Library/Caches"
-    else:
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return SOURCES.parent / "built", Path(cache).expanduser() / "swin2sr" / "kernels"
+    cache = cache_folder(sys.platform, os.environ, Path.home())
+    return SOURCES.parent / "built", cache / "kernels"
 
 
 def find() -> Path | None:

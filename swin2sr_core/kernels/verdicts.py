@@ -7,12 +7,13 @@ driver's interface, torch, Triton, this code and the kind of network stay what t
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import logging
 import threading
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,7 +35,7 @@ def key_of(network: FoldedNetwork) -> str:
     parts = (
         torch.cuda.get_device_name(device),
         "torch " + torch.__version__,
-        "triton " + _version("triton"),
+        "triton " + importlib.import_module("triton").__version__,
         _code(),
         str(network.dtype).removeprefix("torch."),
         f"{config.embed_dim}/{config.num_heads[0]}/{config.mlp_dim}/{config.window}",
@@ -46,16 +47,12 @@ def key_of(network: FoldedNetwork) -> str:
 def known(key: str) -> dict[str, Verdict]:
     """By the contender's name; empty where nothing is known."""
     path = _path()
-    if path is None:
-        return {}
+    found = {} if path is None else _stored(path).get(key, {})
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))[key]
         return {
             str(name): Verdict(str(v["fault"]), float(v["slowness"])) for name, v in found.items()
         }
-    except (FileNotFoundError, KeyError):
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         log.info("%s is started anew: %s", path, error)
         return {}
 
@@ -69,12 +66,7 @@ def remember(key: str, verdicts: dict[str, Verdict]) -> None:
     if path is None:
         return
     with _lock:
-        try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            kept = {}
-        if not isinstance(kept, dict):
-            kept = {}
+        kept = _stored(path)
         kept[key] = {name: asdict(each) for name, each in verdicts.items() if each.slowness}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,16 +76,18 @@ def remember(key: str, verdicts: dict[str, Verdict]) -> None:
             log.info("the choice of a kernel is not remembered: %s", error)
 
 
+def _stored(path: Path) -> dict[str, Any]:
+    """All that is kept; what is damaged is forgotten."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def _path() -> Path | None:
     folder = cache_dir()
     return None if folder is None else folder / _FILE
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # another package brings it, as on Windows
-        return "unknown"
 
 
 def _code() -> str:

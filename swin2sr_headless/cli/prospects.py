@@ -43,12 +43,7 @@ def prospect_for(name_or_path: str, precision: str, device: str) -> Found:
     A model of the catalog need not be here where its network is published. For the CPU, in a
     precision that every CPU has, torch is not imported.
     """
-    path = _path_of(name_or_path)
-    if path is None:
-        name, path = name_or_path, Path(find_entry(name_or_path).file_name)
-        config = published_config(find_entry(name))
-    else:
-        config, name = read_config(path), model_name(name_or_path, path)
+    config, name, path = _network_of(name_or_path)
     if path.suffix.lower() == SUFFIX:
         own = read_contract(path).precision_for(path.name, precision)
         prospect = Prospect(config, own, "cpu", exported=True)
@@ -62,18 +57,17 @@ def prospect_for(name_or_path: str, precision: str, device: str) -> Found:
     return _on_device(name, config, precision, device)
 
 
-def _path_of(name_or_path: str) -> Path | None:
-    """The model's file; None where it is only known what network will be in it."""
+def _network_of(name_or_path: str) -> tuple[Swin2SRConfig, str, Path]:
+    """Also the model's name and its file, which may be one that is not here yet."""
     try:
-        return resolve_model(name_or_path)
-    except ModelNotFoundError:
+        path = resolve_model(name_or_path)
+    except ModelNotFoundError as missing:
         try:
-            published_config(find_entry(name_or_path))
+            entry = find_entry(name_or_path)
+            return published_config(entry), name_or_path, Path(entry.file_name)
         except (ModelNotFoundError, CheckpointError):
-            pass
-        else:
-            return None
-        raise
+            raise missing from None
+    return read_config(path), model_name(name_or_path, path), path
 
 
 def _on_device(name: str, config: Swin2SRConfig, precision: str, device: str) -> Found:

@@ -146,20 +146,8 @@ class _NumberInput(Input):
 
 
 class _FloatInput(_NumberInput):
-    def __init__(
-        self,
-        id: str,
-        display_name: str | None = None,
-        optional: bool = False,
-        tooltip: str | None = None,
-        lazy: bool | None = None,
-        default: float | None = None,
-        min: float | None = None,
-        max: float | None = None,
-        step: float | None = None,
-        round: float | None = None,
-    ) -> None:
-        super().__init__(id, display_name, optional, tooltip, lazy, default, min, max, step)
+    def __init__(self, id: str, *, round: float | None = None, **options: Any) -> None:
+        super().__init__(id, **options)
         self.round = round
 
     def as_dict(self) -> Options:

@@ -40,7 +40,7 @@ EXTRAS = (
     Extra("remote", "progress of a ComfyUI server", {"websockets": "websockets"}),
     Extra("export", "ONNX files", {"onnx": "onnx", "onnxruntime": "onnxruntime"}),
     Extra("evaluate", "the FLIP metric", {"flip-evaluator": "flip_evaluator"}),
-    Extra("memory", "free memory on Windows and macOS", {"psutil": "psutil"}),
+    Extra("memory", "memory in use on Windows and macOS", {"psutil": "psutil"}),
 )
 
 

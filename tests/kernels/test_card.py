@@ -26,7 +26,7 @@ CONFIGS = {
     "49 tokens": {"embed_dim": 24, "num_heads": (2,), "mlp_dim": 40, "window": 7},
     "powers of two": {"embed_dim": 64, "num_heads": (4,), "mlp_dim": 64},
 }
-KERNELS = [kernels.CoreKernel(), kernels.BlockKernel(4)]
+KERNELS = [kernels.CoreKernel(), kernels.HalvesKernel(4)]
 NAMES = [each.name for each in KERNELS]
 
 
@@ -69,7 +69,7 @@ def random_map(config, rows=2, columns=3):
 
 @pytest.mark.parametrize(
     ("name", "kernel"),
-    [*product(CONFIGS, KERNELS), ("compact", kernels.BlockKernel(8))],
+    [*product(CONFIGS, KERNELS), ("compact", kernels.HalvesKernel(8))],
     ids=lambda value: getattr(value, "name", value),
 )
 @torch.inference_mode()

@@ -59,7 +59,7 @@ def launches(sizes):
     x = torch.zeros(256, config.embed_dim, dtype=torch.bfloat16)
     band = torch.arange(256, dtype=torch.int32).view(4, 64)
     kinds = torch.arange(4, dtype=torch.int32)
-    for kernel in (kernels.CoreKernel(), kernels.BlockKernel(4), kernels.BlockKernel(8)):
+    for kernel in (kernels.CoreKernel(), kernels.HalvesKernel(4), kernels.HalvesKernel(8)):
         kernel.run(block, kinds, x, x, band)
     for recorder in recorders:
         for arguments, options in recorder.launches:

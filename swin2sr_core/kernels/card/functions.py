@@ -52,10 +52,10 @@ def _row(X, rows, inside, channel, C: tl.constexpr):
 
 
 @triton.jit
-def _column(W, columns, inside, row, ROWS: tl.constexpr, PITCH: tl.constexpr):
-    """W.T of out x PITCH: `row` of the inputs x `columns` of the outputs; zeros beyond either."""
-    place = W + columns[None, :] * PITCH + row[:, None]
-    return tl.load(place, mask=inside[None, :] & (row < ROWS)[:, None], other=0.0)
+def _weights(W, outputs, outputs_inside, inputs, inputs_inside, PITCH: tl.constexpr):
+    """Part of W.T, `inputs` x `outputs`, of W with PITCH inputs; zeros beyond either."""
+    place = W + outputs[None, :] * PITCH + inputs[:, None]
+    return tl.load(place, mask=outputs_inside[None, :] & inputs_inside[:, None], other=0.0)
 
 
 @triton.jit
@@ -165,35 +165,30 @@ def attention_half(
     inside, within = token < TOKENS, d < WIDTH
     rows = _rows(INDEX, window * TOKENS + token, inside, LONG)
     c1, c2 = tl.arange(0, FIRST), FIRST + tl.arange(0, SECOND)
+    m1, m2 = c1 < C, c2 < C
     x1 = _row(SOURCE, rows, inside, c1, C)
     x2 = _row(SOURCE, rows, inside, c2, C)
     y1 = tl.zeros((T, FIRST), tl.float32)
     y2 = tl.zeros((T, SECOND), tl.float32)
     for head in range(HEADS):
         column = head * WIDTH + d
-        q = tl.dot(x1, _column(QKV, column, within, c1, C, C))
-        q = tl.dot(x2, _column(QKV, column, within, c2, C, C), q)
+        q = tl.dot(x1, _weights(QKV, column, within, c1, m1, C))
+        q = tl.dot(x2, _weights(QKV, column, within, c2, m2, C), q)
         q += _vector(QKV_BIAS, column, within)[None, :]
         column += HEADS * WIDTH
-        k = tl.dot(x1, _column(QKV, column, within, c1, C, C))
-        k = tl.dot(x2, _column(QKV, column, within, c2, C, C), k)
+        k = tl.dot(x1, _weights(QKV, column, within, c1, m1, C))
+        k = tl.dot(x2, _weights(QKV, column, within, c2, m2, C), k)
         column += HEADS * WIDTH
-        v = tl.dot(x1, _column(QKV, column, within, c1, C, C))
-        v = tl.dot(x2, _column(QKV, column, within, c2, C, C), v)
+        v = tl.dot(x1, _weights(QKV, column, within, c1, m1, C))
+        v = tl.dot(x2, _weights(QKV, column, within, c2, m2, C), v)
         v += _vector(QKV_BIAS, column, within)[None, :]
         bias = _bias(BIAS, kinds, kind, window, head, token, inside, HEADS, TOKENS, PER_WINDOW)
         scale = tl.load(SCALE + head).to(tl.float32)
         out = _attended(q, k, v.to(x1.dtype), scale, bias, MAXIMUM).to(x1.dtype)
         column = head * WIDTH + d
-        y1 = tl.dot(out, _projection(PROJ, c1, column, within, C, HEADS * WIDTH), y1)
-        y2 = tl.dot(out, _projection(PROJ, c2, column, within, C, HEADS * WIDTH), y2)
+        y1 = tl.dot(out, _weights(PROJ, c1, m1, column, within, HEADS * WIDTH), y1)
+        y2 = tl.dot(out, _weights(PROJ, c2, m2, column, within, HEADS * WIDTH), y2)
     _add_normalised(SOURCE, TARGET, rows, inside, y1, y2, c1, c2, PROJ_BIAS, WEIGHT, SHIFT, eps, C)
-
-
-@triton.jit
-def _projection(W, outputs, inputs, within, OUT: tl.constexpr, PITCH: tl.constexpr):
-    place = W + outputs[None, :] * PITCH + inputs[:, None]
-    return tl.load(place, mask=within[:, None] & (outputs < OUT)[None, :], other=0.0)
 
 
 @triton.jit
@@ -207,6 +202,7 @@ def mlp_half(
     inside = row < count
     rows = _rows(INDEX, row, inside, LONG)
     c1, c2 = tl.arange(0, FIRST), FIRST + tl.arange(0, SECOND)
+    m1, m2 = c1 < C, c2 < C
     x1 = _row(X, rows, inside, c1, C)
     x2 = _row(X, rows, inside, c2, C)
     y1 = tl.zeros((ROWS, FIRST), tl.float32)
@@ -214,11 +210,11 @@ def mlp_half(
     for start in range(0, HIDDEN, PART):
         unit = start + tl.arange(0, PART)
         within = unit < HIDDEN
-        h = tl.dot(x1, _column(FC1, unit, within, c1, C, C))
-        h = tl.dot(x2, _column(FC1, unit, within, c2, C, C), h)
+        h = tl.dot(x1, _weights(FC1, unit, within, c1, m1, C))
+        h = tl.dot(x2, _weights(FC1, unit, within, c2, m2, C), h)
         h = (h + _vector(FC1_BIAS, unit, within)[None, :]) / hidden_scale
         h = 0.5 * h * (1.0 + tl.erf(h * 0.7071067811865476)) * hidden_scale
         h = h.to(x1.dtype)
-        y1 = tl.dot(h, _projection(FC2, c1, unit, within, C, HIDDEN), y1)
-        y2 = tl.dot(h, _projection(FC2, c2, unit, within, C, HIDDEN), y2)
+        y1 = tl.dot(h, _weights(FC2, c1, m1, unit, within, HIDDEN), y1)
+        y2 = tl.dot(h, _weights(FC2, c2, m2, unit, within, HIDDEN), y2)
     _add_normalised(X, X, rows, inside, y1, y2, c1, c2, FC2_BIAS, WEIGHT, SHIFT, eps, C)

@@ -53,7 +53,7 @@ class CoreKernel:
 
 
 @dataclass(frozen=True)
-class BlockKernel:
+class HalvesKernel:
     """A block in two launches, which read and write the map once each; see `kernel.BlockKernel`.
 
     Its programs have that many warps: which is faster is up to the card.
