@@ -72,6 +72,7 @@ TINY_HEADS = {
     "pixelshuffle-x4": replace(TINY, head="pixelshuffle", scale=4),
     "direct-x2": TINY,
     "direct-x4": replace(TINY, scale=4),
+    "direct-x4-replicate": replace(TINY, scale=4, padding_mode="replicate"),
     "nearest-x4": replace(TINY, head="nearest+conv", scale=4),
     "nearest-x4-3conv": replace(TINY, head="nearest+conv", scale=4, residual="3conv"),
     "aux-x4": replace(TINY, head="pixelshuffle_aux", scale=4),

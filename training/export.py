@@ -11,10 +11,10 @@ from torch import Tensor
 from swin2sr_core.errors import InputError
 from swin2sr_core.models.catalog import resolve_model
 from swin2sr_core.models.checkpoint import load_checkpoint
-from swin2sr_core.network.config import infer_config
 from swin2sr_core.pictures.files.output_file import output_file
 
 from .checkpoint import RunState
+from .config import TrainingConfig
 
 
 def export_weights(
@@ -25,9 +25,9 @@ def export_weights(
     Raises InputError where a weight does not fit fp16, and as `output_file` does.
     """
     narrow = {name: _narrowed(name, weight) for name, weight in state.average.items()}
-    config = infer_config({name: tuple(weight.shape) for name, weight in narrow.items()})
+    config = TrainingConfig.from_dict(state.config).network
     about = {"architecture": "Swin2SR", "scale": str(config.scale), "steps": str(state.step)}
-    content = save(narrow, about | metadata)
+    content = save(narrow, about | config.metadata | metadata)
     with output_file(path, overwrite=overwrite) as file:
         file.write(content)
     return len(content)

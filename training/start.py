@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -25,16 +26,17 @@ _SMALL = 0.1
 def starting_network(config: TrainingConfig) -> Swin2SR:
     """The network a run starts with, the same for the same config.
 
-    With `start` it has that checkpoint's weights; where `network` differs from the checkpoint in
-    scale or head alone, a new head is made for the old body. Raises InputError where more differs.
+    With `start` it has that checkpoint's weights, whatever its convolutions pad with; where
+    `network` differs from it in scale or head, a new head is made for the old body. Raises
+    InputError where more differs.
     """
     generator = torch.Generator().manual_seed(config.seed)
     if not config.start:
         return new_network(config.network, generator)
     found, state = load_checkpoint(resolve_model(config.start))
     wanted = config.network
-    if found == wanted:
-        network = Swin2SR(found)
+    if replace(found, padding_mode=wanted.padding_mode) == wanted:
+        network = Swin2SR(wanted)
         network.load_state_dict(state)
         return network
     return with_new_head(state, found, wanted, generator)

@@ -202,7 +202,7 @@ class _Work:
     def add_conv(
         self, stage: FoldedStage, x: Tensor, y: Tensor, missing: list[Box], bounds: Box
     ) -> None:
-        """x += conv(y) in the boxes of `missing`; beyond `bounds` the convolution sees zeros.
+        """x += conv(y) in the boxes of `missing`; beyond `bounds` the convolution pads.
 
         A piece is crossed off as soon as it is added: whatever ends the run, it is added once.
         """

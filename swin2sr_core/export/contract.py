@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..errors import CheckpointError, InputError
-from ..network.config import MOST_LAYERS, Swin2SRConfig
+from ..network.config import MOST_LAYERS, PADDING_MODES, Swin2SRConfig
 from ..network.head_costs import HEAD_COSTS
 from ..planning.costs import conv_reach, stage_margin
 
@@ -204,6 +204,8 @@ def _check_config(config: Swin2SRConfig) -> None:
         raise ValueError("channels or scale that no network has")
     if config.window > 16 or config.residual not in ("1conv", "3conv"):
         raise ValueError("a window or a convolution that no network has")
+    if config.padding_mode not in PADDING_MODES:
+        raise ValueError("a padding that no network has")
     if config.head not in HEAD_COSTS or config.img_range not in (1, 255):
         raise ValueError("a head or a range that no network has")
     if not 0 < len(config.depths) == len(config.num_heads) <= MOST_LAYERS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -50,18 +49,20 @@ def _layer(graph: GraphBuilder, x: str, layer: nn.Module, wide: bool) -> str:
         return graph.add("LeakyRelu", x, alpha=layer.negative_slope)
     if isinstance(layer, nn.PixelShuffle):
         return graph.add("DepthToSpace", x, blocksize=layer.upscale_factor, mode="CRD")
-    layer = cast(nn.Conv2d, layer)
-    return _conv(graph, x, layer.weight, cast(Tensor, layer.bias), wide)
+    return _conv(graph, x, cast(nn.Conv2d, layer), wide)
 
 
-def _conv(graph: GraphBuilder, x: str, weight: Tensor, bias: Tensor, wide: bool) -> str:
-    kernel = list(weight.shape[2:])
-    around: Sequence[int] = [side // 2 for side in kernel] * 2
+def _conv(graph: GraphBuilder, x: str, conv: nn.Conv2d, wide: bool) -> str:
+    kernel = list(conv.kernel_size)
+    around = [side // 2 for side in kernel] * 2
+    if conv.padding_mode == "replicate":
+        margin = graph.constant("margin", [0, 0, *around[:2]] * 2)
+        x, around = graph.add("Pad", x, margin, mode="edge"), [0] * 4
     return graph.add(
         "Conv",
         x,
-        graph.weight("weight", weight, wide),
-        graph.weight("bias", bias, wide),
+        graph.weight("weight", conv.weight, wide),
+        graph.weight("bias", cast(Tensor, conv.bias), wide),
         kernel_shape=kernel,
         pads=around,
     )

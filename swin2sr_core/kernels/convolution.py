@@ -12,7 +12,8 @@ from ..prepared.folded import MapConv
 AddConv = Callable[[MapConv, Tensor, Tensor, Box, Box], None]
 """(conv, source, target, box, bounds): target += conv(source) in the pixels of `box`.
 
-Both maps are B H W C and as large; where there are no pixels, beyond `bounds`, the source is zero.
+Both maps are B H W C and as large; where there are no pixels, beyond `bounds`, the source is what
+the convolution pads with.
 The target may be float32 where the source is narrower.
 """
 

@@ -51,6 +51,7 @@ class ConvArguments(ctypes.Structure):
         ("inputs", ctypes.c_int32),
         ("outputs", ctypes.c_int32),
         ("floats", ctypes.c_int32),
+        ("replicates", ctypes.c_int32),
         ("weight", ctypes.c_void_p),
         ("bias", ctypes.c_void_p),
     )

@@ -108,7 +108,10 @@ def pack_conv(conv: MapConv, native: NativeKernel, to_floats: bool) -> PackedCon
     # panels vectors lanes words word taps -> panels taps words vectors lanes word
     arranged = split.permute(0, 5, 3, 1, 2, 4).contiguous().view(torch.float32)
     biases = biases.contiguous()
-    arguments = ConvArguments(inputs, outputs, to_floats, arranged.data_ptr(), biases.data_ptr())
+    replicates = conv.conv.padding_mode == "replicate"
+    arguments = ConvArguments(
+        inputs, outputs, to_floats, replicates, arranged.data_ptr(), biases.data_ptr()
+    )
     return PackedConv(arguments, (arranged, biases))
 
 

@@ -50,7 +50,7 @@ def load_checkpoint(path: Path | str) -> tuple[Swin2SRConfig, StateDict]:
     with opened(path) as contents:
         wanted = _parameters(contents)
         entries = names.official_names(_float_entries(contents, wanted), joined)
-        config = _config(path, entries)
+        config = _config(contents, entries)
         _check_entries(path, config, entries)
         _check_bytes(path, wanted)
         tensors = build(contents, wanted)
@@ -87,9 +87,9 @@ def _float_entries(contents: Contents, wanted: dict[str, Entry]) -> dict[str, En
     return checked_entries(wanted, contents.path.name) if is_int8(contents) else wanted
 
 
-def _config(path: Path, entries: Mapping[str, Entry]) -> Swin2SRConfig:
+def _config(contents: Contents, entries: Mapping[str, Entry]) -> Swin2SRConfig:
     try:
-        return infer_config(shapes_of(entries))
+        return infer_config(shapes_of(entries), contents.metadata)
     except CheckpointError as error:
         foreign = _foreign_architecture(entries)
         looks = sentence(
@@ -100,7 +100,7 @@ def _config(path: Path, entries: Mapping[str, Entry]) -> Swin2SRConfig:
         raise CheckpointError.saying(
             "not_a_checkpoint",
             "{name} is not a usable Swin2SR checkpoint: {hint}",
-            name=path.name,
+            name=contents.path.name,
             hint=looks if foreign else error,
         ) from error
 

@@ -73,7 +73,8 @@ def _read(path: Path, _mtime: int, _size: int) -> Swin2SRConfig:
             "{name} is in torch's old format, which is only read to be loaded",
             name=path.name,
         )
-    return infer_config(shapes_of(official_names(unwrap(contents.tensors, Entry), joined)))
+    entries = official_names(unwrap(contents.tensors, Entry), joined)
+    return infer_config(shapes_of(entries), contents.metadata)
 
 
 def shapes_of(entries: Mapping[str, Entry]) -> dict[str, tuple[int, ...]]:

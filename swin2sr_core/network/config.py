@@ -11,6 +11,9 @@ from ..errors import CheckpointError
 
 Shapes = Mapping[str, tuple[int, ...]]
 
+PADDING_MODES = ("zeros", "replicate")
+"""What a convolution may see beyond the picture's border: nothing, or the border once more."""
+
 HEAD_CHANNELS = 64
 """Channels inside every head that convolves on the HR grid."""
 
@@ -25,6 +28,8 @@ class Swin2SRConfig:
     `head` is one of "pixelshuffle" (classical), "pixelshuffledirect" (lightweight), "nearest+conv"
     (real-world), "pixelshuffle_aux" (compressed) and "none" (restoration at x1). `residual` is the
     convolution that ends each stage: "1conv" or "3conv". `img_range` multiplies the centred input.
+    `padding_mode` is one of `PADDING_MODES`: the paper pads its convolutions with zeros, which puts
+    a rim around plain colours; with "replicate" what is flat stays flat up to the border.
     """
 
     in_channels: int
@@ -37,6 +42,17 @@ class Swin2SRConfig:
     head: str
     residual: str
     img_range: float
+    padding_mode: str = "zeros"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What a file has to say of the network besides its tensors; see `infer_config`."""
+        return {} if self.padding_mode == "zeros" else {_PADDING: self.padding_mode}
+
+    @property
+    def pads_a_copy(self) -> bool:
+        """Whether torch copies what it convolves to pad it, as it need not for zeros."""
+        return self.padding_mode != "zeros"
 
     @property
     def shift(self) -> int:
@@ -56,12 +72,25 @@ class Swin2SRConfig:
         return stages + len(self.depths) * (10 * c * c) + 10 * c * c
 
 
-def infer_config(shapes: Shapes) -> Swin2SRConfig:
+_PADDING = "padding_mode"
+
+
+def infer_config(shapes: Shapes, metadata: Mapping[str, str] | None = None) -> Swin2SRConfig:
     """The config of the network whose parameters have these official names and shapes.
 
-    Buffers are never looked at: files converted from other libraries have none. Raises
-    `CheckpointError` when a parameter that decides something is missing or contradicts the others.
+    The padding of convolutions leaves no trace in them: `metadata`, a file's, may name it. Buffers
+    are never looked at: files converted from other libraries have none. Raises `CheckpointError`
+    when a parameter that decides something is missing or contradicts the others.
     """
+    padding_mode = (metadata or {}).get(_PADDING, "zeros")
+    if padding_mode not in PADDING_MODES:
+        raise CheckpointError.saying(
+            "config_padding",
+            "its convolutions pad with {found!r}, and only {known} are known; a newer version may "
+            "know more",
+            found=padding_mode[:40],
+            known=", ".join(PADDING_MODES),
+        )
     embed_dim, in_channels = _shape(shapes, "conv_first.weight", 4)[:2]
     blocks = _blocks(shapes)
     stages = len(blocks)
@@ -98,6 +127,7 @@ def infer_config(shapes: Shapes) -> Swin2SRConfig:
         head=head,
         residual="3conv" if "conv_after_body.0.weight" in shapes else "1conv",
         img_range=255.0 if window == 7 else 1.0,
+        padding_mode=padding_mode,
     )
 
 

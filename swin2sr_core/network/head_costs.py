@@ -71,8 +71,13 @@ def _work_none(config: Swin2SRConfig) -> int:
 # the steps, an enlargement beside what it is made of and what becomes of it, or the input of the
 # last convolution in both types and its output.
 def _final_bytes(channels: int, pixels: int, config: Swin2SRConfig, size: int) -> int:
-    widened = channels * pixels * _FP32_BYTES if size != _FP32_BYTES else 0
-    return widened + config.in_channels * pixels * _FP32_BYTES
+    return _final_inputs(channels, pixels, config, size) + config.in_channels * pixels * _FP32_BYTES
+
+
+def _final_inputs(channels: int, pixels: int, config: Swin2SRConfig, size: int) -> int:
+    """Of the last convolution, beside what it is given: in float32, and padded."""
+    copies = (size != _FP32_BYTES) + config.pads_a_copy
+    return copies * channels * pixels * _FP32_BYTES
 
 
 def _peak_pixelshuffle(config: Swin2SRConfig, size: int) -> int:
@@ -83,18 +88,18 @@ def _peak_pixelshuffle(config: Swin2SRConfig, size: int) -> int:
 
 def _peak_direct(config: Swin2SRConfig, size: int) -> int:
     out = config.in_channels * config.scale**2 * _FP32_BYTES
-    widened = config.embed_dim * _FP32_BYTES if size != _FP32_BYTES else 0
-    return out + max(widened, out)
+    return out + max(_final_inputs(config.embed_dim, 1, config, size), out)
 
 
 def _peak_nearest(config: Swin2SRConfig, size: int) -> int:
     final = HEAD_CHANNELS * 16 * size + _final_bytes(HEAD_CHANNELS, 16, config, size)
-    return max(HEAD_CHANNELS * (4 + 16 + 16) * size, final)
+    return max(HEAD_CHANNELS * (4 + 16 + 16 * (1 + config.pads_a_copy)) * size, final)
 
 
 def _peak_aux(config: Swin2SRConfig, size: int) -> int:
     bicubic = config.in_channels * config.scale**2 * _FP32_BYTES
-    narrowed = config.in_channels * (config.scale**2 * size if size != _FP32_BYTES else 0)
+    copies = (size != _FP32_BYTES) + config.pads_a_copy
+    narrowed = copies * config.in_channels * config.scale**2 * size
     hr = HEAD_CHANNELS * config.scale**2
     final = hr * size + _final_bytes(HEAD_CHANNELS, config.scale**2, config, size)
     aux = config.in_channels * size
@@ -105,8 +110,7 @@ def _peak_aux(config: Swin2SRConfig, size: int) -> int:
 
 def _peak_none(config: Swin2SRConfig, size: int) -> int:
     out = config.in_channels * _FP32_BYTES
-    widened = config.embed_dim * _FP32_BYTES if size != _FP32_BYTES else 0
-    return out + max(widened, out)
+    return out + max(_final_inputs(config.embed_dim, 1, config, size), out)
 
 
 # Reach: each 3x3 convolution looks one pixel of its own grid further. pixelshuffle: 1 (before) + 1

@@ -40,27 +40,30 @@ class Head:
     final: str
 
 
-def _conv(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
+def conv3x3(config: Swin2SRConfig, inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3x3 convolution, padded as the network's are."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=config.padding_mode)
 
 
 def _conv_before_upsample(config: Swin2SRConfig) -> nn.Sequential:
-    return nn.Sequential(_conv(config.embed_dim, HEAD_CHANNELS), nn.LeakyReLU(0.01, inplace=True))
+    conv = conv3x3(config, config.embed_dim, HEAD_CHANNELS)
+    return nn.Sequential(conv, nn.LeakyReLU(0.01, inplace=True))
 
 
-def _pixelshuffle_steps(scale: int) -> nn.Sequential:
+def _pixelshuffle_steps(config: Swin2SRConfig) -> nn.Sequential:
     """For each step a convolution and a pixel shuffle."""
     layers: list[nn.Module] = []
-    for step in shuffle_steps(scale):
-        layers += [_conv(HEAD_CHANNELS, HEAD_CHANNELS * step * step), nn.PixelShuffle(step)]
+    for step in shuffle_steps(config.scale):
+        conv = conv3x3(config, HEAD_CHANNELS, HEAD_CHANNELS * step * step)
+        layers += [conv, nn.PixelShuffle(step)]
     return nn.Sequential(*layers)
 
 
 def _build_pixelshuffle(config: Swin2SRConfig) -> dict[str, nn.Module]:
     return {
         "conv_before_upsample": _conv_before_upsample(config),
-        "upsample": _pixelshuffle_steps(config.scale),
-        "conv_last": _conv(HEAD_CHANNELS, config.in_channels),
+        "upsample": _pixelshuffle_steps(config),
+        "conv_last": conv3x3(config, HEAD_CHANNELS, config.in_channels),
     }
 
 
@@ -70,9 +73,8 @@ def _run_pixelshuffle(net: Modules, features: Tensor, image: Tensor) -> Tensor:
 
 def _build_direct(config: Swin2SRConfig) -> dict[str, nn.Module]:
     outputs = config.in_channels * config.scale**2
-    return {
-        "upsample": nn.Sequential(_conv(config.embed_dim, outputs), nn.PixelShuffle(config.scale))
-    }
+    conv = conv3x3(config, config.embed_dim, outputs)
+    return {"upsample": nn.Sequential(conv, nn.PixelShuffle(config.scale))}
 
 
 def _run_direct(net: Modules, features: Tensor, image: Tensor) -> Tensor:
@@ -82,10 +84,10 @@ def _run_direct(net: Modules, features: Tensor, image: Tensor) -> Tensor:
 def _build_nearest(config: Swin2SRConfig) -> dict[str, nn.Module]:
     return {
         "conv_before_upsample": _conv_before_upsample(config),
-        "conv_up1": _conv(HEAD_CHANNELS, HEAD_CHANNELS),
-        "conv_up2": _conv(HEAD_CHANNELS, HEAD_CHANNELS),
-        "conv_hr": _conv(HEAD_CHANNELS, HEAD_CHANNELS),
-        "conv_last": _conv(HEAD_CHANNELS, config.in_channels),
+        "conv_up1": conv3x3(config, HEAD_CHANNELS, HEAD_CHANNELS),
+        "conv_up2": conv3x3(config, HEAD_CHANNELS, HEAD_CHANNELS),
+        "conv_hr": conv3x3(config, HEAD_CHANNELS, HEAD_CHANNELS),
+        "conv_last": conv3x3(config, HEAD_CHANNELS, config.in_channels),
     }
 
 
@@ -99,14 +101,14 @@ def _run_nearest(net: Modules, features: Tensor, image: Tensor) -> Tensor:
 
 def _build_aux(config: Swin2SRConfig) -> dict[str, nn.Module]:
     return {
-        "conv_bicubic": _conv(config.in_channels, HEAD_CHANNELS),
+        "conv_bicubic": conv3x3(config, config.in_channels, HEAD_CHANNELS),
         "conv_before_upsample": _conv_before_upsample(config),
-        "conv_aux": _conv(HEAD_CHANNELS, config.in_channels),
+        "conv_aux": conv3x3(config, HEAD_CHANNELS, config.in_channels),
         "conv_after_aux": nn.Sequential(
-            _conv(config.in_channels, HEAD_CHANNELS), nn.LeakyReLU(0.01, inplace=True)
+            conv3x3(config, config.in_channels, HEAD_CHANNELS), nn.LeakyReLU(0.01, inplace=True)
         ),
-        "upsample": _pixelshuffle_steps(config.scale),
-        "conv_last": _conv(HEAD_CHANNELS, config.in_channels),
+        "upsample": _pixelshuffle_steps(config),
+        "conv_last": conv3x3(config, HEAD_CHANNELS, config.in_channels),
     }
 
 
@@ -118,7 +120,7 @@ def _run_aux(net: Modules, features: Tensor, image: Tensor) -> Tensor:
 
 
 def _build_none(config: Swin2SRConfig) -> dict[str, nn.Module]:
-    return {"conv_last": _conv(config.embed_dim, config.in_channels)}
+    return {"conv_last": conv3x3(config, config.embed_dim, config.in_channels)}
 
 
 def _run_none(net: Modules, features: Tensor, image: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from .config import Swin2SRConfig
-from .heads import HEADS
+from .heads import HEADS, conv3x3
 from .padding import crop, reflect_pad
 from .windows import attention_masks, merge, partition, position_bias
 
@@ -166,13 +166,13 @@ def residual_conv(config: Swin2SRConfig) -> nn.Module:
     """The convolution at the end of a stage and of the body: one 3x3, or a bottleneck of three."""
     dim = config.embed_dim
     if config.residual == "1conv":
-        return nn.Conv2d(dim, dim, 3, padding=1)
+        return conv3x3(config, dim, dim)
     return nn.Sequential(
-        nn.Conv2d(dim, dim // 4, 3, padding=1),
+        conv3x3(config, dim, dim // 4),
         nn.LeakyReLU(0.2),
         nn.Conv2d(dim // 4, dim // 4, 1),
         nn.LeakyReLU(0.2),
-        nn.Conv2d(dim // 4, dim, 3, padding=1),
+        conv3x3(config, dim // 4, dim),
     )
 
 
@@ -183,7 +183,7 @@ class Swin2SR(nn.Module):
         super().__init__()
         self.config = config
         dim = config.embed_dim
-        self.conv_first = nn.Conv2d(config.in_channels, dim, 3, padding=1)
+        self.conv_first = conv3x3(config, config.in_channels, dim)
         self.patch_embed = PatchEmbed(dim, norm=True)
         self.layers = nn.Sequential(*(Stage(config, i) for i in range(len(config.depths))))
         self.norm = nn.LayerNorm(dim, eps=NORM_EPS)

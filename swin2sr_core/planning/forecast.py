@@ -99,7 +99,8 @@ def embed_terms(plan: PassPlan, maps: int) -> Terms:
     piece, inner = (_conv_piece(plan, plan.bounds.height, plan.bounds.width, m) for m in (1, 0))
     cut_out = inner if piece > inner else 0  # without its context the piece is a copy
     features = (piece + cut_out + inner) * config.embed_dim * FP32_BYTES
-    image = 0 if plan.holds_pictures else piece * config.in_channels * FP32_BYTES
+    images = (not plan.holds_pictures) + config.pads_a_copy
+    image = images * piece * config.in_channels * FP32_BYTES
     return (
         *resident_terms(plan, before_head=True),
         *kernel_terms(plan),
@@ -160,8 +161,8 @@ def _stage_conv_pixels(plan: PassPlan, height: int, width: int) -> int:
     if plan.kernel_threads and kernels_convolve(plan.config):
         return 0
     conv = plan.batch * _conv_piece(plan, height, width, conv_reach(plan.config))
-    # a piece of a wider map is copied before it is convolved
-    return 2 * conv if plan.conv_side < width else conv
+    # a piece of a wider map is copied before it is convolved, and one that is padded
+    return conv * (1 + (plan.conv_side < width) + plan.config.pads_a_copy)
 
 
 def exported_terms(plan: PassPlan) -> Terms:

@@ -160,7 +160,9 @@ def folded_1x1(conv: nn.Module, pointwise: nn.Conv2d) -> nn.Module:
     mix = pointwise.weight[:, :, 0, 0].double()
     weight = torch.einsum("om,mikl->oikl", mix, conv.weight.double())
     bias = mix @ cast(Tensor, conv.bias).double() + cast(Tensor, pointwise.bias)
-    folded = nn.Conv2d(conv.in_channels, pointwise.out_channels, 3, padding=1)
+    folded = nn.Conv2d(
+        conv.in_channels, pointwise.out_channels, 3, padding=1, padding_mode=conv.padding_mode
+    )
     folded.weight = nn.Parameter(weight.float())
     folded.bias = nn.Parameter(bias.float())
     return folded

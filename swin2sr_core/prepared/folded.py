@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..network.config import Swin2SRConfig
@@ -143,12 +144,17 @@ class ExactConv2d(nn.Conv2d):
 
     def without_tf32(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         cudnn = torch.backends.cudnn
+        padding = cast(tuple[int, int], self.padding)
+        if self.padding_mode != "zeros":
+            height, width = padding
+            input = F.pad(input, (width, width, height, height), self.padding_mode)
+            padding = (0, 0)
         return torch.ops.aten._convolution(
             input,
             weight,
             bias,
             self.stride,
-            cast(tuple[int, int], self.padding),
+            padding,
             self.dilation,
             False,
             [0, 0],

@@ -69,7 +69,7 @@ def run_quantize(args: argparse.Namespace, console: Console, stop: StopSwitch) -
     network.load_state_dict(state)
     errors = layer_errors(network.eval())
     layers = robust_layers(network, errors)
-    size = _write(args, compressed(state, layers), METADATA)
+    size = _write(args, compressed(state, layers), METADATA | config.metadata)
     kept = sorted(set(errors) - set(layers))
     if args.report:
         console.show(_report(errors, kept))
@@ -106,8 +106,8 @@ def run_dequantize(args: argparse.Namespace, console: Console, stop: StopSwitch)
         raise InputError(
             f"{source.name} is no int8 file: only what `swin2sr quantize` wrote can be dequantised"
         )
-    _, state = load_checkpoint(source)
-    size = _write(args, state, {})
+    config, state = load_checkpoint(source)
+    size = _write(args, state, config.metadata)
     console.show(f"{args.output}: {_megabytes(size)}")
     document = {"status": "ok", "model": str(source), "output": str(args.output), "bytes": size}
     return Outcome(0, document)

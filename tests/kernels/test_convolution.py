@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from swin2sr_core.kernels.convolution import add_conv
 from swin2sr_core.kernels.fused import FusedKernel
 from swin2sr_core.kernels.packing import can_convolve
 from swin2sr_core.machine.devices import DTYPES
+from swin2sr_core.network.config import PADDING_MODES
 from swin2sr_core.planning.tiles import Box
 from swin2sr_core.prepared.folded import MapConv
 
@@ -17,9 +19,9 @@ SIZES = st.integers(1, 120)
 SIDES = st.integers(1, 60)
 
 
-def a_conv(inputs, outputs, dtype):
+def a_conv(inputs, outputs, dtype, padding_mode="zeros"):
     torch.manual_seed(inputs)
-    conv = torch.nn.Conv2d(inputs, outputs, 3, padding=1).to(dtype)
+    conv = torch.nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=padding_mode).to(dtype)
     return MapConv(conv.to(memory_format=torch.channels_last)).requires_grad_(False)
 
 
@@ -60,22 +62,30 @@ def assert_right(native, conv, source, target, box, bounds):
     assert torch.equal(found[:, outside], target.double()[:, outside])
 
 
-@given(inputs=SIZES, outputs=SIZES, place=places(), floats=st.booleans())
+@given(
+    inputs=SIZES,
+    outputs=SIZES,
+    place=places(),
+    floats=st.booleans(),
+    padding_mode=st.sampled_from(PADDING_MODES),
+)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @torch.inference_mode()
-def test_it_is_the_convolution(native, inputs, outputs, place, floats):
+def test_it_is_the_convolution(native, inputs, outputs, place, floats, padding_mode):
     height, width, bounds, box = place
     dtype = DTYPES[native.precision]
     source = random_map(2, height, width, inputs, dtype=dtype)
     to = torch.float32 if floats else dtype
     target = random_map(2, height, width, outputs, dtype=to, seed=1)
-    assert_right(native, a_conv(inputs, outputs, dtype), source, target, box, bounds)
+    conv = a_conv(inputs, outputs, dtype, padding_mode)
+    assert_right(native, conv, source, target, box, bounds)
 
 
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
 @torch.inference_mode()
-def test_what_lies_beyond_the_bounds_is_never_read(native):
+def test_what_lies_beyond_the_bounds_is_never_read(native, padding_mode):
     dtype = DTYPES[native.precision]
-    conv, kernel = a_conv(20, 20, dtype), FusedKernel(native)
+    conv, kernel = a_conv(20, 20, dtype, padding_mode), FusedKernel(native)
     source, target = (random_map(1, 12, 60, 20, dtype=dtype, seed=s) for s in (0, 1))
     bounds = Box(3, 4, 9, 55)
     clean = added(kernel.add_conv, conv, source, target, bounds, bounds)

@@ -23,7 +23,12 @@ TINY_SHAPES = shapes_of(TINY)
 
 
 def test_a_network_tells_its_own_config(tiny_config):
-    assert infer_config(shapes_of(tiny_config)) == tiny_config
+    assert infer_config(shapes_of(tiny_config), tiny_config.metadata) == tiny_config
+
+
+def test_an_unknown_padding_has_its_sentence():
+    with pytest.raises(CheckpointError, match=r"pad with 'circular'.*zeros, replicate"):
+        infer_config(TINY_SHAPES, {"padding_mode": "circular"})
 
 
 @pytest.mark.parametrize(

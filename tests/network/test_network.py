@@ -52,6 +52,16 @@ def test_the_output_is_scale_times_the_input(tiny_config, make_network, make_ima
     assert torch.isfinite(out).all()
 
 
+def test_what_is_flat_stays_flat_up_to_the_border(make_config, make_network, make_image):
+    """With padding by the border; zeros make a rim."""
+    flat = make_image(3, 1, 1).expand(1, 3, 19, 27)
+    padded = make_network(make_config(padding_mode="replicate", residual="3conv"))
+    square = padded(flat).unflatten(-2, (-1, 2)).unflatten(-1, (-1, 2))
+    assert largest_difference(square, square[..., :1, :, :1, :].expand_as(square)) <= TOLERANCE
+    rim = make_network(make_config(residual="3conv"))(flat)[..., ::2, ::2]
+    assert largest_difference(rim, rim[..., 6:7, 6:7].expand_as(rim)) > 100 * TOLERANCE
+
+
 def test_a_batch_is_its_images(tiny_config, make_network, make_image):
     network = make_network(tiny_config)
     batch = make_image(tiny_config.in_channels, 9, 17, batch=3)

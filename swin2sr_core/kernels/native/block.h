@@ -57,9 +57,9 @@ struct SwinBlock {
 // A 3x3 convolution from map to map. Weights are words, [panel of outputs][3][3][word of inputs][PANEL],
 // the bias floats, [panel of outputs][PANEL]; zeros fill the last panel. What it is added to may be
 // `floats` where all other maps are not. If it is not, a panel's outputs begin with the first of every
-// word, for `add_words`.
+// word, for `add_words`. Beyond the bounds of its place it sees zeros, or the border once more.
 struct SwinConv {
-    int32_t inputs, outputs, floats;
+    int32_t inputs, outputs, floats, replicates;
     const float *weight, *bias;
 };
 
@@ -68,8 +68,7 @@ struct SwinBox {
     int32_t top, left, bottom, right;
 };
 
-// Which pixels of two maps with so many columns are computed, and which may be seen for it: beyond
-// are zeros.
+// Which pixels of two maps with so many columns are computed, and which may be seen for it.
 struct SwinPlace {
     int32_t columns;
     SwinBox box, bounds;

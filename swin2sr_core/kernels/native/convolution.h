@@ -15,8 +15,8 @@ int64_t strip_size(const SwinConv *conv) {
     return int64_t{STRIP_ROWS + 2 * AROUND} * SEEN_COLUMNS * depth_of(conv->inputs);
 }
 
-inline bool has(const SwinBox &box, int row, int column) {
-    return row >= box.top && row < box.bottom && column >= box.left && column < box.right;
+inline int clamped(int at, int first, int end) {
+    return at < first ? first : at < end ? at : end - 1;
 }
 
 // A pixel of the map in whole words.
@@ -35,11 +35,14 @@ inline void copy_seen(const SwinConv &conv, const SwinPlace &place, const SwinBo
     const int depth = depth_of(conv.inputs);
     for (int row = strip.top - AROUND; row < strip.bottom + AROUND; row++) {
         float *at = to + int64_t{row - strip.top + AROUND} * SEEN_COLUMNS * depth;
-        for (int column = strip.left - AROUND; column < strip.right + AROUND; column++, at += depth)
-            if (has(place.bounds, row, column))
-                copy_pixel(conv, source, int64_t{row} * place.columns + column, at);
+        const int y = clamped(row, place.bounds.top, place.bounds.bottom);
+        for (int column = strip.left - AROUND; column < strip.right + AROUND; column++, at += depth) {
+            const int x = clamped(column, place.bounds.left, place.bounds.right);
+            if (conv.replicates || (y == row && x == column))
+                copy_pixel(conv, source, int64_t{y} * place.columns + x, at);
             else
                 for (int w = 0; w < depth; w++) at[w] = 0;
+        }
     }
 }
 
