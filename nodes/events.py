@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..swin2sr_core.errors import Swin2SRError
-from ..swin2sr_core.sentences import words
+from ..swin2sr_core.sentences import glossary
 
 RUN_EVENT = "swin2sr.run"
 DOWNLOAD_EVENT = "swin2sr.download"
@@ -38,7 +38,7 @@ def worded(message: Mapping[str, object], *more: object) -> Message:
 
     They stand by the English text, which is all that who knows no words shows.
     """
-    found = {each: {"key": each.key, "values": each.values} for each in words([message, more])}
+    found = glossary(message, more)
     return {**message, "words": found} if found else dict(message)
 
 

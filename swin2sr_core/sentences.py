@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from string import Formatter
+from typing import Any
+
+Glossary = dict[str, dict[str, Any]]
+"""By the text of a sentence its `key` and its `values`: how JSON tells what a `Sentence` knows."""
 
 
 class Sentence(str):
@@ -51,3 +55,24 @@ def words(value: object) -> Iterator[Sentence]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from words(each)
+
+
+def glossary(*values: object) -> Glossary:
+    """Of all sentences within the values."""
+    return {str(each): {"key": each.key, "values": each.values} for each in words(values)}
+
+
+def spoken(text: str, told: Glossary) -> str:
+    """The inverse for one text: the sentence again, or the text where nothing is told of it."""
+    if text not in told:
+        return text
+    values = {name: spoken(value, told) for name, value in told[text]["values"].items()}
+    return Sentence(text, told[text]["key"], values)
+
+
+def changed(text: str, change: Callable[[str], str]) -> str:
+    """What `change` makes of the text, and of the values within where it is a sentence."""
+    if not isinstance(text, Sentence):
+        return change(text)
+    values = {name: changed(value, change) for name, value in text.values.items()}
+    return Sentence(change(text), text.key, values)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from swin2sr_core.errors import Swin2SRError
 from swin2sr_core.machine.out_of_memory import is_out_of_memory
+from swin2sr_core.sentences import changed
 
 INTERRUPTED = 130
 _ASKED = re.compile(r"tried to allocate (\d+) bytes")
@@ -28,7 +29,7 @@ class Failure:
 def explain(error: BaseException) -> Failure:
     """Every exception as a failure; the project's own errors speak for themselves."""
     if isinstance(error, Swin2SRError):
-        return Failure(_one_line(str(error)), type(error).__name__, error.exit_code)
+        return Failure(changed(str(error), _one_line), type(error).__name__, error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         return Failure("interrupted; nothing half-written is left", "Interrupted", INTERRUPTED)
     if is_out_of_memory(error):

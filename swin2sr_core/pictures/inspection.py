@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageFile
 
 from ..errors import InputError
+from ..sentences import sentence
 from .files import gif_blocks, jpeg_segments, png_chunks, tiff, tiff_pages
 from .files.gathering import Looks, exif_of, gathered, orientation_of, packet_of
 from .files.metadata import Metadata
@@ -48,28 +49,40 @@ class Limits:
         sizes: of each frame, or of all alike; count: how many are known to be there at least.
         """
         if count > self.frames:
-            raise InputError(
-                f"{path} has more than {self.frames:,} frames, which is the limit; take a part of "
+            text = sentence(
+                "picture_frames",
+                "{path} has more than {limit:,} frames, which is the limit; take a part of "
                 "it, or raise the limit (--max-frames) if you trust the file",
-                beyond_limit=True,
+                path=path,
+                limit=self.frames,
             )
+            raise InputError(text, beyond_limit=True)
         pixels = sum(width * height for width, height in sizes)
         pixels *= count if len(sizes) == 1 else 1
         if count > 1 and pixels > TOTAL_PICTURES * self.pixels:
-            raise InputError(
-                f"{path} has {pixels:,} pixels in its {count:,} frames, and the limit is "
-                f"{TOTAL_PICTURES * self.pixels:,}; take a part of it, or raise the limit "
-                "(--max-pixels, a twentieth of it) if you trust the file",
-                beyond_limit=True,
+            text = sentence(
+                "picture_all_frames",
+                "{path} has {pixels:,} pixels in its {count:,} frames, and the limit is "
+                "{limit:,}; take a part of it, or raise the limit (--max-pixels, a twentieth of "
+                "it) if you trust the file",
+                path=path,
+                pixels=pixels,
+                count=count,
+                limit=TOTAL_PICTURES * self.pixels,
             )
+            raise InputError(text, beyond_limit=True)
 
     def too_large(self, path: Path, what: str) -> InputError:
         """The error of a picture with so many ("300 x 400") pixels."""
-        return InputError(
-            f"{path} has {what} pixels, and the limit is {self.pixels:,}; make it smaller, or "
+        text = sentence(
+            "picture_too_large",
+            "{path} has {what} pixels, and the limit is {limit:,}; make it smaller, or "
             "raise the limit (--max-pixels) if you trust the file",
-            beyond_limit=True,
+            path=path,
+            what=what,
+            limit=self.pixels,
         )
+        return InputError(text, beyond_limit=True)
 
 
 @dataclass(frozen=True)
@@ -174,9 +187,12 @@ def _looked_at(source: Source, limits: Limits, notices: Notices) -> tuple[Source
     if head[:2] == b"\xff\xd8":
         segments = jpeg_segments.read_segments(source)
         if segments.scans > JPEG_SCANS:
-            raise InputError(
-                f"{source.name} has more than {JPEG_SCANS} scans, as no encoder makes them; open "
-                "and save it in a program that you trust"
+            raise InputError.saying(
+                "picture_scans",
+                "{path} has more than {limit} scans, as no encoder makes them; open and save it "
+                "in a program that you trust",
+                path=source.name,
+                limit=JPEG_SCANS,
             )
         return source, Looks(jpeg=segments)
     if head[:4] in _TIFF_MARKS:
@@ -190,15 +206,23 @@ def _checked_size(image: Image.Image, path: Path, limits: Limits, looks: Looks) 
     size = tiff.stored_size(image) if image.format == "TIFF" else image.size
     limits.check_size(path, size)
     if looks.jpeg and looks.jpeg.scans * size[0] * size[1] > TOTAL_PICTURES * limits.pixels:
-        raise InputError(
-            f"{path} has {looks.jpeg.scans} scans of {size[0]} x {size[1]} pixels, each of which "
-            "costs as much as a picture; open and save it in a program that you trust, or raise "
-            "the limit (--max-pixels)"
+        raise InputError.saying(
+            "picture_costly_scans",
+            "{path} has {scans} scans of {size} pixels, each of which costs as much as a picture; "
+            "open and save it in a program that you trust, or raise the limit (--max-pixels)",
+            path=path,
+            scans=looks.jpeg.scans,
+            size=f"{size[0]} x {size[1]}",
         )
     if looks.png and (looks.png.width, looks.png.height) != image.size:
         raise ValueError("its parts tell different sizes")
     if problem := tiff_pages.tile_problem(image):
-        raise InputError(f"{path} has {problem}, as no program makes them; it is not decoded")
+        raise InputError.saying(
+            "picture_strange",
+            "{path} has {problem}, as no program makes them; it is not decoded",
+            path=path,
+            problem=problem,
+        )
     return size
 
 

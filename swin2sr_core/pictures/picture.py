@@ -134,9 +134,12 @@ class Picture:
         """What was checked is what is decoded."""
         width, height = self.size
         if sorted(image.size) != sorted((width, height)) and image.tell() == 0:
-            raise InputError(
-                f"{self.path} has changed while it was read, from {width} x {height} to "
-                f"{image.width} x {image.height} pixels; try again"
+            raise InputError.saying(
+                "picture_changed",
+                "{path} has changed while it was read, from {before} to {after} pixels; try again",
+                path=self.path,
+                before=f"{width} x {height}",
+                after=f"{image.width} x {image.height}",
             )
 
 
@@ -189,24 +192,38 @@ def _reading(path: Path, max_pixels: int) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError as error:
-            raise InputError(f"there is no file {path}; check the name") from error
+            raise InputError.saying(
+                "picture_missing", "there is no file {path}; check the name", path=path
+            ) from error
         except UnidentifiedImageError as error:
-            formats = ", ".join(FIRST)
-            raise InputError(
-                f"{path} is not a picture of a kind that is read here ({formats}, and what else "
-                "the installed Pillow decodes), or damaged"
+            raise InputError.saying(
+                "picture_unknown",
+                "{path} is not a picture of a kind that is read here ({formats}, and what else "
+                "the installed Pillow decodes), or damaged",
+                path=path,
+                formats=", ".join(FIRST),
             ) from error
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise Limits(max_pixels, 0).too_large(path, "too many") from error
         except MemoryError as error:
-            raise InputError(
-                f"{path} is damaged, or there is not enough memory to decode it"
+            raise InputError.saying(
+                "picture_memory",
+                "{path} is damaged, or there is not enough memory to decode it",
+                path=path,
             ) from error
         except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno:
-                raise InputError(f"cannot read {path}: {error.strerror}") from error
-            raise InputError(
-                f"{path} is damaged or incomplete ({error}); get the picture anew"
+                raise InputError.saying(
+                    "picture_unreadable",
+                    "cannot read {path}: {reason}",
+                    path=path,
+                    reason=error.strerror,
+                ) from error
+            raise InputError.saying(
+                "picture_damaged",
+                "{path} is damaged or incomplete ({error}); get the picture anew",
+                path=path,
+                error=error,
             ) from error
         finally:
             Image.MAX_IMAGE_PIXELS = before

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
+from swin2sr_core.sentences import sentence
+
 from .errors import Problem
 from .keys import Keys
 from .links import Links
@@ -39,7 +41,8 @@ class Access:
     def check_rate(self, owner: str) -> None:
         """Raises Problem 429."""
         if wait := self.keys.wait(owner):
-            raise Problem(429, "rate", "this key has asked often; wait a little", math.ceil(wait))
+            text = sentence("serve_rate", "this key has asked often; wait a little")
+            raise Problem(429, "rate", text, math.ceil(wait))
 
     @contextmanager
     def counted(self, owner: str, receive: Receive) -> Iterator[Receive]:
@@ -58,11 +61,16 @@ class Access:
             size = len(message.get("body", b""))
             if size:
                 if not self.keys.hold(owner, size, waiting):
+                    text = sentence(
+                        "serve_key_bytes",
+                        "this key has more than {limit:,} bytes on their way, which is its limit; "
+                        "send it again when others are done",
+                        limit=self.keys.most_bytes,
+                    )
                     raise Problem(
                         429,
                         "bytes",
-                        f"this key has more than {self.keys.most_bytes:,} bytes on their way, "
-                        "which is its limit; send it again when others are done",
+                        text,
                         _BYTES_RETRY,
                     )
                 held += size

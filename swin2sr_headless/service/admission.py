@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from swin2sr_core.sentences import sentence
+
 HELD = 2
 """Pictures that a worker has at once: one is computed while others are read and written."""
 
@@ -121,26 +123,40 @@ def admit(
 ) -> Decision:
     """By bytes and seconds that are forecast; `timeout` is the client's, in seconds."""
     if state.draining:
-        return Reject(503, "this server is shutting down; send the picture again later", 5)
+        text = sentence(
+            "serve_draining", "this server is shutting down; send the picture again later"
+        )
+        return Reject(503, text, 5)
     wait = wait_seconds(state)
     retry = max(1, math.ceil(wait))
     if timeout is not None and wait + (forecast.seconds or 0.0) > timeout:
-        return Reject(
-            504,
-            f"the picture would be done in about {wait + (forecast.seconds or 0.0):.0f} seconds, "
-            f"later than the timeout of {timeout:g}",
-            retry,
+        text = sentence(
+            "serve_timeout",
+            "the picture would be done in about {seconds:.0f} seconds, later than the timeout of "
+            "{timeout:g}",
+            seconds=wait + (forecast.seconds or 0.0),
+            timeout=timeout,
         )
+        return Reject(504, text, retry)
     if len(state.running) < state.workers and not state.waiting:
         return Admit()
     if len(state.waiting) >= limits.queue:
-        return Reject(503, f"{len(state.waiting)} pictures wait already; try again later", retry)
-    if wait > limits.wait_seconds:
-        return Reject(
-            503,
-            f"about {wait:.0f} seconds of work wait already; try again later",
-            max(1, math.ceil(wait - limits.wait_seconds)),
+        text = sentence(
+            "serve_queue",
+            "{count} pictures wait already; try again later",
+            count=len(state.waiting),
         )
+        return Reject(503, text, retry)
+    if wait > limits.wait_seconds:
+        text = sentence(
+            "serve_wait",
+            "about {seconds:.0f} seconds of work wait already; try again later",
+            seconds=wait,
+        )
+        return Reject(503, text, max(1, math.ceil(wait - limits.wait_seconds)))
     if state.upload_bytes + upload_bytes > limits.queue_bytes:
-        return Reject(503, "the files that wait fill their place; try again later", retry)
+        text = sentence(
+            "serve_queue_bytes", "the files that wait fill their place; try again later"
+        )
+        return Reject(503, text, retry)
     return Queue(len(state.waiting) + 1, wait)

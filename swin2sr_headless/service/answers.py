@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from fastapi.responses import FileResponse, JSONResponse, Response
 
+from swin2sr_core.sentences import changed, glossary, spoken
+
 from .desk import Order
 from .dispatcher import Ticket
 from .errors import Problem
@@ -43,15 +45,19 @@ def report_of(order: Order, ticket: Ticket, done: dict[str, Any]) -> dict[str, A
     """What was done: the published names, and ours without paths."""
     report = {key: value for key, value in done["report"].items() if key not in _OWN}
     on_device = report["peak_memory_of"] == "device"
-    name = order.upload.path.name
+    path, name = order.upload.path, order.upload.name
+
+    def named(text: str) -> str:
+        return text.replace(str(path), name).replace(path.name, name)
+
+    spoken_of = [spoken(text, report["words"]) for text in report["notices"]]
+    notices = [changed(text, named) for text in spoken_of]
     return {
         "status": "success",
         **report,
         "gpu_memory_used_gb": report["peak_memory_gb"] if on_device else 0.0,
-        "notices": [
-            text.replace(str(order.upload.path), order.upload.name).replace(name, order.upload.name)
-            for text in report["notices"]
-        ],
+        "notices": notices,
+        "words": glossary(notices),
         "seconds_forecast": ticket.forecast.seconds,
         "result": f"/results/{ticket.task.id}",
     }
@@ -66,7 +72,7 @@ def picture_answer(order: Order, ticket: Ticket, report: dict[str, Any]) -> Resp
         headers={
             "Content-Disposition": disposition(result_name(order.upload.name, report, path.suffix)),
             "X-Swin2SR-Report": json.dumps(
-                {key: value for key, value in report.items() if key != "plan"}
+                {key: value for key, value in report.items() if key not in ("plan", "words")}
             ),
         },
     )

@@ -10,6 +10,12 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
+Words = Annotated[
+    dict[str, dict[str, Any]],
+    Field(description="of each sentence its key in /locales and the values within"),
+]
+
+
 class ProblemDocument(BaseModel):
     """application/problem+json (RFC 9457)."""
 
@@ -17,6 +23,7 @@ class ProblemDocument(BaseModel):
     title: str
     status: int
     detail: str = Field(description="a sentence to show")
+    words: Words
 
 
 class Report(BaseModel):
@@ -37,6 +44,7 @@ class Report(BaseModel):
     measured_bytes: int | None
     seconds_forecast: float | None
     notices: list[str]
+    words: Words
     fallbacks: list[str]
     plan: dict[str, Any]
     result: str = Field(description="where the picture is for a while")
@@ -72,6 +80,7 @@ class PlanDocument(BaseModel):
     strategy: str
     exact: bool
     notices: list[str]
+    words: Words
     plan: dict[str, Any]
     bytes: int
     seconds: float | None

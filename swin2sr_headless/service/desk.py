@@ -11,10 +11,11 @@ from fastapi import Request as HttpRequest
 from starlette.requests import ClientDisconnect
 
 from swin2sr_core.errors import InputError
+from swin2sr_core.sentences import sentence
 
 from .admission import Forecast
 from .dispatcher import Dispatcher, Refused, Ticket
-from .errors import Problem
+from .errors import Problem, no_room
 from .gate import Gate, GateRefused
 from .options import Request, request_of
 from .pool import Cancelled, Task, TaskFailed, WorkerDied
@@ -94,7 +95,8 @@ class Desk:
     async def _ask(self, what: dict[str, Any], request: Request) -> dict[str, Any]:
         facts = self.dispatcher.pool.models.get(request.model)
         if facts is None:
-            raise Problem(503, "not-ready", "the model is being loaded; try again in a moment", 3)
+            text = sentence("serve_not_ready", "the model is being loaded; try again in a moment")
+            raise Problem(503, "not-ready", text, 3)
         message = {
             **what,
             "options": list(request.options),
@@ -151,12 +153,13 @@ def problem_of(error: Exception) -> Problem:
         kind = {500: "poison", 504: "deadline"}.get(refusal.status, "full")
         return Problem(refusal.status, kind, refusal.reason, refusal.retry_after)
     if isinstance(error, TaskFailed) and error.disk_full:
-        return Problem(503, "spool-full", "no room for the picture; try again later", 30)
+        return no_room()
     if isinstance(error, TaskFailed):
         kind = "bad-picture" if error.bad_input else "failed"
         return Problem(422 if error.bad_input else 500, kind, str(error))
     if isinstance(error, WorkerDied):
-        return Problem(500, "worker-died", "the picture ended two workers; it is not tried again")
+        text = sentence("serve_worker_died", "the picture ended two workers; it is not tried again")
+        return Problem(500, "worker-died", text)
     if isinstance(error, Cancelled):
         return Problem(499, "cancelled", "the request was cancelled")
     raise error

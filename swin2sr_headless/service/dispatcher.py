@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from swin2sr_core.sentences import sentence
+
 from .admission import Forecast, Limits, Load, Reject, State, admit, place, wait_seconds
 from .pool import Cancelled, Pool, Task, Tell, WorkerDied
 
@@ -133,7 +135,10 @@ class Dispatcher:
         Raises Refused.
         """
         if time.monotonic() < self._poison.get(ticket.sha256, 0.0):
-            raise Refused(Reject(500, "this picture has ended two workers and is not tried again"))
+            text = sentence(
+                "serve_poison", "this picture has ended two workers and is not tried again"
+            )
+            raise Refused(Reject(500, text))
         if not unlimited:
             self.check(ticket.upload_bytes, ticket.forecast, ticket.timeout)
         self._entered += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from swin2sr_core.sentences import sentence, spoken
+
 from .child import Child, Message
 
 _LOOK_SECONDS = 0.1
@@ -13,8 +15,8 @@ _LOOK_SECONDS = 0.1
 class GateRefused(Exception):
     """The file is no picture that is taken, or no plan for it fits."""
 
-    def __init__(self, sentence: str, too_large: bool = False) -> None:
-        super().__init__(sentence)
+    def __init__(self, text: str, too_large: bool = False) -> None:
+        super().__init__(text)
         self.too_large = too_large
 
 
@@ -41,9 +43,11 @@ class Gate:
         async with self._turn:
             answer = await self._answer(message) or await self._answer(message)
         if answer is None:
-            raise GateRefused("reading the picture's header failed; the file is damaged")
+            raise GateRefused(
+                sentence("serve_header", "reading the picture's header failed; the file is damaged")
+            )
         if not answer["ok"]:
-            raise GateRefused(answer["sentence"], answer["too_large"])
+            raise GateRefused(spoken(answer["sentence"], answer["words"]), answer["too_large"])
         return answer
 
     async def _answer(self, message: Message) -> Message | None:
@@ -76,8 +80,12 @@ class Gate:
         finally:
             coming.cancel()
         raise GateRefused(
-            f"reading the picture's header took more than {self.patience:g} seconds; open and save "
-            "it in a program that you trust"
+            sentence(
+                "serve_header_slow",
+                "reading the picture's header took more than {seconds:g} seconds; open and save "
+                "it in a program that you trust",
+                seconds=self.patience,
+            )
         )
 
     async def stop(self) -> None:

@@ -15,6 +15,7 @@ from swin2sr_core.pictures.files.formats import ANIMATED, FORMATS, KEPT_BYTES, P
 from swin2sr_core.pictures.files.output_limits import check_output
 from swin2sr_core.planning.budget import Room
 from swin2sr_core.planning.picture_plan import PicturePlan, Prospect, plan_picture
+from swin2sr_core.sentences import glossary
 from swin2sr_headless.cli.arguments import picture_settings
 from swin2sr_headless.failures import explain
 from swin2sr_headless.service.errors import without_paths
@@ -38,16 +39,22 @@ def header_of(message: Message, args: argparse.Namespace) -> Message:
         first_only=True,
     ) as picture:
         if picture.format not in ALLOWED:
-            raise InputError(
-                f"{picture.format} is not taken here; send one of {', '.join(ALLOWED)}"
+            raise InputError.saying(
+                "serve_format",
+                "{format} is not taken here; send one of {known}",
+                format=picture.format,
+                known=", ".join(ALLOWED),
             )
         wanted = message["format"]
         suffix = _SUFFIXES[picture.format] if wanted == "same" else f".{wanted}"
         frames = 1 if message["first_only"] else picture.frames_in_file
         if frames > 1 and format_of(Path(f"a{suffix}")) not in ANIMATED | PAGED:
-            raise InputError(
-                f"this picture has {frames} frames, and {wanted} holds one; take png or webp, or "
-                "batch_mode=false for the first frame"
+            raise InputError.saying(
+                "serve_frames",
+                "this picture has {frames} frames, and {format} holds one; take png or webp, or "
+                "batch_mode=false for the first frame",
+                frames=frames,
+                format=wanted,
             )
         return {
             "width": picture.size[0],
@@ -106,6 +113,7 @@ def _document(picture: PicturePlan) -> Message:
         "strategy": picture.plan.strategy,
         "exact": picture.plan.strategy != "tiled",
         "notices": list(picture.notices),
+        "words": glossary(picture.notices),
         "plan": picture.plan.to_dict(),
     }
 
@@ -122,6 +130,7 @@ def answer(message: Message) -> Message:
         return {
             "ok": False,
             "sentence": sentence,
+            "words": glossary(sentence),
             "kind": failure.kind,
             "too_large": isinstance(error, InputError) and error.beyond_limit,
         }

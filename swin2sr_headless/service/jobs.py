@@ -243,7 +243,7 @@ class Jobs:
 
 
 def _planned(forecast: dict[str, Any]) -> dict[str, Any]:
-    wanted = ("output_size", "strategy", "exact", "bytes", "notices")
+    wanted = ("output_size", "strategy", "exact", "bytes", "notices", "words")
     return {name: forecast[name] for name in wanted}
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from swin2sr_core.sentences import glossary, spoken
+
 Tell = Callable[[dict[str, Any]], None]
 """Hears of `begun`, `progress` and `stage` while a task runs."""
 
@@ -73,8 +75,8 @@ class TaskFailed(Exception):
     """The picture could not be made; `bad_input`: because of what was sent; `disk_full`: because
     nothing more can be written."""
 
-    def __init__(self, sentence: str, bad_input: bool, disk_full: bool = False) -> None:
-        super().__init__(sentence)
+    def __init__(self, text: str, bad_input: bool, disk_full: bool = False) -> None:
+        super().__init__(text)
         self.bad_input, self.disk_full = bad_input, disk_full
 
 
@@ -89,7 +91,8 @@ def judged(message: dict[str, Any]) -> dict[str, Any]:
     if message["say"] == "died":
         raise WorkerDied
     if message["say"] == "failed":
-        raise TaskFailed(message["error"], message["bad_input"], message["disk_full"])
+        text = spoken(message["error"], message["words"])
+        raise TaskFailed(text, message["bad_input"], message["disk_full"])
     return message
 
 
@@ -97,7 +100,8 @@ def last_message(error: Cancelled | TaskFailed | WorkerDied) -> dict[str, Any]:
     """The inverse of what `judged` raises."""
     if isinstance(error, TaskFailed):
         causes = {"bad_input": error.bad_input, "disk_full": error.disk_full}
-        return {"say": "failed", "error": str(error), **causes}
+        text = str(error)
+        return {"say": "failed", "error": text, "words": glossary(text), **causes}
     return {"say": "cancelled" if isinstance(error, Cancelled) else "died"}
 
 

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from swin2sr_core.errors import InputError
 
-from .errors import Problem
+from .errors import no_room
 
 _SPARE_BYTES = 64 << 20
 
@@ -76,7 +76,7 @@ class Spool:
         if self.quota:
             free = min(free, self.quota - self.used())
         if more > free:
-            raise Problem(503, "spool-full", "no room for more pictures; try again later", 30)
+            raise no_room()
 
     def used(self) -> int:
         """Bytes of all files."""

@@ -12,7 +12,9 @@ from typing import Any, BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from .errors import Problem
+from swin2sr_core.sentences import sentence
+
+from .errors import Problem, no_room
 from .spool import Spool
 
 MAX_PARTS = 64
@@ -65,15 +67,17 @@ async def timed(chunks: AsyncIterator[bytes], reading: Reading) -> AsyncIterator
         except StopAsyncIteration:
             return
         except asyncio.TimeoutError:
-            raise Problem(408, "too-slow", "the upload did not go on; send it again") from None
+            text = sentence("serve_slow", "the upload did not go on; send it again")
+            raise Problem(408, "too-slow", text) from None
         size += len(chunk)
         if size > reading.max_bytes:
-            raise Problem(
-                413,
-                "too-many-bytes",
-                f"the request has more than {reading.max_bytes:,} bytes, which is the limit; send "
-                "a smaller picture",
+            text = sentence(
+                "serve_bytes",
+                "the request has more than {limit:,} bytes, which is the limit; send a smaller "
+                "picture",
+                limit=reading.max_bytes,
             )
+            raise Problem(413, "too-many-bytes", text)
         yield chunk
 
 
@@ -130,9 +134,7 @@ class _File:
         try:
             self._file.write(data)
         except OSError as error:
-            raise Problem(503, "spool-full", "no room for the picture; try again later", 30) from (
-                error
-            )
+            raise no_room() from error
         self._hash.update(data)
         self.upload.size += len(data)
 

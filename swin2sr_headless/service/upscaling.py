@@ -9,6 +9,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
+from swin2sr_core.sentences import sentence
+
 from .answers import TYPES, picture_answer, report_of
 from .answers_schema import JobDocument, Report
 from .contracts import FOUND, PICTURE, RANGED, READING, picture_body, problems
@@ -83,7 +85,8 @@ async def made(desk: Desk, order: Order, request: Request) -> tuple[Ticket, dict
             desk.dispatcher.run(ticket, lambda _message: None), order.request.timeout
         )
     except asyncio.TimeoutError as error:
-        raise Problem(504, "deadline", "the picture took longer than its timeout") from error
+        text = sentence("serve_deadline", "the picture took longer than its timeout")
+        raise Problem(504, "deadline", text) from error
     except Exception as error:
         raise problem_of(error) from error
     finally:

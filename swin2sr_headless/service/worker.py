@@ -25,6 +25,7 @@ from swin2sr_core.faces.step import FaceStep
 from swin2sr_core.machine.devices import used_bytes
 from swin2sr_core.models.model import Model, load_model
 from swin2sr_core.planning.budget import Room
+from swin2sr_core.sentences import glossary
 from swin2sr_headless.cli.arguments import picture_settings
 from swin2sr_headless.cli.files import Done, FileUpscaler
 from swin2sr_headless.cli.output import Bar, Console
@@ -162,9 +163,10 @@ class Worker:
             logger.debug("a picture failed", exc_info=True)
             answer = last_message(_failure(error, message))
         else:
+            report = done.to_dict()
             answer = {
                 "say": "done",
-                "report": done.to_dict(),
+                "report": {**report, "words": glossary(report["notices"])},
                 "work": done.plan.plan.work * len(done.done.reports),
                 "seconds": done.done.seconds,
                 "waited": turn.waited,

@@ -11,21 +11,22 @@ import pytest
 
 from swin2sr_core import InputError, plan_upscale
 from swin2sr_core.network.config import Swin2SRConfig
-from swin2sr_core.sentences import Sentence, sentence, words
+from swin2sr_core.sentences import Sentence, changed, glossary, sentence, spoken, words
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = Swin2SRConfig(3, 12, (1, 2), (2, 3), 8, 24, 2, "pixelshuffledirect", "1conv", 1.0)
 
 
 def templates():
-    """(key, English template) of every sentence that the core or a node may say."""
-    for folder in ("swin2sr_core", "nodes"):
+    """(key, English template) of every sentence that the core, a node or the service may say."""
+    for folder in ("swin2sr_core", "nodes", "swin2sr_headless/service"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 name = isinstance(call, ast.Call) and getattr(
                     call.func, "id", getattr(call.func, "attr", "")
                 )
-                if name in ("sentence", "saying") and path.name != "errors.py":
+                made_of_arguments = path == ROOT / "swin2sr_core" / "errors.py"
+                if name in ("sentence", "saying") and not made_of_arguments:
                     assert isinstance(call, ast.Call)
                     yield tuple(ast.literal_eval(each) for each in call.args)
 
@@ -61,6 +62,24 @@ def test_words_are_found_in_what_is_told_and_in_one_another():
     inner = sentence("inner", "out of memory")
     outer = sentence("outer", "{why}; went on", why=inner)
     assert set(words({"a": [outer], "b": ("plain", 3)})) == {inner, outer}
+
+
+def test_a_glossary_brings_sentences_through_json():
+    inner = sentence("inner", "out of memory")
+    outer = sentence("outer", "{why}; went on with {path}", why=inner, path="/spool/1.in")
+    told = json.loads(json.dumps(glossary({"notices": [outer]})))
+    arrived = spoken(str(outer), told)
+    assert isinstance(arrived, Sentence) and arrived == outer
+    assert (arrived.key, arrived.values) == (outer.key, outer.values)
+    assert isinstance(arrived.values["why"], Sentence)
+    assert spoken("unheard of", told) == "unheard of"
+
+
+def test_a_change_reaches_the_values():
+    made = sentence("damaged", "{path} is damaged", path="/spool/1.in")
+    hidden = changed(made, lambda text: text.replace("/spool/1.in", "photo.jpg"))
+    assert hidden == "photo.jpg is damaged"
+    assert isinstance(hidden, Sentence) and hidden.values == {"path": "photo.jpg"}
 
 
 @pytest.mark.parametrize("threads", [0, 2])

@@ -66,6 +66,14 @@ def test_the_sentence_of_what_is_no_picture_is_shown(open_page, server, drop):
     page.get_by_text(refusal["detail"]).wait_for()
 
 
+def test_sentences_of_the_server_are_in_the_page_s_language(open_page, server, drop):
+    page = open_page(server, "zh-CN", refused=True)
+    drop(page, b"no picture", "a.png")
+    page.get_by_text("此图片 不是这里能读取的图片").wait_for()
+    page.get_by_role("button", name="English").click()
+    page.get_by_text("the picture is not a picture of a kind that is read here").wait_for()
+
+
 def test_a_job_that_is_gone_says_so(open_page, server):
     page = open_page(server, refused=True)
     page.evaluate("sessionStorage.setItem('swin2sr-jobs', JSON.stringify(['0'.repeat(32)]))")

@@ -9,6 +9,7 @@ from PIL import __version__ as PIL_VERSION
 from PIL import features
 
 from ...errors import InputError
+from ...sentences import sentence
 from .formats import ANIMATED, DEEP, PAGED, format_of
 
 
@@ -64,18 +65,28 @@ def check_output(
     """
     kind = format_of(path)
     if kind == "AVIF" and not features.check("avif"):
-        raise InputError(
-            f"this Pillow ({PIL_VERSION}) cannot write AVIF; "
-            f"get one from 11.3 on, or write {path.stem}.webp"
+        raise InputError.saying(
+            "output_avif",
+            "this Pillow ({version}) cannot write AVIF; get one from 11.3 on, or write {name}.webp",
+            version=PIL_VERSION,
+            name=path.stem,
         )
     if bits == 16 and kind not in DEEP:
-        raise InputError(f"{kind} holds 8 bits, not 16; write {path.stem}.png or {path.stem}.tif")
+        raise InputError.saying(
+            "output_bits",
+            "{format} holds 8 bits, not 16; write {name}.png or {name}.tif",
+            format=kind,
+            name=path.stem,
+        )
     if frames > 1 and kind not in ANIMATED | PAGED:
         raise not_animated(path, kind)
     problem = _problem(kind, width, height, frames, channels, bits)
     if problem:
-        raise InputError(
-            f"{problem}; write a {_alternative(width, height, frames, channels, bits)}"
+        raise InputError.saying(
+            "output_too_large",
+            "{problem}; write a {suffix}",
+            problem=problem,
+            suffix=_alternative(width, height, frames, channels, bits),
         )
 
 
@@ -104,9 +115,11 @@ def estimated_bytes(
 
 def not_animated(path: Path, kind: str) -> InputError:
     """The error of an animation that a format cannot hold."""
-    return InputError(
-        f"{kind} holds one frame, not an animation; "
-        f"write {path.stem}.webp, {path.stem}.png or {path.stem}.gif"
+    return InputError.saying(
+        "output_animated",
+        "{format} holds one frame, not an animation; write {name}.webp, {name}.png or {name}.gif",
+        format=kind,
+        name=path.stem,
     )
 
 
@@ -115,13 +128,31 @@ def _problem(
 ) -> str | None:
     limit = _LIMITS[kind]
     if max(width, height) > limit.side:
-        return f"{limit.name} is at most {limit.side} pixels a side, got {width} x {height}"
+        return sentence(
+            "output_side",
+            "{format} is at most {limit} pixels a side, got {size}",
+            format=limit.name,
+            limit=limit.side,
+            size=f"{width} x {height}",
+        )
     if limit.pixels and width * height > limit.pixels:
-        return f"{limit.name} has at most {limit.pixels:,} pixels, got {width} x {height}"
+        return sentence(
+            "output_pixels",
+            "{format} has at most {limit:,} pixels, got {size}",
+            format=limit.name,
+            limit=limit.pixels,
+            size=f"{width} x {height}",
+        )
     needed = frames * _raw_bytes(kind, width, height, channels, bits)
     if limit.file_bytes and needed > limit.file_bytes:
         pages = f" in {frames} pages" if frames > 1 else ""
-        return f"{width} x {height} pixels{pages} do not fit into {limit.name} file (4 GiB)"
+        return sentence(
+            "output_bytes",
+            "{size} pixels{pages} do not fit into {format} file (4 GiB)",
+            size=f"{width} x {height}",
+            pages=pages,
+            format=limit.name,
+        )
     return None
 
 

@@ -127,9 +127,13 @@ def _load_plug_in(head: bytes, source: Source) -> bool:
     try:
         module = importlib.import_module(plug_in.module)
     except ImportError as error:
-        raise InputError(
-            f"{source.name} is a {plug_in.format} picture, which Pillow reads with a plug-in: "
-            f"pip install {plug_in.package}"
+        raise InputError.saying(
+            "picture_plug_in",
+            "{path} is a {format} picture, which Pillow reads with a plug-in: pip install "
+            "{package}",
+            path=source.name,
+            format=plug_in.format,
+            package=plug_in.package,
         ) from error
     register = getattr(module, "register_heif_opener", None)
     if register is not None:

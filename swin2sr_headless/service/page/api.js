@@ -1,8 +1,9 @@
 // What the page asks of its server, or with ?local=1 of this browser (local.js). Every failure is an Error whose
-// message is a sentence to show.
+// message is a sentence to show, by told() in the page's language.
 
 import { askKey } from './key.js'
 import { serverEvents } from './server_events.js'
+import { learn } from './texts.js'
 
 const KEY = 'swin2sr-key'
 const KEY_PROBLEM = 'urn:swin2sr:key'
@@ -24,6 +25,7 @@ async function ask(address, options = {}) {
 async function answer(address, options) {
   const response = await ask(address, options)
   const body = await response.json().catch(() => ({}))
+  for (const each of [body, ...(body.pictures ?? [])]) learn((each.report ?? each.problem ?? each).words)
   if (response.ok) return body
   throw Object.assign(new Error(body.detail ?? `${response.status} ${response.statusText}`), {
     status: response.status,

@@ -2,13 +2,9 @@
 
 import { CompareView } from '../web/js/compare_view.js'
 import { addStyles } from '../web/js/dom.js'
-import { loadTexts } from '../web/js/texts.js'
 import { element } from './elements.js'
-import { LANGUAGE_CHANGED, say, text } from './texts.js'
+import { LANGUAGE_CHANGED, say, tablesLoaded, text } from './texts.js'
 
-const words = async (language) => [language, await (await fetch(`locales/${language}/main.json`)).json()]
-const tables = async () => Object.fromEntries(await Promise.all(['en', 'zh'].map(words)))
-const ready = loadTexts(tables, () => document.documentElement.lang)
 addStyles()
 
 export class Comparison {
@@ -26,7 +22,7 @@ export class Comparison {
   }
 
   async #show(before, after) {
-    const [old, made] = await Promise.all([before && shapeOf(before), shapeOf(after), ready])
+    const [old, made] = await Promise.all([before && shapeOf(before), shapeOf(after), tablesLoaded])
     if (this.stop.signal.aborted) return
     if (!made) this.root.append(say(element('p', { className: 'quiet' }), () => text('not_shown')))
     else {

@@ -2,7 +2,7 @@
 
 import * as api from './api.js'
 import { button, element } from './elements.js'
-import { bytes, say, seconds, text } from './texts.js'
+import { bytes, say, seconds, text, told } from './texts.js'
 
 export const MOST = 64 // as many as the server takes in one job
 
@@ -48,7 +48,7 @@ export class Draft {
         say(item.line, () => sentence(plan))
       } catch (error) {
         if (signal.aborted) return
-        say(item.line, () => (error.status ? error.message : text('unreachable'))).className = 'bad'
+        say(item.line, () => (error.status ? told(error.message) : text('unreachable'))).className = 'bad'
       }
     }
   }
@@ -82,7 +82,7 @@ export class Draft {
 /** A plan or the part of it that events tell, in a line. */
 function sentence(plan) {
   const side = plan.plan.passes[0].tile_side
-  const told = text('plan', {
+  const line = text('plan', {
     from: plan.input_size.join(' × '),
     to: plan.output_size.join(' × '),
     bytes: bytes(plan.bytes),
@@ -90,5 +90,5 @@ function sentence(plan) {
     cut: text(plan.strategy, { side }) ?? plan.strategy,
     exact: text(plan.exact ? 'yes' : 'no')
   })
-  return [told, ...plan.notices].join(' · ')
+  return [line, ...plan.notices.map(told)].join(' · ')
 }

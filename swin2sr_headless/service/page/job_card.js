@@ -3,7 +3,7 @@
 import * as api from './api.js'
 import { Comparison } from './compare.js'
 import { button, element } from './elements.js'
-import { say, seconds, text } from './texts.js'
+import { say, seconds, text, told } from './texts.js'
 
 const PACE = 1000 // milliseconds between two looks at the queue
 const MOST_STREAMS = 3 // browsers keep six connections to a server, and other requests need some
@@ -105,8 +105,8 @@ export class JobCard {
     const { state, position, seconds_left: left, progress, ended, pictures } = this.job
     const over = pictures.filter((picture) => picture.state !== 'queued').length
     const done = Math.floor((100 * (over + (progress ?? 0))) / pictures.length)
-    const told = state === 'queued' && position ? text('position', { position }) : text(state, { done })
-    return left && !ended ? text('left', { state: told, time: seconds(left) }) : told
+    const line = state === 'queued' && position ? text('position', { position }) : text(state, { done })
+    return left && !ended ? text('left', { state: line, time: seconds(left) }) : line
   }
 
   #showPicture(picture) {
@@ -115,7 +115,8 @@ export class JobCard {
     row.state = picture.state
     row.bar.hidden = true
     if (picture.state === 'failed') {
-      say(row.line, () => picture.problem?.detail ?? text('failed')).className = 'bad'
+      const { detail } = picture.problem ?? {}
+      say(row.line, () => (detail ? told(detail) : text('failed'))).className = 'bad'
     } else if (picture.state === 'done') this.#finish(row, picture)
     else say(row.line, () => text(picture.state))
   }
@@ -123,7 +124,7 @@ export class JobCard {
   #finish(row, picture) {
     const { report } = picture
     const [size, taken] = [report.output_size.join(' × '), report.inference_time_ms / 1000]
-    say(row.line, () => [text('done'), size, seconds(taken), ...report.notices].join(' · '))
+    say(row.line, () => [text('done'), size, seconds(taken), ...report.notices.map(told)].join(' · '))
     const link = (job) => job.pictures[picture.number - 1].link
     const look = button('look', () => this.#compare(row, look, link))
     look.ariaExpanded = 'false'

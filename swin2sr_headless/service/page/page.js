@@ -4,7 +4,7 @@ import * as api from './api.js'
 import { Draft, MOST } from './draft.js'
 import { element } from './elements.js'
 import { JobCard } from './job_card.js'
-import { say, seconds, switchLanguage, text, translate } from './texts.js'
+import { say, seconds, switchLanguage, text, told, translate } from './texts.js'
 
 const JOBS = 'swin2sr-jobs'
 const at = (id) => document.getElementById(id)
@@ -18,7 +18,7 @@ function tell(words) {
 
 function tellError(error) {
   const wait = error.retryAfter ? () => text('retry', { time: seconds(Number(error.retryAfter)) }) : () => ''
-  tell(() => (error.status ? `${error.message} ${wait()}` : text('unreachable')))
+  tell(() => (error.status ? `${told(error.message)} ${wait()}` : text('unreachable')))
 }
 
 function add(list) {

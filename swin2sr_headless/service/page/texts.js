@@ -1,4 +1,8 @@
-// The page's words in English and Chinese, and elements that change with the language.
+// The page's words in English and Chinese, the server's sentences in both, and elements that change with the language.
+
+import { learn, loadTexts, told } from '../web/js/texts.js'
+
+export { learn, told }
 
 const WORDS = {
   drop: ['Drop pictures here', '把图片拖到这里'],
@@ -56,6 +60,12 @@ const WORDS = {
 export const LANGUAGE_CHANGED = 'swin2sr-language'
 const CHOICE = 'swin2sr-language'
 let column = (localStorage.getItem(CHOICE) ?? navigator.language).startsWith('zh') ? 1 : 0
+
+const table = async (name) => [name, await (await fetch(`locales/${name}/main.json`)).json()]
+const tables = async () => Object.fromEntries(await Promise.all(['en', 'zh'].map(table)))
+
+/** Done when the tables that the nodes share with the page are here. */
+export const tablesLoaded = loadTexts(tables, () => document.documentElement.lang).then(translate)
 
 /** The words called `key` with {name} replaced; undefined where this language has none. */
 export function text(key, values = {}) {
