@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,9 +40,13 @@ class Head:
     final: str
 
 
+PaddingMode = Literal["zeros", "replicate"]
+
+
 def conv3x3(config: Swin2SRConfig, inputs: int, outputs: int) -> nn.Conv2d:
     """A 3x3 convolution, padded as the network's are."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=config.padding_mode)
+    mode = cast(PaddingMode, config.padding_mode)
+    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=mode)
 
 
 def _conv_before_upsample(config: Swin2SRConfig) -> nn.Sequential:

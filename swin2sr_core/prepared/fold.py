@@ -19,7 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..network.config import padded_head_dim
-from ..network.heads import HEADS
+from ..network.heads import HEADS, PaddingMode
 from ..network.network import (
     MAX_LOGIT_SCALE,
     Stage,
@@ -160,9 +160,8 @@ def folded_1x1(conv: nn.Module, pointwise: nn.Conv2d) -> nn.Module:
     mix = pointwise.weight[:, :, 0, 0].double()
     weight = torch.einsum("om,mikl->oikl", mix, conv.weight.double())
     bias = mix @ cast(Tensor, conv.bias).double() + cast(Tensor, pointwise.bias)
-    folded = nn.Conv2d(
-        conv.in_channels, pointwise.out_channels, 3, padding=1, padding_mode=conv.padding_mode
-    )
+    outputs, mode = pointwise.out_channels, cast(PaddingMode, conv.padding_mode)
+    folded = nn.Conv2d(conv.in_channels, outputs, 3, padding=1, padding_mode=mode)
     folded.weight = nn.Parameter(weight.float())
     folded.bias = nn.Parameter(bias.float())
     return folded

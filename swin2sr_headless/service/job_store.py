@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import json
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 ENDED = ("done", "failed", "cancelled")
 _TABLES = """
@@ -67,8 +70,26 @@ class Event:
     data: dict[str, Any]
 
 
+P = ParamSpec("P")
+
+
+def _telling_of_a_full_disk(write: Callable[P, None]) -> Callable[P, None]:
+    """SQLite tells in words of its own that a disk is full, or (of its log) that writing failed."""
+
+    @functools.wraps(write)
+    def written(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            write(*args, **kwargs)
+        except sqlite3.OperationalError as error:
+            if str(error) not in ("database or disk is full", "disk I/O error"):
+                raise
+            raise OSError(errno.ENOSPC, str(error)) from error
+
+    return written
+
+
 class JobStore:
-    """Every call is one short transaction."""
+    """Every call is one short transaction. What writes raises OSError where the disk is full."""
 
     def __init__(self, path: Path) -> None:
         self._base = sqlite3.connect(path, isolation_level=None)
@@ -82,6 +103,7 @@ class JobStore:
     def close(self) -> None:
         self._base.close()
 
+    @_telling_of_a_full_disk
     def add(self, job: Job, key: str | None) -> None:
         with self._base:
             self._base.execute("BEGIN IMMEDIATE")
@@ -153,19 +175,26 @@ class JobStore:
         ).fetchone()
         return size
 
-    def files(self) -> set[str]:
-        """Names of all uploads and numbers of all results that jobs know."""
-        rows = self._base.execute("SELECT upload, result FROM pictures")
+    def files(self, before: float) -> set[str]:
+        """Names of uploads and numbers of results, but of jobs that ended before this time."""
+        rows = self._base.execute(
+            "SELECT upload, result FROM pictures JOIN jobs ON jobs.id = pictures.job "
+            "WHERE ended IS NULL OR ended >= ?",
+            (before,),
+        )
         return {name for row in rows for name in row}
 
+    @_telling_of_a_full_disk
     def told(self, job: str) -> None:
         """Its webhook is not told again."""
         self._base.execute("UPDATE jobs SET webhook = NULL WHERE id = ?", (job,))
 
+    @_telling_of_a_full_disk
     def set_state(self, job: str, state: str) -> None:
         ended = time.time() if state in ENDED else None
         self._base.execute("UPDATE jobs SET state = ?, ended = ? WHERE id = ?", (state, ended, job))
 
+    @_telling_of_a_full_disk
     def set_picture(
         self,
         job: str,
@@ -179,6 +208,7 @@ class JobStore:
             (state, _json(report), _json(problem), job, number),
         )
 
+    @_telling_of_a_full_disk
     def add_event(self, job: str, kind: str, data: dict[str, Any]) -> None:
         self._base.execute(
             "INSERT INTO events (job, kind, data) VALUES (?, ?, ?)", (job, kind, json.dumps(data))
@@ -191,6 +221,7 @@ class JobStore:
         )
         return [Event(row[0], row[1], json.loads(row[2])) for row in rows]
 
+    @_telling_of_a_full_disk
     def forget(self, before: float) -> None:
         """Remove jobs that ended before this time."""
         self._base.execute("DELETE FROM jobs WHERE ended < ?", (before,))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from swin2sr_core.errors import disk_is_full
 
 from .answers import report_of
 from .desk import Desk, problem_of
@@ -24,6 +27,9 @@ HEARTBEAT_SECONDS = 15.0
 _SWEEP_SECONDS = 30.0
 _TELL_SECONDS = 0.5
 _READY_SECONDS = 0.5
+_ROOM_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -150,10 +156,26 @@ class Jobs:
             news.set()
 
     async def _run(self, number: str) -> None:
-        job = self.store.job(number)
-        assert job is not None
+        """To its end; a full disk makes it wait, and fails nothing."""
         while not self.desk.dispatcher.pool.models:
             await asyncio.sleep(_READY_SECONDS)
+        told = False
+        while True:
+            try:
+                await self._go_on(number)
+            except (OSError, Problem) as error:
+                if not _no_room(error):
+                    raise
+            else:
+                return
+            if not told:
+                logger.warning("a job waits: there is no room in %s", self.desk.spool.folder)
+            told = True
+            await asyncio.sleep(_ROOM_SECONDS)
+
+    async def _go_on(self, number: str) -> None:
+        job = self.store.job(number)
+        assert job is not None
         for picture in job.pictures:
             if picture.state in ENDED:
                 continue
@@ -195,15 +217,18 @@ class Jobs:
                 "planned",
                 {"picture": picture.number, **_planned(order.forecast), "seconds": order.seconds},
             )
-            desk.dispatcher.enter(ticket, unlimited=True)
             store.set_state(job.id, "running")
+            desk.dispatcher.enter(ticket, unlimited=True)  # from here on it must be run
             done = await desk.dispatcher.run(ticket, self._teller(job.id, picture.number))
         except Cancelled:
             if job.id not in self._cancelled:
                 return  # this process ends; the next one goes on
             store.set_picture(job.id, picture.number, "cancelled")
         except Exception as error:
-            problem = problem_of(error).to_dict()
+            found = problem_of(error)
+            if _no_room(found):
+                raise found from error
+            problem = found.to_dict()
             store.set_picture(job.id, picture.number, "failed", problem=problem)
             self._tell(job.id, "picture-failed", {"picture": picture.number, "problem": problem})
         else:
@@ -228,7 +253,8 @@ class Jobs:
             now = time.monotonic()
             if message["say"] == "progress" and now >= last + _TELL_SECONDS:
                 last = now
-                self._tell(number, "progress", {"picture": picture, "done": message["done"]})
+                with contextlib.suppress(OSError):  # of a full disk: the picture goes on
+                    self._tell(number, "progress", {"picture": picture, "done": message["done"]})
 
         return tell
 
@@ -236,10 +262,16 @@ class Jobs:
         """Results and uploads that nobody needs any more go."""
         spool = self.desk.spool
         while True:
-            self.store.forget(time.time() - spool.keep)
+            before = time.time() - spool.keep
             with contextlib.suppress(OSError):
-                spool.sweep(self.store.files())
+                self.store.forget(before)
+            with contextlib.suppress(OSError):
+                spool.sweep(self.store.files(before))
             await asyncio.sleep(min(_SWEEP_SECONDS, spool.keep))
+
+
+def _no_room(error: Exception) -> bool:
+    return disk_is_full(error) or (isinstance(error, Problem) and error.kind == "spool-full")
 
 
 def _planned(forecast: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import json
@@ -85,7 +86,8 @@ class Webhooks:
                 logger.warning("webhook of job %s, try %d: %s", job.id, number + 1, problem)
             else:
                 break
-        self.store.told(job.id)
+        with contextlib.suppress(OSError):  # of a full disk: the next process tells again
+            self.store.told(job.id)
 
     def _headers(self, number: str, body: bytes) -> dict[str, str]:
         now = str(int(time.time()))

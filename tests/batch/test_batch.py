@@ -4,11 +4,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 from batches import NAME, files, made, picture, ran, rows, started
+from small_disk import small_disk
 
 pytestmark = pytest.mark.timeout(400)  # each is several runs, and a machine may be busy
 
@@ -52,13 +52,9 @@ def test_what_is_made_stays_and_what_has_changed_is_made_again(folder, out):
     assert "3 of 3 pictures made" in ran(*options, "--sharpen", "0.2")[1]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="mounting a small disk needs root on Linux")
 def test_a_full_disk_ends_it_in_a_sentence_and_the_same_command_goes_on(folder, out):
     out.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(out)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root on Linux")
-    try:
+    with small_disk(out, "400k"):
         for number in range(12):
             picture(folder / f"{number}.png", number, 48, 40)
         code, text, err = ran(folder, "-o", out, "--json")
@@ -70,8 +66,6 @@ def test_a_full_disk_ends_it_in_a_sentence_and_the_same_command_goes_on(folder, 
         subprocess.run(["mount", "-o", "remount,size=8m", str(out)], check=True)
         code, text, _ = ran(folder, "-o", out)
         assert code == 0 and f"{document['made']} were there" in text
-    finally:
-        subprocess.run(["umount", str(out)], check=True)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL there")

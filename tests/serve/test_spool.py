@@ -6,6 +6,7 @@ import time
 import pytest
 from http_service import encoded, noise, serving
 from PIL import Image
+from small_disk import filled, small_disk
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +74,22 @@ def test_all_pages_of_a_tiff_with_the_same_format(server):
 
 def opened(data):
     return Image.open(io.BytesIO(data))
+
+
+def test_on_a_full_disk_pictures_are_refused_and_jobs_wait(tmp_path, png):
+    """Even a job whose picture was at work, and whose state SQLite cannot write any more."""
+    with small_disk(tmp_path, "70m"), serving(tmp_path) as server:
+        job = server.client.post("/jobs", files={"file": ("a.png", encoded(noise(200, 200)))})
+        ballast = filled(tmp_path / "ballast")
+        refused = server.client.post("/upscale", files={"file": ("b.png", png)})
+        assert refused.status_code == 503 and refused.headers["Retry-After"]
+        assert refused.json()["type"] == "urn:swin2sr:spool-full"
+        where = f"/jobs/{job.json()['id']}"
+        time.sleep(2)
+        assert server.client.get(where).json()["ended"] is None
+        ballast.unlink()
+        assert server.client.post("/upscale", files={"file": ("b.png", png)}).status_code == 200
+        while (found := server.client.get(where).json())["ended"] is None:
+            time.sleep(0.1)
+        assert found["state"] == "done"
+        assert server.client.get(f"{where}/result").status_code == 200
