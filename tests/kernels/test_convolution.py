@@ -1,6 +1,7 @@
 """Convolutions of compiled kernels: the reference's numbers, in any box, up to any bounds."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ SIZES = st.integers(1, 120)
 SIDES = st.integers(1, 60)
 
 
-def a_conv(inputs, outputs, dtype, padding_mode="zeros"):
+def a_conv(inputs, outputs, dtype, padding_mode: Any = "zeros"):
     torch.manual_seed(inputs)
     conv = torch.nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=padding_mode).to(dtype)
     return MapConv(conv.to(memory_format=torch.channels_last)).requires_grad_(False)
