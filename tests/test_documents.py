@@ -16,13 +16,9 @@ from swin2sr_headless.cli.arguments import parsed, with_json_lines
 from swin2sr_headless.cli.main import build_parser
 
 DOCUMENTS = documents()
-SUMMARIES = ("docs/deploy.zh-CN.md", "docs/export.zh-CN.md")
-"""Chinese guides that tell the most important part and lead to the English one for the rest."""
-
 CHINESE = [each for each in DOCUMENTS if each.path.with_suffix("").suffix == ".zh-CN"]
-PAIRS = [each for each in CHINESE if each.name not in SUMMARIES]
 everyone = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
-chinese = pytest.mark.parametrize("document", PAIRS, ids=lambda each: each.name)
+chinese = pytest.mark.parametrize("document", CHINESE, ids=lambda each: each.name)
 
 FOREIGN_OPTIONS = {
     "--break-system-packages",
@@ -137,12 +133,6 @@ def test_both_languages_have_the_same_commands(document):
     assert len(re.findall(r"^\|", document.prose, re.MULTILINE)) == len(
         re.findall(r"^\|", other.prose, re.MULTILINE)
     )
-
-
-@pytest.mark.parametrize("name", SUMMARIES)
-def test_a_summary_leads_to_the_whole_guide(name):
-    document = Document.read(ROOT / name)
-    assert english(document).path.name in document.links
 
 
 def test_both_readmes_lead_to_each_other():

@@ -52,7 +52,7 @@ const WORDS = {
   key_needed: ['This server asks for a key. It is kept in this tab alone.', '此服务器需要密钥。密钥只保留在当前标签页中。'],
   key_wrong: ['This key is not known here. Please check it.', '密钥无效，请检查后重新输入。'],
   key_send: ['Continue', '继续'],
-  'compact-x4': ['', '小而快，适合清晰或轻度 JPEG 压缩的照片；随程序附带'],
+  'compact-x4': ['', '小而快，适合干净或轻度 JPEG 压缩的图片；随程序附带'],
   'compact-real-x4': ['', '小而快，适合 JPEG、扫描件、有噪点的照片和老照片；随程序附带']
 }
 
