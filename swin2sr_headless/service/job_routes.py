@@ -11,6 +11,8 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
+from swin2sr_core.sentences import sentence
+
 from .answers import TYPES, disposition, result_name
 from .answers_schema import Cancelling, JobDocument
 from .contracts import BINARY, FOUND, PICTURE, RANGED, READING, picture_body, problems
@@ -36,7 +38,10 @@ async def add(request: Request) -> Response:
     desk: Desk = request.app.state.desk
     jobs: Jobs = request.app.state.jobs
     if desk.dispatcher.draining:
-        raise Problem(503, "draining", "this server is shutting down; send the job again later", 5)
+        text = sentence(
+            "serve_job_draining", "this server is shutting down; send the job again later"
+        )
+        raise Problem(503, "draining", text, 5)
     form = await desk.read(request)
     try:
         if not form.files:

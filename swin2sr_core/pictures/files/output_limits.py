@@ -14,9 +14,8 @@ from .formats import ANIMATED, DEEP, PAGED, format_of
 
 
 class _Limit(NamedTuple):
-    """The most that one picture of a format may have; the name with its article."""
+    """The most that one picture of a format may have."""
 
-    name: str
     side: int
     pixels: int | None = None
     file_bytes: int | None = None
@@ -25,15 +24,15 @@ class _Limit(NamedTuple):
 _GIB4 = 2**32
 _DIRECTORY_BYTES = 2**24
 _LIMITS = {
-    "PNG": _Limit("a PNG", 2**31 - 1),
-    "JPEG": _Limit("a JPEG", 65500),  # libjpeg's own; the format would go to 65535
-    "WEBP": _Limit("a WebP picture", 16383),
+    "PNG": _Limit(2**31 - 1),
+    "JPEG": _Limit(65500),  # libjpeg's own; the format would go to 65535
+    "WEBP": _Limit(16383),
     # offsets have 32 bits; the directory and its profile want some of them
-    "TIFF": _Limit("a TIFF", 2**31 - 1, file_bytes=_GIB4 - _DIRECTORY_BYTES),
-    "BMP": _Limit("a BMP", 2**31 - 1, file_bytes=_GIB4 - 1),
-    "GIF": _Limit("a GIF", 65535),
+    "TIFF": _Limit(2**31 - 1, file_bytes=_GIB4 - _DIRECTORY_BYTES),
+    "BMP": _Limit(2**31 - 1, file_bytes=_GIB4 - 1),
+    "GIF": _Limit(65535),
     # what libavif writes beyond these, its own decoder refuses to read
-    "AVIF": _Limit("an AVIF picture", 32768, pixels=2**28),
+    "AVIF": _Limit(32768, pixels=2**28),
 }
 _ALTERNATIVES = (".webp", ".tif", ".png")  # the last one holds everything
 _DEFLATE_SHARE = 1.001
@@ -130,28 +129,27 @@ def _problem(
     if max(width, height) > limit.side:
         return sentence(
             "output_side",
-            "{format} is at most {limit} pixels a side, got {size}",
-            format=limit.name,
+            "{format} pictures are at most {limit} pixels a side, got {size}",
+            format=kind,
             limit=limit.side,
             size=f"{width} x {height}",
         )
     if limit.pixels and width * height > limit.pixels:
         return sentence(
             "output_pixels",
-            "{format} has at most {limit:,} pixels, got {size}",
-            format=limit.name,
+            "{format} pictures have at most {limit:,} pixels, got {size}",
+            format=kind,
             limit=limit.pixels,
             size=f"{width} x {height}",
         )
     needed = frames * _raw_bytes(kind, width, height, channels, bits)
     if limit.file_bytes and needed > limit.file_bytes:
-        pages = f" in {frames} pages" if frames > 1 else ""
+        pages = f"{frames} x " if frames > 1 else ""
         return sentence(
             "output_bytes",
-            "{size} pixels{pages} do not fit into {format} file (4 GiB)",
-            size=f"{width} x {height}",
-            pages=pages,
-            format=limit.name,
+            "{size} pixels do not fit into a {format} file (4 GiB)",
+            size=f"{pages}{width} x {height}",
+            format=kind,
         )
     return None
 
