@@ -6,19 +6,26 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from swin2sr_core.errors import InputError, Swin2SRError
+from swin2sr_core.network.network import Swin2SR
 from swin2sr_headless.cli.stopping import StopSwitch
 from swin2sr_headless.degradation.drawn import drawn_picture
 
-from .checkpoint import load_run
+from .checkpoint import RunState, load_run
 from .config import TrainingConfig, read_config
+from .dataset import Batches
 from .export import export_weights, mix_in
 from .loop import LAST, Trainer
+from .plain_colors import mend_plain_colors
 from .processes import joined
+
+_MENDING_BATCHES = 8
+"""Enough: a head has five hundred inputs, and these make a hundred thousand rows of features."""
 
 logger = logging.getLogger("training")
 
@@ -62,6 +69,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="that share of another model's weights, of the same sizes, and the rest of the run's: "
         "between a network and what was fine-tuned from it both tasks go well",
     )
+    export.add_argument(
+        "--plain-colors",
+        action="store_true",
+        help="change the head a little, so that plain colours are right to a level of 255; looks "
+        "at pictures of the run's folders",
+    )
     export.set_defaults(run=_export)
     draw = commands.add_parser("draw", help="some of the synthetic pictures, to look at")
     draw.add_argument("folder", type=Path)
@@ -96,9 +109,24 @@ def _export(args: argparse.Namespace) -> int:
     about = {name: value for name, value in about.items() if value}
     if args.mix:
         mix_in(state.average, *_model_and_share(args.mix))
+    if args.plain_colors:
+        _mend(state)
     size = export_weights(state, args.output, about, overwrite=args.overwrite)
     logger.info("%s: %d bytes, after step %d", args.output, size, state.step)
     return 0
+
+
+def _mend(state: RunState) -> None:
+    config = TrainingConfig.from_dict(state.config)
+    network = Swin2SR(config.network)
+    network.load_state_dict(state.average)
+    batches = Batches(
+        replace(config.data, ragged_share=0.0), config.network.scale, config.batch, config.seed
+    )
+    pictures = (batches[state.step + number][0] for number in range(_MENDING_BATCHES))
+    before, after = mend_plain_colors(network, pictures)
+    state.average.update(network.state_dict())
+    logger.info("plain colours: off by %.2f/255 before, %.2f after", 255 * before, 255 * after)
 
 
 def _model_and_share(text: str) -> tuple[str, float]:

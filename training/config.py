@@ -23,6 +23,7 @@ COMPACT = Swin2SRConfig(
     head="pixelshuffledirect",
     residual="1conv",
     img_range=1.0,
+    padding_mode="replicate",
 )
 """The network of the bundled compact-x4."""
 
