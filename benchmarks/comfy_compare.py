@@ -29,7 +29,7 @@ from safetensors.torch import load_file, save_file
 WAYS = {
     "ComfyUI's own node": {},
     "ours, fp32": {"precision": "fp32"},
-    "ours, auto": {"precision": "auto"},
+    "ours, bf16": {"precision": "bf16"},
     "ours, fp32, staged": {"precision": "fp32", "strategy": "staged"},
     "ours, fp32, tiled": {"precision": "fp32", "strategy": "tiled"},
 }

@@ -54,8 +54,8 @@ class Swin2SRLoad(io.ComfyNode):
                     options=list(PRECISIONS),
                     default="auto",
                     tooltip=(
-                        "Number type to compute in. auto: bf16 where the hardware has it, else "
-                        "fp32, the reference. bf16 and fp16 take half the memory; int8 computes "
+                        "Number type to compute in. auto: bf16 where the hardware is faster in it, "
+                        "else fp32, the reference. bf16 and fp16 take half the memory; int8 computes "
                         "the linear layers in 8 bits."
                     ),
                 ),

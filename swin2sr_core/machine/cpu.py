@@ -17,6 +17,17 @@ def has_native_bf16() -> bool:
 
 
 @lru_cache(maxsize=1)
+def bf16_is_faster() -> bool:
+    """Than fp32: wherever it is native, but for Intel's processors without AMX.
+
+    Their AVX512-BF16 multiplies at half of fp32's rate (165 to 320 GFLOP/s on two cores of an
+    Emerald Rapids whose AMX is hidden), AMD's at twice of it.
+    """
+    without_amx = "amx_bf16" not in flags() and "GenuineIntel" in vendor()
+    return has_native_bf16() and not without_amx
+
+
+@lru_cache(maxsize=1)
 def has_int8_products() -> bool:
     """VNNI or AMX on x86."""
     wanted = {"avx512_vnni", "avx_vnni", "amx_int8", "avx512vnni", "avxvnni"}
@@ -25,11 +36,8 @@ def has_int8_products() -> bool:
 
 def flags() -> set[str]:
     """The names of the processor's extensions, in lower case; empty where they are unknown."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.lower().startswith(("flags", "features")):
-                return set(line.partition(":")[2].split())
+    if Path("/proc/cpuinfo").is_file():
+        return set(_told("flags", "features").split())
     # Apple's CPUs are left out: torch has no bf16 products for them that are faster than fp32.
     if platform.system() == "Darwin":
         return set()
@@ -39,3 +47,20 @@ def flags() -> set[str]:
     if capabilities is None:
         return set()
     return {name for name, value in capabilities().items() if value is True}
+
+
+def vendor() -> str:
+    """Who made the processor: GenuineIntel, AuthenticAMD; empty where that is unknown."""
+    return (
+        _told("vendor_id") or platform.processor()
+    )  # Windows: "Intel64 Family 6 ..., GenuineIntel"
+
+
+def _told(*names: str) -> str:
+    """What the first line of /proc/cpuinfo says that begins with one of the names."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.lower().startswith(names):
+                return line.partition(":")[2].strip()
+    return ""

@@ -50,7 +50,8 @@ def prospect_for(name_or_path: str, precision: str, device: str) -> Found:
         return Found(name, "cpu", prospect, Room(free_host_bytes()))
     if device == "cpu" and precision in cpu.SAFE_PRECISIONS:
         native = cpu.has_native_bf16()
-        chosen = ("bf16" if native else "fp32") if precision == "auto" else precision
+        auto = "bf16" if cpu.bf16_is_faster() else "fp32"
+        chosen = auto if precision == "auto" else precision
         threads = kernel_threads("cpu", chosen, config)
         prospect = Prospect(config, chosen, "cpu", native, threads)
         return Found(name, "cpu", prospect, Room(free_host_bytes()))

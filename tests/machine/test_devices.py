@@ -86,11 +86,6 @@ def test_every_precision_has_a_type():
     assert DTYPES["fp32"] == torch.float32 and DTYPES["bf16"] == torch.bfloat16
 
 
-def test_auto_is_bf16_where_the_hardware_has_it():
-    expected = "bf16" if has_native_bf16(CPU) else "fp32"
-    assert resolve_precision("auto", CPU) == expected
-
-
 @ON_LINUX
 def test_native_bf16_is_what_the_processor_says():
     text = Path("/proc/cpuinfo").read_text()
@@ -137,6 +132,26 @@ def test_what_made_up_processors_can(line, expected, monkeypatch, tmp_path):
     monkeypatch.setattr(cpu, "Path", lambda _: tmp_path / "cpuinfo")
     found = cpu.has_native_bf16.__wrapped__(), cpu.has_int8_products.__wrapped__()
     assert found == expected
+
+
+MAKERS = {
+    "vendor_id\t: AuthenticAMD\nflags\t\t: avx512_bf16": True,
+    "vendor_id\t: AuthenticAMD\nflags\t\t: avx512f": False,
+    "vendor_id\t: GenuineIntel\nflags\t\t: avx512_bf16 avx512_vnni": False,
+    "vendor_id\t: GenuineIntel\nflags\t\t: avx512_bf16 amx_bf16": True,
+    "Features\t: fp asimd bf16 i8mm": True,
+}
+"""Lines of /proc/cpuinfo, and whether bf16 is faster than fp32."""
+
+
+@pytest.mark.parametrize(("lines", "expected"), MAKERS.items())
+def test_auto_leaves_bf16_that_is_slower_than_fp32(lines, expected, monkeypatch, tmp_path):
+    (tmp_path / "cpuinfo").write_text(f"{lines}\n")
+    monkeypatch.setattr(cpu, "Path", lambda _: tmp_path / "cpuinfo")
+    monkeypatch.setattr(cpu, "has_native_bf16", cpu.has_native_bf16.__wrapped__)
+    assert cpu.bf16_is_faster.__wrapped__() == expected
+    monkeypatch.setattr(cpu, "bf16_is_faster", cpu.bf16_is_faster.__wrapped__)
+    assert resolve_precision("auto", CPU) == ("bf16" if expected else "fp32")
 
 
 def test_what_the_allocator_holds_without_use_is_free(monkeypatch):
