@@ -23,7 +23,7 @@ PEERS = ("transformers fp32", "spandrel fp32", "spandrel bf16", "ours fp32", "ou
 WAYS = {
     "ComfyUI's own node": "Upscale Image (using Model)",
     "ours, fp32": "Tiled Upscale x4, fp32",
-    "ours, bf16": "Tiled Upscale x4, auto (bf16)",
+    "ours, bf16": "Tiled Upscale x4, bf16",
 }
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import nn
 
 from ..swin2sr_core.errors import CheckpointError
 from ..swin2sr_core.machine.devices import resolve_precision
-from ..swin2sr_core.models.checkpoint import official_names
+from ..swin2sr_core.models.catalog import CATALOG, resolve_model
+from ..swin2sr_core.models.checkpoint import StateDict, load_checkpoint, official_names
 from ..swin2sr_core.models.model import build_model
-from ..swin2sr_core.network.config import infer_config
+from ..swin2sr_core.network.config import Swin2SRConfig, infer_config
 from . import host
 from .managed import UpscaleModel
 
@@ -45,9 +47,20 @@ def as_swin2sr(model: object) -> UpscaleModel:
     return _adopted[module]
 
 
+def _bundled_config(state: StateDict) -> Swin2SRConfig | None:
+    """Of a model in the package: no weight tells what convolutions pad with, and theirs is known."""
+    for entry in CATALOG:
+        if entry.bundled and entry.kind == "upscaler":
+            config, own = load_checkpoint(resolve_model(entry.name))
+            same = own.keys() == state.keys()
+            if same and all(torch.equal(own[name], state[name].float()) for name in own):
+                return config
+    return None
+
+
 def _built(module: nn.Module) -> UpscaleModel:
     state = official_names({name: t.detach().cpu() for name, t in module.state_dict().items()})
-    config = infer_config({name: tuple(tensor.shape) for name, tensor in state.items()})
+    config = _bundled_config(state) or infer_config({k: tuple(t.shape) for k, t in state.items()})
     precision = resolve_precision("auto", host.compute_device())
     return UpscaleModel(
         build_model(

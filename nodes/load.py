@@ -55,8 +55,8 @@ class Swin2SRLoad(io.ComfyNode):
                     default="auto",
                     tooltip=(
                         "Number type to compute in. auto: bf16 where the hardware is faster in it, "
-                        "else fp32, the reference. bf16 and fp16 take half the memory; int8 computes "
-                        "the linear layers in 8 bits."
+                        "else fp32, the reference. bf16 and fp16 take half the memory; int8 "
+                        "computes the linear layers in 8 bits."
                     ),
                 ),
             ],

@@ -147,7 +147,8 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--precision",
         default="auto",
         choices=PRECISIONS,
-        help="number format of the network (default: auto, bf16 where the hardware is faster in it)",
+        help="number format of the network (default: auto, bf16 where the hardware is faster in "
+        "it)",
     )
     add_device(parser)
     parser.add_argument(
