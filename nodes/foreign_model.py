@@ -48,7 +48,7 @@ def as_swin2sr(model: object) -> UpscaleModel:
 
 
 def _bundled_config(state: StateDict) -> Swin2SRConfig | None:
-    """Of a model in the package: no weight tells what convolutions pad with, and theirs is known."""
+    """Of a model in the package: no weight tells how it pads, and of these it is known."""
     for entry in CATALOG:
         if entry.bundled and entry.kind == "upscaler":
             config, own = load_checkpoint(resolve_model(entry.name))

@@ -33,6 +33,7 @@ _TEXTS = re.compile(
             r"bad_?alloc|bad allocation",  # C++
             r"could not create a (memory|primitive)",  # oneDNN
             r"failed to allocate",
+            r"can't start new thread",  # no room for its stack, most likely
         )
     ),
     re.IGNORECASE,
