@@ -21,7 +21,7 @@ def network():
     config, state = load_checkpoint(resolve_model("compact-x4"))
     network = Swin2SR(config)
     network.load_state_dict(state)
-    bias = network.get_submodule("upsample.0").bias
+    bias = network.get_parameter("upsample.0.bias")
     with torch.no_grad():
         bias += 0.01 * torch.randn(bias.shape, generator=torch.Generator().manual_seed(0))
     return network
