@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import torch
@@ -9,8 +10,9 @@ from torch import nn
 
 from ..swin2sr_core.errors import CheckpointError
 from ..swin2sr_core.machine.devices import resolve_precision
-from ..swin2sr_core.models.catalog import CATALOG, resolve_model
+from ..swin2sr_core.models.catalog import CATALOG, locate
 from ..swin2sr_core.models.checkpoint import StateDict, load_checkpoint, official_names
+from ..swin2sr_core.models.header import read_config
 from ..swin2sr_core.models.model import build_model
 from ..swin2sr_core.network.config import Swin2SRConfig, infer_config
 from . import host
@@ -47,20 +49,21 @@ def as_swin2sr(model: object) -> UpscaleModel:
     return _adopted[module]
 
 
-def _bundled_config(state: StateDict) -> Swin2SRConfig | None:
-    """Of a model in the package: no weight tells how it pads, and of these it is known."""
-    for entry in CATALOG:
-        if entry.bundled and entry.kind == "upscaler":
-            config, own = load_checkpoint(resolve_model(entry.name))
-            same = own.keys() == state.keys()
-            if same and all(torch.equal(own[name], state[name].float()) for name in own):
-                return config
-    return None
+def _config(state: StateDict) -> Swin2SRConfig:
+    """No weight tells what its convolutions pad with; of the models in the package it is known."""
+    found = infer_config({name: tuple(tensor.shape) for name, tensor in state.items()})
+    for path in (locate(each) for each in CATALOG if each.bundled and each.kind == "upscaler"):
+        if path is None or replace(read_config(path), padding_mode="zeros") != found:
+            continue
+        config, own = load_checkpoint(path)
+        if all(torch.equal(own[name], state[name].float()) for name in own):
+            return config
+    return found
 
 
 def _built(module: nn.Module) -> UpscaleModel:
     state = official_names({name: t.detach().cpu() for name, t in module.state_dict().items()})
-    config = _bundled_config(state) or infer_config({k: tuple(t.shape) for k, t in state.items()})
+    config = _config(state)
     precision = resolve_precision("auto", host.compute_device())
     return UpscaleModel(
         build_model(

@@ -36,8 +36,9 @@ def has_int8_products() -> bool:
 
 def flags() -> set[str]:
     """The names of the processor's extensions, in lower case; empty where they are unknown."""
-    if Path("/proc/cpuinfo").is_file():
-        return set(_told("flags", "features").split())
+    told = _told("flags", "features")
+    if told is not None:
+        return set(told.split())
     # Apple's CPUs are left out: torch has no bf16 products for them that are faster than fp32.
     if platform.system() == "Darwin":
         return set()
@@ -56,11 +57,11 @@ def vendor() -> str:
     )  # Windows: "Intel64 Family 6 ..., GenuineIntel"
 
 
-def _told(*names: str) -> str:
-    """What the first line of /proc/cpuinfo says that begins with one of the names."""
+def _told(*names: str) -> str | None:
+    """What the first line of /proc/cpuinfo says that begins with one of the names, if one does."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(errors="replace").splitlines():
             if line.lower().startswith(names):
                 return line.partition(":")[2].strip()
-    return ""
+    return None

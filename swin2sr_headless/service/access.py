@@ -67,12 +67,7 @@ class Access:
                         "send it again when others are done",
                         limit=self.keys.most_bytes,
                     )
-                    raise Problem(
-                        429,
-                        "bytes",
-                        text,
-                        _BYTES_RETRY,
-                    )
+                    raise Problem(429, "bytes", text, _BYTES_RETRY)
                 held += size
             return message
 
